@@ -1,0 +1,88 @@
+//! Opening handshakes: from the bytes of the head to a connection. A head is read without being changed, so that the same buffer serves
+//! every iteration; allocating and dropping the connection is a part of what a server does and so of what is timed.
+
+mod common;
+
+use std::hint::black_box;
+
+use common::criterion;
+use criterion::{Criterion, Throughput};
+use websocket_proto::{Config, FixedStorage, Input, Storage, Uri, client, server};
+
+/// What Chromium sends, with a cookie.
+const REQUEST: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\n\
+    Host: example.com:8080\r\n\
+    Connection: Upgrade\r\n\
+    Pragma: no-cache\r\n\
+    Cache-Control: no-cache\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n\
+    Upgrade: websocket\r\n\
+    Origin: https://example.com\r\n\
+    Sec-WebSocket-Version: 13\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: en-GB,en-US;q=0.9,en;q=0.8\r\n\
+    Cookie: session=5f4dcc3b5aa765d61d8327deb882cf99; theme=dark\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
+    Sec-WebSocket-Protocol: chat.v2, chat.v1\r\n\
+    \r\n";
+
+fn main() {
+    let mut criterion = criterion();
+    handshake(&mut criterion);
+    criterion.final_summary();
+}
+
+fn handshake(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("handshake");
+    group.throughput(Throughput::Elements(1));
+
+    let mut request = REQUEST.to_vec();
+    group.bench_function("server", |bencher| {
+        bencher.iter(|| accept(&mut request, usize::MAX, server::Handshake::new(Config::new())));
+    });
+    group.bench_function("server, without an allocator", |bencher| {
+        bencher.iter(|| {
+            let (head, output) = (FixedStorage::new([0; 1024]), FixedStorage::new([0; 512]));
+            accept(&mut request, usize::MAX, server::Handshake::with_storage(Config::new(), head, output));
+        });
+    });
+    group.bench_function("server, byte by byte", |bencher| {
+        bencher.iter(|| accept(&mut request, 1, server::Handshake::new(Config::new())));
+    });
+
+    let mut response = response();
+    group.bench_function("client", |bencher| {
+        bencher.iter(|| {
+            let mut handshake = ask();
+            assert!(handshake.read(&mut Input::new(black_box(&mut response))));
+            black_box(handshake.into_response().unwrap().upgrade().unwrap());
+        });
+    });
+    group.finish();
+}
+
+fn accept<I: Storage, O: Storage>(request: &mut [u8], most: usize, mut handshake: server::Handshake<I, O>) {
+    for piece in request.chunks_mut(most.min(request.len())) {
+        handshake.read(&mut Input::new(black_box(piece)));
+    }
+    let upgrade = handshake.into_request().unwrap().upgrade().unwrap();
+    let subprotocol = upgrade.select_subprotocol(&["chat.v1", "chat.v2"]);
+    let connection = upgrade.accept(&server::Accept::new().subprotocol(subprotocol)).unwrap();
+    black_box(connection.sender.pending());
+}
+
+/// With the same key each time, so that the same response fits.
+fn ask() -> client::Handshake<impl FnMut() -> [u8; 4], Vec<u8>, Vec<u8>> {
+    let request = client::Request::new(Uri::parse("ws://example.com/chat").unwrap()).subprotocols(&["chat.v2"]);
+    client::Handshake::new(Config::new(), &request, || [7; 4]).unwrap()
+}
+
+fn response() -> Vec<u8> {
+    let mut handshake = server::Handshake::new(Config::new());
+    handshake.read(&mut Input::new(&mut ask().pending().to_vec()));
+    let upgrade = handshake.into_request().unwrap().upgrade().unwrap();
+    let headers = [("Server", "example"), ("Date", "Fri, 21 Nov 2025 00:00:00 GMT")];
+    let accept = server::Accept::new().subprotocol("chat.v2").headers(&headers);
+    upgrade.accept(&accept).unwrap().sender.pending().to_vec()
+}

@@ -1,0 +1,356 @@
+//! One socket, from its handshake to its end.
+//!
+//! ```text
+//!                 ┌──▶ WebSocket ──┐
+//!   Handshake ────┤                ├──▶ Draining ──▶ Gone
+//!                 └──▶ Response ───┘
+//! ```
+//!
+//! Each state has a deadline, and from each a lost connection leads to `Gone`.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    mem,
+    net::Shutdown,
+    time::{Duration, Instant},
+};
+
+use mio::{Interest, Registry, Token, event, net::TcpStream};
+use websocket_proto::{
+    Config, Connection, Event, Input, Kind, Message, SendError, Transport,
+    deflate::{Deflate, Prepared},
+    frame::CloseCode,
+    server,
+};
+
+use crate::{
+    http::{self, Answer, WebSocket},
+    room::{self, Id, MAX_PICTURE},
+};
+
+/// A picture is one message. Four of them may wait for someone who reads slowly; the next one ends it.
+pub(crate) static CONFIG: Config = Config::new()
+    // Compressed, what can't be made smaller becomes a little larger; not every client then sends it as it is.
+    .max_frame(MAX_PICTURE as u64 + (64 << 10))
+    .max_message(MAX_PICTURE as u64)
+    .high_water(4 * MAX_PICTURE + (64 << 10))
+    // Neither side remembers earlier messages: what goes to everyone is compressed once for all of them, so it can't
+    // refer to what one of them has seen before; and for a member who is silent no memory is held.
+    .deflate(Deflate::new().send_takeover(false).receive_takeover(false));
+
+/// How much one peer may say at once, and how much of that it gets back each second, in bytes; a message weighs some in
+/// itself. Beyond it the peer is not read for a while, and TCP holds it back: or one who floods the room would drive out
+/// all who read more slowly.
+const BURST: usize = 2 * MAX_PICTURE;
+const BURST_PER_SECOND: usize = MAX_PICTURE / 2;
+const MESSAGE_WEIGHT: usize = 16 << 10;
+
+/// For a request to come, whole.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// For the page to be taken.
+const RESPONSE_TIME: Duration = Duration::from_secs(20);
+/// Between two pings.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Pings without a sign of life, until the peer is taken for gone. The answer may be late behind a picture.
+const MAX_UNANSWERED: u32 = 3;
+/// For our Close to be taken and answered.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
+/// For the other side to end the stream after we have.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+// What stands for a code when none came (RFC 6455 §7.4.1).
+const NO_CODE: u16 = 1005;
+const NO_CLOSE: u16 = 1006;
+
+pub(crate) struct Peer {
+    socket: TcpStream,
+    state: State,
+    /// When the state has lasted too long; of an open WebSocket, when the next ping is due.
+    deadline: Instant,
+    /// Pings since the last sign of life.
+    unanswered: u32,
+    /// What `poll` was asked to tell.
+    interest: Interest,
+    /// There may be something to read: `poll` tells so once, and not again until all of it was read.
+    readable: bool,
+    /// How much of its [`BURST`] has come, as bytes from the socket.
+    came: usize,
+    /// And as messages: compressed ones can say a thousand times as much as what comes.
+    heard: usize,
+    savings: Savings,
+    /// Why it is over, when it is: a close code as browsers report it, and a reason.
+    ending: Option<(u16, String)>,
+}
+
+#[expect(clippy::large_enum_variant, reason = "most peers are WebSockets, most of the time")]
+enum State {
+    Handshake(server::Handshake<Vec<u8>, Vec<u8>>),
+    /// Anything that is not a WebSocket; what of it is not written yet.
+    Response(Vec<u8>),
+    /// Open, or in its closing handshake.
+    WebSocket(WebSocket),
+    /// We have ended the stream. To close the socket with something unread in it would reset the connection, and the
+    /// other side might lose what we said last; so it is read, and dropped.
+    Draining,
+    Gone,
+}
+
+impl Peer {
+    pub(crate) fn new(mut socket: TcpStream, id: Id, registry: &Registry) -> io::Result<Self> {
+        // What is written is whole messages; to wait for more would only delay them.
+        socket.set_nodelay(true)?;
+        registry.register(&mut socket, Token(id), Interest::READABLE)?;
+        Ok(Self {
+            socket,
+            state: State::Handshake(server::Handshake::new(CONFIG)),
+            deadline: Instant::now() + HANDSHAKE_TIME,
+            unanswered: 0,
+            interest: Interest::READABLE,
+            readable: false,
+            came: 0,
+            heard: 0,
+            savings: Savings::default(),
+            ending: None,
+        })
+    }
+
+    /// `poll` has something to tell of this socket.
+    pub(crate) fn notice(&mut self, event: &event::Event) {
+        // Whatever it is, an end or an error too, reading tells it best.
+        self.readable = true;
+        if event.is_writable() && !self.pending().is_empty() {
+            // The socket was full, and no longer is: someone reads there, perhaps too far behind to answer a ping.
+            self.unanswered = 0;
+        }
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        self.readable && self.came < BURST && self.heard < BURST
+    }
+
+    /// Reads once, and calls `hear` with each message.
+    pub(crate) fn read(&mut self, buf: &mut [u8], origins: &[String], mut hear: impl FnMut(Message<'_>)) {
+        let n = match self.socket.read(buf) {
+            Ok(0) => return self.end_of_input(),
+            Ok(n) => n,
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => return self.readable = false,
+                ErrorKind::Interrupted => return,
+                _ => return self.lose(),
+            },
+        };
+        let mut input = Input::new(&mut buf[..n]);
+        self.came += n;
+        self.unanswered = 0;
+        if let State::Handshake(handshake) = &mut self.state {
+            if handshake.read(&mut input) {
+                let handshake = mem::replace(handshake, server::Handshake::new(CONFIG));
+                match self.socket.local_addr() {
+                    Ok(here) => self.answer(http::answer(handshake.into_request(), here, origins)),
+                    Err(_) => self.lose(),
+                }
+            }
+        }
+        let mut ending = None;
+        // No `else`: the first frames may come in one read with the request.
+        if let State::WebSocket(Connection { receiver, sender }) = &mut self.state {
+            while let Some(event) = receiver.next_message(&mut input, sender) {
+                self.heard += MESSAGE_WEIGHT;
+                if let Some(message) = event.message() {
+                    self.heard += message.as_bytes().len();
+                    // After a Close of ours, messages may still be on their way; they are no longer heard.
+                    if sender.is_open() {
+                        hear(message);
+                    }
+                }
+                match event {
+                    Event::Close { code, reason, .. } => {
+                        ending = Some((code.map_or(NO_CODE, CloseCode::get), reason.to_owned()));
+                    }
+                    Event::Failed(failure) => {
+                        ending = Some((failure.close_code().get(), failure.reason().to_owned()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if let Some((code, reason)) = ending {
+            self.end(code, reason);
+        }
+    }
+
+    fn end_of_input(&mut self) {
+        self.readable = false;
+        match &self.state {
+            // Who has asked, or closed, may end its half of the stream; the answer is still wanted.
+            State::Response(_) => {}
+            State::WebSocket(connection) if connection.receiver.end_of_input().is_ok() => {}
+            _ => self.lose(),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        let (state, time) = match answer {
+            Answer::WebSocket(connection) => (State::WebSocket(connection), PING_INTERVAL),
+            Answer::Response(bytes) => (State::Response(bytes), RESPONSE_TIME),
+        };
+        self.state = state;
+        self.deadline = Instant::now() + time;
+    }
+
+    /// Sends a message, if this is a WebSocket and open.
+    pub(crate) fn send(&mut self, message: &Prepared) {
+        let State::WebSocket(Connection { sender, .. }) = &mut self.state else { return };
+        // Pictures are compressed already: to try it again would take long, and gain nothing.
+        sender.compress(message.kind() == Kind::Text);
+        let (code, reason) = match sender.send_prepared(message) {
+            Ok(()) => {
+                if sender.compression().is_some() {
+                    self.savings.add(message);
+                }
+                return;
+            }
+            Err(SendError::Closing) => return,
+            // What waits for it is in our memory.
+            Err(SendError::Backlog { .. }) => (CloseCode::POLICY_VIOLATION, "reads too slowly"),
+            Err(_) => (CloseCode::INTERNAL_ERROR, "no memory for a message"),
+        };
+        // Fails only where there is a Close already.
+        let _ = sender.close(code, reason);
+        self.end(code.get(), reason.to_owned());
+    }
+
+    /// A second has passed; perhaps the deadline, too.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        self.came = self.came.saturating_sub(BURST_PER_SECOND);
+        self.heard = self.heard.saturating_sub(BURST_PER_SECOND);
+        self.tell_savings();
+        if now < self.deadline {
+            return;
+        }
+        match &mut self.state {
+            State::Handshake(_) => self.answer(http::timeout()),
+            State::WebSocket(Connection { sender, .. }) if sender.is_open() && self.unanswered < MAX_UNANSWERED => {
+                // Refused only where so much waits that an answer could not be expected.
+                let _ = sender.ping(b"");
+                self.unanswered += 1;
+                self.deadline = now + PING_INTERVAL;
+            }
+            _ => self.lose(),
+        }
+    }
+
+    fn tell_savings(&mut self) {
+        let State::WebSocket(Connection { sender, .. }) = &mut self.state else { return };
+        if let Some((plain, sent)) = self.savings.news() {
+            // Refused only where much waits, or when it is over; nobody misses it then.
+            let _ = sender.send_text(&room::saved(plain, sent));
+        }
+    }
+
+    /// Writes as much of what is pending as the socket takes, and goes on when this was the last of it.
+    pub(crate) fn settle(&mut self, id: Id, registry: &Registry) {
+        if self.write(id, registry).is_err() {
+            self.lose();
+        }
+        let finished = match &self.state {
+            State::Response(bytes) => bytes.is_empty(),
+            State::WebSocket(connection) => connection.sender.transport() == Transport::CloseNow,
+            _ => false,
+        };
+        if finished {
+            match self.socket.shutdown(Shutdown::Write) {
+                Ok(()) => self.state = State::Draining,
+                Err(_) => self.lose(),
+            }
+            self.deadline = Instant::now() + DRAIN_TIME;
+        }
+    }
+
+    fn write(&mut self, id: Id, registry: &Registry) -> io::Result<()> {
+        while !self.pending().is_empty() {
+            match (&self.socket).write(self.pending()) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => self.consume(n),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => break,
+                    ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+        let mut interest = Interest::READABLE;
+        if !self.pending().is_empty() {
+            interest |= Interest::WRITABLE;
+        }
+        if interest != self.interest {
+            registry.reregister(&mut self.socket, Token(id), interest)?;
+            self.interest = interest;
+        }
+        Ok(())
+    }
+
+    fn pending(&self) -> &[u8] {
+        match &self.state {
+            State::Response(bytes) => bytes,
+            State::WebSocket(connection) => connection.sender.pending(),
+            _ => &[],
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        match &mut self.state {
+            State::Response(bytes) => drop(bytes.drain(..count)),
+            State::WebSocket(connection) => connection.sender.consume(count),
+            _ => {}
+        }
+    }
+
+    /// It is over, though not everything is written yet.
+    fn end(&mut self, code: u16, reason: String) {
+        self.ending.get_or_insert((code, reason));
+        self.deadline = Instant::now() + CLOSE_TIME;
+    }
+
+    /// Nothing more can be read or written.
+    fn lose(&mut self) {
+        self.state = State::Gone;
+        self.ending.get_or_insert((NO_CLOSE, String::new()));
+    }
+
+    pub(crate) fn ending(&self) -> Option<(u16, &str)> {
+        self.ending.as_ref().map(|(code, reason)| (*code, reason.as_str()))
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+}
+
+/// What compression does for the texts that a peer is sent. Pictures are not counted: they come compressed, and would
+/// only hide it.
+#[derive(Default)]
+struct Savings {
+    plain: u64,
+    sent: u64,
+    /// How much had been saved when it was told last.
+    told: u64,
+}
+
+impl Savings {
+    fn add(&mut self, message: &Prepared) {
+        if message.kind() == Kind::Text {
+            let len = message.as_bytes().len();
+            // Who has a smaller window got a form of its own, a little longer; it is not worth telling apart.
+            self.plain += len as u64;
+            self.sent += message.compressed_len().unwrap_or(len) as u64;
+        }
+    }
+
+    /// How many bytes there were and as how many they were sent, if more has been saved since this was asked last.
+    fn news(&mut self) -> Option<(u64, u64)> {
+        let saved = self.plain - self.sent;
+        let is_news = saved > mem::replace(&mut self.told, saved);
+        is_news.then_some((self.plain, self.sent))
+    }
+}

@@ -1,0 +1,189 @@
+//! stderr: notices, errors, and a line of progress below them while something large is on its way.
+//!
+//! If stdout is the same terminal, the two must not write into each other's lines: so all that goes to a terminal goes
+//! through here.
+
+use std::{
+    fmt::{self, Display},
+    io::{self, IsTerminal, Write},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// What is smaller needs no progress line.
+const LARGE: u64 = 1 << 20;
+
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Clears the terminal's line behind the cursor.
+const CLEAR_TO_END: &str = "\x1b[K";
+
+static SCREEN: Mutex<Screen> =
+    Mutex::new(Screen { quiet: false, terminal: false, sending: None, receiving: None, drawn: None, mid_line: false });
+
+struct Screen {
+    /// Errors only.
+    quiet: bool,
+    /// stderr is a terminal.
+    terminal: bool,
+    sending: Option<Transfer>,
+    receiving: Option<Transfer>,
+    /// When the progress line that stands there was drawn.
+    drawn: Option<Instant>,
+    /// stdout has left the terminal's cursor behind an unfinished line.
+    mid_line: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Transfer {
+    bytes: u64,
+    total: Option<u64>,
+    began: Instant,
+}
+
+pub(crate) fn set_up(quiet: bool) {
+    let mut screen = lock();
+    screen.quiet = quiet;
+    screen.terminal = io::stderr().is_terminal();
+}
+
+/// Says what has happened.
+pub(crate) fn note(what: &dyn Display) {
+    let mut screen = lock();
+    if !screen.quiet {
+        screen.say('*', what);
+    }
+}
+
+/// Says what went wrong.
+pub(crate) fn error(what: &dyn Display) {
+    lock().say('!', what);
+}
+
+/// `bytes` of a message that goes out have been sent, of `total` if that is known.
+pub(crate) fn sending(bytes: u64, total: Option<u64>) {
+    let mut screen = lock();
+    let began = screen.sending.map_or_else(Instant::now, |transfer| transfer.began);
+    screen.sending = Some(Transfer { bytes, total, began });
+    screen.draw();
+}
+
+/// That message is over.
+pub(crate) fn sent() {
+    let mut screen = lock();
+    screen.sending = None;
+    screen.redraw();
+}
+
+/// `bytes` of a message that comes in are here. How many will follow, no one knows.
+pub(crate) fn receiving(bytes: u64) {
+    let mut screen = lock();
+    let began = screen.receiving.map_or_else(Instant::now, |transfer| transfer.began);
+    screen.receiving = Some(Transfer { bytes, total: None, began });
+    screen.draw();
+}
+
+/// That message is over.
+pub(crate) fn received() {
+    let mut screen = lock();
+    screen.receiving = None;
+    screen.redraw();
+}
+
+/// Shows how progress stands: to be called now and then, as a transfer that stalls has nothing to tell.
+pub(crate) fn refresh() {
+    lock().draw();
+}
+
+/// Lets stdout, when it is a terminal, write without anybody in between.
+pub(crate) fn write_stdout<T>(ends_line: bool, write: impl FnOnce() -> T) -> T {
+    let mut screen = lock();
+    screen.erase();
+    let result = write();
+    screen.mid_line = !ends_line;
+    result
+}
+
+fn lock() -> MutexGuard<'static, Screen> {
+    SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// stderr may be gone. There is nobody left to tell that, so its errors are ignored.
+impl Screen {
+    fn say(&mut self, marker: char, what: &dyn Display) {
+        self.erase();
+        let fresh_line = if self.mid_line && self.terminal { "\n" } else { "" };
+        // In one write: stderr is not buffered, and may be shared.
+        let line = format!("{fresh_line}{marker} {what}\n");
+        let _ = io::stderr().write_all(line.as_bytes());
+        self.mid_line &= !self.terminal;
+        self.redraw();
+    }
+
+    /// Shows the progress, unless that was done a moment ago.
+    fn draw(&mut self) {
+        if self.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
+            self.redraw();
+        }
+    }
+
+    fn redraw(&mut self) {
+        let large = |transfer: &Transfer| transfer.bytes.max(transfer.total.unwrap_or(0)) >= LARGE;
+        let (sending, receiving) = (self.sending.filter(large), self.receiving.filter(large));
+        if self.quiet || !self.terminal || self.mid_line || (sending.is_none() && receiving.is_none()) {
+            self.erase();
+            return;
+        }
+        let mut line = String::from("\r");
+        for (direction, transfer) in [("out", sending), ("in", receiving)] {
+            let Some(transfer) = transfer else { continue };
+            let gap = if line.len() > 1 { " | " } else { "" };
+            line += &format!("{gap}{direction} {transfer}");
+        }
+        line += CLEAR_TO_END;
+        let _ = io::stderr().write_all(line.as_bytes());
+        self.drawn = Some(Instant::now());
+    }
+
+    fn erase(&mut self) {
+        if self.drawn.take().is_some() {
+            let _ = write!(io::stderr(), "\r{CLEAR_TO_END}");
+        }
+    }
+}
+
+impl Display for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: f64| bytes / f64::from(1 << 20);
+        let bytes = self.bytes as f64;
+        write!(f, "{:.1}", mib(bytes))?;
+        match self.total {
+            Some(total) if total > 0 => {
+                write!(f, " of {:.1} MiB, {:.0} %", mib(total as f64), 100.0 * bytes / total as f64)?
+            }
+            _ => f.write_str(" MiB")?,
+        }
+        let seconds = self.began.elapsed().as_secs_f64();
+        if seconds > 0.1 {
+            write!(f, ", {:.1} MiB/s", mib(bytes / seconds))?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the peer's as text that does nothing to a terminal: control characters are spelled out.
+pub(crate) struct Harmless<'a>(pub(crate) &'a [u8]);
+
+impl Display for Harmless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for char in chunk.valid().chars() {
+                if char.is_control() { write!(f, "{}", char.escape_unicode()) } else { write!(f, "{char}") }?;
+            }
+            if !chunk.invalid().is_empty() {
+                write!(f, "{}", char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! The heap, counted: memory must grow with what has come, and be gone when nothing is in flight.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::atomic::{AtomicIsize, Ordering::Relaxed},
+};
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: all is left to the system's allocator; counting touches no memory of its callers.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size() as isize, Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as isize, Relaxed);
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+/// Counts what the library allocates and frees inside [`run`](Self::run), and nothing of what the target does around it.
+#[derive(Debug, Default)]
+pub struct Meter {
+    pub bytes: isize,
+}
+
+impl Meter {
+    /// Runs a call into the library.
+    pub fn run<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        let before = LIVE.load(Relaxed);
+        let result = call();
+        self.bytes += LIVE.load(Relaxed) - before;
+        result
+    }
+}

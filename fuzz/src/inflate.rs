@@ -1,0 +1,232 @@
+//! DEFLATE (RFC 1951) once more, a bit at a time and in the plainest way: slow, and short enough to be believed.
+
+/// The furthest that any stream can refer back to.
+pub const MAX_REACH: usize = 1 << 15;
+
+/// What a sender leaves out at the end of a message (RFC 7692 §7.2.1).
+pub const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+/// What some blocks say.
+#[derive(Debug)]
+pub struct Inflated {
+    pub bytes: Vec<u8>,
+    pub end: End,
+    /// What is behind them may refer to this: nothing from before the end of a stream.
+    pub history: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Between two blocks, and no bit is left.
+    Whole,
+    /// In the middle of something that has no fault yet.
+    Open,
+    TooLong,
+    Wrong,
+}
+
+/// Inflates `packed`, as far as it goes, to at most `limit` bytes. It may refer to `history`, and `reach` bytes back.
+pub fn inflate(packed: &[u8], history: &[u8], reach: usize, limit: usize) -> Inflated {
+    let mut decoder = Decoder { packed, at: 0, window: history.to_vec(), start: 0, reach, most: history.len() + limit };
+    let end = loop {
+        if decoder.at == packed.len() * 8 {
+            break End::Whole;
+        }
+        if let Err(end) = decoder.block() {
+            break end;
+        }
+    };
+    Inflated { bytes: decoder.window[history.len()..].to_vec(), end, history: decoder.window[decoder.start..].to_vec() }
+}
+
+struct Decoder<'p> {
+    packed: &'p [u8],
+    /// In bits.
+    at: usize,
+    /// The history, and behind it what has come out.
+    window: Vec<u8>,
+    /// Where in it the stream has begun.
+    start: usize,
+    reach: usize,
+    most: usize,
+}
+
+impl Decoder<'_> {
+    fn bits(&mut self, count: usize) -> Result<usize, End> {
+        let mut value = 0;
+        for index in 0..count {
+            let byte = self.packed.get(self.at / 8).ok_or(End::Open)?;
+            value |= usize::from(byte >> (self.at % 8) & 1) << index;
+            self.at += 1;
+        }
+        Ok(value)
+    }
+
+    fn align(&mut self) {
+        self.at = self.at.next_multiple_of(8);
+    }
+
+    fn put(&mut self, byte: u8) -> Result<(), End> {
+        if self.window.len() == self.most {
+            return Err(End::TooLong);
+        }
+        self.window.push(byte);
+        Ok(())
+    }
+
+    fn block(&mut self) -> Result<(), End> {
+        let is_last = self.bits(1)? == 1;
+        match self.bits(2)? {
+            0 => self.stored()?,
+            1 => {
+                let lengths = [&[8; 144][..], &[9; 112], &[7; 24], &[8; 8]].concat();
+                self.compressed(&Code::new(&lengths), &Code::new(&[5; 32]))?;
+            }
+            2 => {
+                let (symbols, distances) = self.codes()?;
+                self.compressed(&symbols, &distances)?;
+            }
+            _ => return Err(End::Wrong),
+        }
+        if is_last {
+            self.align();
+            self.start = self.window.len();
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self) -> Result<(), End> {
+        self.align();
+        let (len, complement) = (self.bits(16)?, self.bits(16)?);
+        if len != !complement & 0xFFFF {
+            return Err(End::Wrong);
+        }
+        for _ in 0..len {
+            let byte = self.bits(8)?;
+            self.put(byte as u8)?;
+        }
+        Ok(())
+    }
+
+    fn compressed(&mut self, symbols: &Code, distances: &Code) -> Result<(), End> {
+        loop {
+            let symbol = self.symbol(symbols)?;
+            if let Ok(literal) = u8::try_from(symbol) {
+                self.put(literal)?;
+                continue;
+            }
+            if symbol == 256 {
+                return Ok(());
+            }
+            let (base, extra) = LENGTHS.get(symbol - 257).ok_or(End::Wrong)?;
+            let len = base + self.bits(*extra)?;
+            let (base, extra) = DISTANCES.get(self.symbol(distances)?).ok_or(End::Wrong)?;
+            let distance = base + self.bits(*extra)?;
+            if distance > self.reach.min(self.window.len() - self.start) {
+                return Err(End::Wrong);
+            }
+            for _ in 0..len {
+                self.put(self.window[self.window.len() - distance])?;
+            }
+        }
+    }
+
+    /// The two codes of a block that brings its own.
+    fn codes(&mut self) -> Result<(Code, Code), End> {
+        let (symbols, distances, count) = (self.bits(5)? + 257, self.bits(5)? + 1, self.bits(4)? + 4);
+        if symbols > 286 || distances > 30 {
+            return Err(End::Wrong);
+        }
+        let mut lengths = [0; 19];
+        for index in &[16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15][..count] {
+            lengths[*index] = self.bits(3)? as u8;
+        }
+        let code = Code::new(&lengths);
+        if !code.is_complete() {
+            // A code for nothing: zlib, and all that come from it, take every bit for a symbol without a code, and find out only
+            // behind them that the block can't end.
+            for _ in 0..if code.symbols.is_empty() { symbols + distances } else { 0 } {
+                self.bits(1)?;
+            }
+            return Err(End::Wrong);
+        }
+
+        let mut lengths = Vec::new();
+        while lengths.len() < symbols + distances {
+            let (len, times) = match self.symbol(&code)? {
+                16 => {
+                    let times = 3 + self.bits(2)?;
+                    (*lengths.last().ok_or(End::Wrong)?, times)
+                }
+                17 => (0, 3 + self.bits(3)?),
+                18 => (0, 11 + self.bits(7)?),
+                len => (len as u8, 1),
+            };
+            lengths.extend(std::iter::repeat_n(len, times));
+        }
+        let all = symbols + distances;
+        let (symbols, distances) = lengths.split_at(symbols);
+        let (is_endless, symbols, distances) = (symbols[256] == 0, Code::new(symbols), Code::new(distances));
+        // A code of one symbol and one bit, or of none, is the only one that may be incomplete.
+        let is_short = |code: &Code| code.symbols.len() <= 1 && code.symbols.len() == usize::from(code.counts[1]);
+        let is_code = |code: &Code| code.is_complete() || is_short(code);
+        if lengths.len() > all || is_endless || !is_code(&symbols) || !is_code(&distances) {
+            return Err(End::Wrong);
+        }
+        Ok((symbols, distances))
+    }
+
+    fn symbol(&mut self, code: &Code) -> Result<usize, End> {
+        let (mut value, mut first, mut index) = (0, 0, 0);
+        for count in &code.counts[1..] {
+            value |= self.bits(1)?;
+            let count = usize::from(*count);
+            if value < first + count {
+                return Ok(code.symbols[index + value - first]);
+            }
+            index += count;
+            if index == code.symbols.len() {
+                break;
+            }
+            first = (first + count) << 1;
+            value <<= 1;
+        }
+        Err(End::Wrong)
+    }
+}
+
+/// A Huffman code: how many symbols have a code of each length, and all symbols in the order of their codes.
+struct Code {
+    counts: [u16; 16],
+    symbols: Vec<usize>,
+}
+
+impl Code {
+    fn new(lengths: &[u8]) -> Self {
+        let mut counts = [0; 16];
+        let mut symbols: Vec<_> = (0..lengths.len()).filter(|symbol| lengths[*symbol] > 0).collect();
+        symbols.sort_by_key(|symbol| lengths[*symbol]);
+        symbols.iter().for_each(|symbol| counts[usize::from(lengths[*symbol])] += 1);
+        Self { counts, symbols }
+    }
+
+    /// Every sequence of bits begins with exactly one of its codes.
+    fn is_complete(&self) -> bool {
+        (1..16).map(|len| usize::from(self.counts[len]) << (15 - len)).sum::<usize>() == 1 << 15
+    }
+}
+
+/// The base of each symbol, and how many bits are added to it.
+#[rustfmt::skip]
+const LENGTHS: [(usize, usize); 29] = [
+    (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0), (11, 1), (13, 1), (15, 1), (17, 1), (19, 2), (23, 2),
+    (27, 2), (31, 2), (35, 3), (43, 3), (51, 3), (59, 3), (67, 4), (83, 4), (99, 4), (115, 4), (131, 5), (163, 5), (195, 5),
+    (227, 5), (258, 0),
+];
+
+#[rustfmt::skip]
+const DISTANCES: [(usize, usize); 30] = [
+    (1, 0), (2, 0), (3, 0), (4, 0), (5, 1), (7, 1), (9, 2), (13, 2), (17, 3), (25, 3), (33, 4), (49, 4), (65, 5), (97, 5),
+    (129, 6), (193, 6), (257, 7), (385, 7), (513, 8), (769, 8), (1025, 9), (1537, 9), (2049, 10), (3073, 10), (4097, 11),
+    (6145, 11), (8193, 12), (12289, 12), (16385, 13), (24577, 13),
+];

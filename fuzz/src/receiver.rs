@@ -1,0 +1,176 @@
+//! One receiver, fed with anything.
+
+use arbitrary::Arbitrary;
+use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, Role, Storage};
+
+use crate::{
+    End, Log, MAX_REPLIES, PONG_BACKLOG, Plan, Seen, assert_used, deflate,
+    heap::Meter,
+    naive::{self, Compression},
+};
+
+/// Where a peer's bytes come from, and how.
+#[derive(Arbitrary, Debug)]
+pub struct Case<'a> {
+    pub plan: Plan,
+    pub wire: &'a [u8],
+}
+
+/// A store as a plan wants it.
+pub fn fixed_store() -> FixedStorage<[u8; Plan::FIXED]> {
+    FixedStorage::new([0; Plan::FIXED])
+}
+
+/// Feeds a receiver, and holds it to what the [naive] decoder says and to everything that holds always.
+pub fn check<R: Role, S: Storage>(
+    case: &Case<'_>,
+    connect: impl Fn() -> Connection<R, S, S>,
+    from_client: bool,
+    compression: Option<Compression>,
+) {
+    let Case { plan, wire } = case;
+    let (mut log, mut heap, mut output) = (Log::default(), Meter::default(), Vec::new());
+    let Connection { receiver: mut rx, sender: mut tx } = heap.run(connect);
+    let limits = plan.limits();
+    let expected = naive::decode(wire, from_client, limits, compression);
+    let (mut fed, mut calls) = (0, 0);
+
+    for piece in plan.pieces(wire) {
+        let mut piece = piece.to_vec();
+        let mut input = Input::new(&mut piece);
+        let failed_before = log.failure.is_some();
+        loop {
+            calls += 1;
+            if plan.is_chunk(calls) {
+                let Some(event) = heap.run(|| rx.next(&mut input, &mut tx)) else { break };
+                log.chunk(event);
+            } else {
+                let Some(event) = heap.run(|| rx.next_message(&mut input, &mut tx)) else { break };
+                log.event(event);
+            }
+            assert!(tx.backlog() <= PONG_BACKLOG + MAX_REPLIES, "{} bytes of replies", tx.backlog());
+        }
+        assert_used(&input);
+
+        // The failure has to come with the very byte that proves it, wherever that stands in a piece.
+        if log.failure.is_some() && !failed_before {
+            let at = expected.failed_at.clone().expect("nothing is wrong with the input");
+            assert!(fed < at.end && at.start < fed + piece.len(), "failed in {fed}+{}, not at {at:?}", piece.len());
+        }
+        fed += piece.len();
+
+        // What a message says may be longer than what has come of it, and not longer than the limit.
+        let (message, inflater) = match compression {
+            Some(_) => (limits.message as usize, deflate::INFLATER),
+            None => (fed.min(limits.message as usize), 0),
+        };
+        // A `Vec` grows to twice what is in it, half of which a sender may have written before; and both may be kept.
+        let most = 2 * message + 4 * (PONG_BACKLOG + MAX_REPLIES) + 2 * plan.keep() + inflater;
+        assert!((0..=most as isize).contains(&heap.bytes), "{} bytes of heap for {fed} received", heap.bytes);
+
+        let written = if plan.writes == 255 { usize::MAX } else { plan.writes.into() };
+        output.extend_from_slice(&tx.pending()[..written.min(tx.pending().len())]);
+        heap.run(|| tx.consume(written));
+        if plan.releases() {
+            heap.run(|| (rx.release(), tx.release()));
+        }
+    }
+
+    assert_eq!(log.seen, expected.seen);
+    assert_eq!(End::from(rx.end_of_input()), expected.end);
+    if plan.only_chunks() {
+        assert_eq!(log.open, expected.open);
+    }
+    if expected.end != End::Failed {
+        assert_eq!(rx.payload_remaining(), expected.remaining);
+    }
+
+    while !tx.is_empty() {
+        output.extend_from_slice(tx.pending());
+        heap.run(|| tx.consume(usize::MAX));
+    }
+    assert_eq!(tx.backlog(), 0, "a reply was left behind");
+    check_replies(&log.seen, &naive::frames(&output, !from_client, 0));
+
+    heap.run(|| deflate::POOL.clear());
+    if expected.end != End::InsideMessage {
+        let context = match compression {
+            Some(compression) if compression.takeover && expected.end == End::BetweenMessages => deflate::INFLATER,
+            Some(_) => deflate::BOXES,
+            None => 0,
+        };
+        let most = (2 * plan.keep() + context) as isize;
+        assert!(heap.bytes <= most, "{} bytes of heap with no message in flight (at most {most})", heap.bytes);
+    }
+}
+
+/// The same bytes, whole and cut: the same events, replies and end.
+pub fn compare<R: Role, S: Storage>(case: &Case<'_>, connection: impl Fn() -> Connection<R, S, S>) {
+    // One mode from beginning to end: where it changes would depend on the cuts.
+    let is_chunk = case.plan.modes & 1 != 0;
+    let whole = feed(connection(), [case.wire], is_chunk);
+    assert_eq!(whole, feed(connection(), case.plan.pieces(case.wire), is_chunk), "cut as planned");
+    assert_eq!(whole, feed(connection(), case.wire.chunks(1), is_chunk), "byte by byte");
+}
+
+/// The events, the replies, and what the end of the stream means.
+fn feed<'w, R: Role, S: Storage>(
+    connection: Connection<R, S, S>,
+    pieces: impl IntoIterator<Item = &'w [u8]>,
+    is_chunk: bool,
+) -> (Log, Vec<u8>, Result<(), EndOfInput>) {
+    let Connection { receiver: mut rx, sender: mut tx } = connection;
+    let mut log = Log::default();
+    for piece in pieces {
+        let mut piece = piece.to_vec();
+        let mut input = Input::new(&mut piece);
+        if is_chunk {
+            while let Some(event) = rx.next(&mut input, &mut tx) {
+                log.chunk(event);
+            }
+        } else {
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                log.event(event);
+            }
+        }
+        assert_used(&input);
+    }
+    let mut output = Vec::new();
+    while !tx.is_empty() {
+        output.extend_from_slice(tx.pending());
+        tx.consume(usize::MAX);
+    }
+    (log, output, rx.end_of_input())
+}
+
+/// The replies are those, and only those, that the events call for.
+fn check_replies(seen: &[Seen], frames: &[(u8, Vec<u8>)]) {
+    let mut frames = frames.to_vec();
+    let close = frames.pop_if(|(first, _)| *first == 0x88).map(|(_, payload)| payload);
+    let expected = seen.last().and_then(|last| match last {
+        Seen::Close { code, reason, .. } => {
+            Some(code.map_or(Vec::new(), |code| [&code.to_be_bytes(), reason.as_bytes()].concat()))
+        }
+        Seen::Failed(code) => {
+            // The words are the library's to choose.
+            let words = close.as_deref().and_then(|close| close.get(2..)).expect("a failure is explained");
+            Some([&code.to_be_bytes(), words].concat())
+        }
+        _ => None,
+    });
+    assert_eq!(close, expected);
+
+    let mut pings = seen.iter().filter_map(|seen| if let Seen::Ping(payload) = seen { Some(payload) } else { None });
+    let all: usize = pings.clone().map(|payload| 2 + 4 + payload.len()).sum();
+    if all <= Plan::FIXED.min(PONG_BACKLOG) - MAX_REPLIES {
+        assert_eq!(frames.len(), pings.clone().count(), "there was room for every pong");
+    }
+    let newest = pings.clone().next_back();
+    if let (None, Some(newest)) = (&close, newest) {
+        assert_eq!(frames.last().map(|(_, payload)| payload), Some(newest), "the newest ping is answered");
+    }
+    for (first, payload) in &frames {
+        assert_eq!(*first, 0x8A);
+        assert!(pings.any(|ping| ping == payload), "a pong that no ping asked for, or out of order");
+    }
+}

@@ -1,0 +1,98 @@
+/// The closing handshake (RFC 6455 §7.1), as the sender sees it: every transition is here, and none knows the role.
+///
+/// ```text
+///              we send Close                 peer's Close
+///       Open ────────────────▶ CloseSent ────────────────▶ Closed
+///         │                        │                         ▲
+///         ├────────────────────────┼─────────────────────────┘
+///         │      peer's Close, answered by ours
+///         │                        │
+///         └────────────────────────┴────────▶ Failed
+///            the peer broke the protocol
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    Open,
+    CloseSent,
+    Closed,
+    Failed,
+}
+
+/// What a transition leaves to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a Close may have to be sent"]
+pub(crate) enum Owed {
+    Close,
+    Nothing,
+}
+
+impl Closing {
+    pub(crate) fn is_open(self) -> bool {
+        self == Self::Open
+    }
+
+    /// "an endpoint MUST send a Pong frame in response, unless it already received a Close frame" (§5.5.2): one of ours is
+    /// no reason.
+    pub(crate) fn may_pong(self) -> bool {
+        matches!(self, Self::Open | Self::CloseSent)
+    }
+
+    /// The application closes; only from `Open`.
+    pub(crate) fn close_sent(&mut self) {
+        *self = Self::CloseSent;
+    }
+
+    /// "Upon receiving such a frame, the other peer sends a Close frame in response, if it hasn't already sent one" (§1.4).
+    pub(crate) fn close_received(&mut self) -> Owed {
+        self.end(Self::Closed)
+    }
+
+    pub(crate) fn failed(&mut self) -> Owed {
+        self.end(Self::Failed)
+    }
+
+    fn end(&mut self, end: Self) -> Owed {
+        let (next, owed) = match *self {
+            Self::Open => (end, Owed::Close),
+            Self::CloseSent => (end, Owed::Nothing),
+            over @ (Self::Closed | Self::Failed) => (over, Owed::Nothing),
+        };
+        *self = next;
+        owed
+    }
+
+    pub(crate) fn transport(self, all_written: bool, we_close_first: bool) -> Transport {
+        match self {
+            Self::Open => Transport::Open,
+            Self::Closed | Self::Failed if !all_written => Transport::Closing,
+            Self::CloseSent => Transport::Closing,
+            Self::Closed if !we_close_first => Transport::AwaitEnd,
+            Self::Closed | Self::Failed => Transport::CloseNow,
+        }
+    }
+}
+
+/// What to do with the transport (RFC 6455 §7.1.1), once what is pending has been written.
+///
+/// | | read | write | arm a deadline |
+/// |-|-|-|-|
+/// | `Open` | yes | yes | |
+/// | `Closing` | yes | yes | yes: the peer may never answer, or never take what is pending |
+/// | `AwaitEnd` | until the end | no | yes: the server closes first, and may not |
+/// | `CloseNow` | | no | |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller must treat them all")]
+pub enum Transport {
+    /// Messages may go both ways.
+    Open,
+    /// A Close is on its way, or its answer.
+    Closing,
+    /// Both sides have closed; a client waits for the server to end the stream, so that not it but the server is left
+    /// with the connection in TIME_WAIT.
+    AwaitEnd,
+    /// Nothing is left to be said.
+    ///
+    /// On TCP, what the peer still sends into a closed socket makes the kernel reset the connection, and the Close may be lost with
+    /// it: shut down writing, read and drop for a moment what comes, then close.
+    CloseNow,
+}

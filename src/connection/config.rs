@@ -1,0 +1,124 @@
+/// The limits of a connection and its handshake, and what it keeps in memory.
+///
+/// The defaults are meant for a server that faces the internet:
+///
+/// | | default | over it |
+/// |-|-|-|
+/// | [`max_head`](Self::max_head) | 16 KiB | refused with 431 (client: the handshake fails) |
+/// | [`max_headers`](Self::max_headers) | 64 | the same |
+/// | [`max_frame`](Self::max_frame) | 1 MiB | failed with 1009, at the frame's header |
+/// | [`max_message`](Self::max_message) | 1 MiB | failed with 1009, at the frame's header |
+/// | [`max_fragments`](Self::max_fragments) | 4096 | failed with 1008, at the fragment's first byte |
+/// | [`high_water`](Self::high_water) | 2 MiB | sending is refused, the message stays the caller's |
+/// | [`keep`](Self::keep) | 0 | |
+///
+/// ```
+/// use websocket_proto::Config;
+///
+/// const CONFIG: Config = Config::new().max_message(64 << 10).keep(4 << 10);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it is given to a handshake"]
+pub struct Config {
+    pub(crate) max_head: usize,
+    pub(crate) max_headers: usize,
+    pub(crate) max_frame: u64,
+    pub(crate) max_message: u64,
+    pub(crate) max_fragments: u32,
+    pub(crate) high_water: usize,
+    pub(crate) keep: usize,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<crate::deflate::Deflate>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// The most headers that a head can have, whatever the configuration says: they are checked on the stack.
+    pub const MAX_HEADERS: usize = 64;
+
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            max_head: 16 << 10,
+            max_headers: Self::MAX_HEADERS,
+            max_frame: 1 << 20,
+            max_message: 1 << 20,
+            max_fragments: 4096,
+            high_water: 2 << 20,
+            keep: 0,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
+    }
+
+    /// The longest head of a handshake's request or response, in bytes with its closing empty line. A client counts
+    /// the interim (1xx) responses before it too.
+    pub const fn max_head(mut self, bytes: usize) -> Self {
+        self.max_head = bytes;
+        self
+    }
+
+    /// The most headers that a handshake's request or response may have, up to [`MAX_HEADERS`](Self::MAX_HEADERS).
+    pub const fn max_headers(mut self, count: usize) -> Self {
+        self.max_headers = if count < Self::MAX_HEADERS { count } else { Self::MAX_HEADERS };
+        self
+    }
+
+    /// The largest payload of one text, binary or continuation frame, in bytes.
+    pub const fn max_frame(mut self, bytes: u64) -> Self {
+        self.max_frame = bytes;
+        self
+    }
+
+    /// The largest message, in bytes over all its fragments; also of one that is [streamed](crate::Receiver::next).
+    ///
+    /// For [whole messages](crate::Receiver::next_message) the receiver's store is a limit too, also for a message that
+    /// would not need it because it came in one read: what is accepted must not depend on how bytes are cut.
+    pub const fn max_message(mut self, bytes: u64) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// The most frames that one message may come in, empty ones counted.
+    pub const fn max_fragments(mut self, count: u32) -> Self {
+        self.max_fragments = count;
+        self
+    }
+
+    /// How many bytes may wait for the socket before sending is refused.
+    ///
+    /// A message that finds nothing waiting is always accepted, so the memory that a slow reader can hold is this much or one
+    /// message, whichever is larger; counted in bytes that wait, of which a growing `Vec` may reserve up to four times as many. A loop that answers messages before it writes, as an echo does, needs room for the largest
+    /// message and one read. Pongs have a lower mark of their own: see [`Sender::reply`](crate::Sender::reply).
+    pub const fn high_water(mut self, bytes: usize) -> Self {
+        self.high_water = bytes;
+        self
+    }
+
+    /// How many bytes of memory each half may keep for the next message when it has none in flight.
+    ///
+    /// With 0 an idle connection has no heap at all, and each message that must be stored allocates; with as much as the usual
+    /// message needs, none does. [`Receiver::release`](crate::Receiver::release) and
+    /// [`Sender::release`](crate::Sender::release) let go of what was kept, when a loop finds a connection idle.
+    pub const fn keep(mut self, bytes: usize) -> Self {
+        self.keep = bytes;
+        self
+    }
+
+    /// Agree on compression with peers that have it (permessage-deflate, RFC 7692).
+    ///
+    /// [`max_frame`](Self::max_frame) is then about frames as they come: it should be a little larger than the messages, because
+    /// what can't be compressed gets longer. [`max_message`](Self::max_message) is about messages as they are, and bites while
+    /// they are decompressed. Who counts what a peer may make it do counts messages, not bytes from the socket: a thousand bytes of
+    /// a frame may say a million.
+    #[cfg(feature = "deflate")]
+    pub const fn deflate(mut self, deflate: crate::deflate::Deflate) -> Self {
+        self.deflate = Some(deflate);
+        self
+    }
+}

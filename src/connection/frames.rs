@@ -1,0 +1,250 @@
+use core::marker::PhantomData;
+
+use crate::{
+    Input,
+    frame::{self, Close, CloseError, FirstByte, Header, MaskingKey, Opcode},
+};
+
+use super::{Config, Failure, Kind, Role, reply::ControlPayload};
+
+/// The peer's bytes taken apart into frames: headers judged, payloads unmasked where they lie, control frames made
+/// whole, and the order of fragments kept. What a message is made of is for the [`Receiver`](super::Receiver).
+pub(crate) struct Frames<R> {
+    place: Place,
+    /// The message whose last frame has not begun.
+    message: Option<OpenMessage>,
+    /// The bytes of a header that a read has cut.
+    header: [u8; Header::MAX_LEN],
+    header_len: u8,
+    /// The payload of a control frame that a read has cut.
+    control: ControlPayload,
+    max_frame: u64,
+    max_fragments: u32,
+    /// The RSV bits that an extension has claimed.
+    claimed_rsv: u8,
+    role: PhantomData<fn() -> R>,
+}
+
+/// Where in the stream the next byte is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// Before a header, or inside it.
+    Header,
+    /// Inside the payload of a text, binary or continuation frame.
+    Data { kind: Kind, rsv: u8, fin: bool, mask: Option<MaskingKey>, remaining: u64 },
+    /// Inside the payload of a control frame.
+    Control { opcode: Opcode, mask: Option<MaskingKey>, remaining: usize },
+}
+
+/// An extension copies what it is given, so that it gets only so much at a time.
+const MOST_OF_EXTENSION: usize = 2 << 10;
+
+#[derive(Clone, Copy, Debug)]
+struct OpenMessage {
+    kind: Kind,
+    /// Of its first frame: what an extension has done to all of it.
+    rsv: u8,
+    /// The payloads of its frames so far, as announced.
+    len: u64,
+    fragments: u32,
+}
+
+/// What was found, before anything of the receiver is lent.
+pub(crate) enum Found<'b> {
+    /// Payload of a message: never none, unless it is the last.
+    Data {
+        kind: Kind,
+        #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "no extension is known"))]
+        rsv: u8,
+        bytes: &'b [u8],
+        last: bool,
+    },
+    /// A whole control frame. Its payload is [`Frames::control_payload`] if it did not come in one piece.
+    Control { opcode: Opcode, payload: Option<&'b [u8]> },
+}
+
+impl<R: Role> Frames<R> {
+    pub(crate) fn new(config: &Config, claimed_rsv: u8) -> Self {
+        Self {
+            place: Place::Header,
+            message: None,
+            header: [0; Header::MAX_LEN],
+            header_len: 0,
+            control: ControlPayload::default(),
+            max_frame: config.max_frame,
+            max_fragments: config.max_fragments,
+            claimed_rsv,
+            role: PhantomData,
+        }
+    }
+
+    /// Goes on to the next payload, at most `most` bytes of it, or the next whole control frame. A message may have
+    /// `max_message` bytes, unless an extension has changed its length.
+    pub(crate) fn next<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        max_message: u64,
+        most: usize,
+    ) -> Result<Option<Found<'b>>, Failure> {
+        loop {
+            match self.place {
+                Place::Header => {
+                    let Some(header) = self.next_header(input, max_message)? else { return Ok(None) };
+                    self.begin(&header);
+                }
+                Place::Data { kind, rsv, fin, mask, remaining } => {
+                    let most = if rsv == 0 { most } else { MOST_OF_EXTENSION };
+                    // A length beyond `usize` can't be had in one piece anyway.
+                    let bytes = input.take(usize::try_from(remaining).unwrap_or(usize::MAX).min(most));
+                    let mask = mask.map(|key| key.apply(bytes));
+                    let remaining = remaining - bytes.len() as u64;
+                    if remaining > 0 {
+                        self.place = Place::Data { kind, rsv, fin, mask, remaining };
+                        let found = Found::Data { kind, rsv, bytes, last: false };
+                        return Ok(Some(found).filter(|_| !bytes.is_empty()));
+                    }
+                    self.place = Place::Header;
+                    if fin || !bytes.is_empty() {
+                        return Ok(Some(Found::Data { kind, rsv, bytes, last: fin }));
+                    }
+                }
+                Place::Control { opcode, mask, remaining } => {
+                    let bytes = input.take(remaining);
+                    let mask = mask.map(|key| key.apply(bytes));
+                    if self.control.as_slice().is_empty() && bytes.len() == remaining {
+                        self.place = Place::Header;
+                        return Ok(Some(Found::Control { opcode, payload: Some(bytes) }));
+                    }
+                    self.control.append(bytes);
+                    if opcode == Opcode::Close {
+                        Close::parse_prefix(self.control.as_slice())?;
+                    }
+                    if bytes.len() == remaining {
+                        self.place = Place::Header;
+                        return Ok(Some(Found::Control { opcode, payload: None }));
+                    }
+                    self.place = Place::Control { opcode, mask, remaining: remaining - bytes.len() };
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// The payload of the last control frame, if it came in more than one piece.
+    pub(crate) fn control_payload(&self) -> &[u8] {
+        self.control.as_slice()
+    }
+
+    /// How much payload of the open data frame has not come.
+    pub(crate) fn payload_remaining(&self) -> u64 {
+        match self.place {
+            Place::Data { remaining, .. } => remaining,
+            _ => 0,
+        }
+    }
+
+    /// Whether a message has begun whose last byte has not been found.
+    pub(crate) fn is_inside_message(&self) -> bool {
+        self.message.is_some() || matches!(self.place, Place::Data { .. })
+    }
+
+    /// Whether a frame has begun whose last byte has not been found.
+    pub(crate) fn is_inside_frame(&self) -> bool {
+        self.header_len > 0 || !matches!(self.place, Place::Header)
+    }
+
+    fn begin(&mut self, header: &Header) {
+        let Header { first: FirstByte { fin, rsv, opcode }, mask, payload_len } = *header;
+        let before = self.message.take();
+        let (kind, rsv) = match (opcode, before) {
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => {
+                self.message = before;
+                self.control.clear();
+                self.place = Place::Control { opcode, mask, remaining: payload_len as usize };
+                return;
+            }
+            (Opcode::Continuation, Some(message)) => (message.kind, message.rsv),
+            (Opcode::Text, _) => (Kind::Text, rsv),
+            (Opcode::Continuation | Opcode::Binary, _) => (Kind::Binary, rsv),
+        };
+        let (len, fragments) = before.map_or((0, 0), |message| (message.len, message.fragments));
+        if !fin {
+            self.message =
+                Some(OpenMessage { kind, rsv, len: len.saturating_add(payload_len), fragments: fragments + 1 });
+        }
+        self.place = Place::Data { kind, rsv, fin, mask, remaining: payload_len };
+    }
+
+    /// The next header, from the input if it is whole there, else byte by byte through `self.header`.
+    fn next_header(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<Option<Header>, Failure> {
+        if self.header_len == 0 {
+            if let Some((header, used)) = self.judge(input.remaining(), max_message)? {
+                input.take(used);
+                return Ok(Some(header));
+            }
+        }
+        while let [byte] = input.take(1) {
+            if let Some(room) = self.header.get_mut(usize::from(self.header_len)) {
+                *room = *byte;
+                self.header_len += 1;
+            }
+            let so_far = self.header.get(..usize::from(self.header_len)).unwrap_or_default();
+            if let Some((header, _)) = self.judge(so_far, max_message)? {
+                self.header_len = 0;
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Everything that a header can do wrong. Each byte is judged by all that is known before the next is looked at,
+    /// so a violation is the same, and as early, however the bytes are cut.
+    fn judge(&self, bytes: &[u8], max_message: u64) -> Result<Option<(Header, usize)>, Failure> {
+        let Some(first) = bytes.first() else { return Ok(None) };
+        let first = FirstByte::parse(*first)?;
+        // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values" (§5.2)
+        let allowed_rsv = match first.opcode {
+            // "An endpoint MUST NOT set the 'Per-Message Compressed' bit of control frames and non-first fragments of a
+            // data message." (RFC 7692 §6)
+            Opcode::Text | Opcode::Binary => self.claimed_rsv,
+            _ => 0,
+        };
+        if first.rsv & !allowed_rsv != 0 {
+            return Err(Failure::ReservedBits(first.rsv & !allowed_rsv));
+        }
+        match (first.opcode, &self.message) {
+            (Opcode::Continuation, None) => return Err(Failure::NothingToContinue),
+            // "the fragments of one message MUST NOT be interleaved between the fragments of another" (§5.4)
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Failure::MessageInsideMessage),
+            (Opcode::Continuation, Some(message)) if message.fragments >= self.max_fragments => {
+                return Err(Failure::TooManyFragments { limit: self.max_fragments });
+            }
+            _ => {}
+        }
+
+        let Some(second) = bytes.get(1) else { return Ok(None) };
+        // "The server MUST close the connection upon receiving a frame that is not masked. [...] A client MUST close a
+        // connection if it detects a masked frame." (§5.1)
+        match (frame::is_masked(*second), R::PEER_IS_CLIENT) {
+            (false, true) => return Err(Failure::Unmasked),
+            (true, false) => return Err(Failure::Masked),
+            _ => {}
+        }
+        let Some((payload_len, used)) = frame::payload_len(first, bytes)? else { return Ok(None) };
+        match first.opcode {
+            Opcode::Close if payload_len == 1 => return Err(CloseError::OneByte.into()),
+            Opcode::Close | Opcode::Ping | Opcode::Pong => {}
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                if payload_len > self.max_frame {
+                    return Err(Failure::FrameTooLong { len: payload_len, limit: self.max_frame });
+                }
+                let len = payload_len.saturating_add(self.message.map_or(0, |message| message.len));
+                let rsv = self.message.map_or(first.rsv, |message| message.rsv);
+                if rsv == 0 && len > max_message {
+                    return Err(Failure::MessageTooLong { len, limit: max_message });
+                }
+            }
+        }
+        Ok(Header::with_mask(first, payload_len, used, bytes))
+    }
+}

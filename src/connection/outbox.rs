@@ -1,0 +1,92 @@
+use core::fmt;
+
+use crate::{Storage, frame::Header, storage::StorageFull};
+
+/// Whole frames that wait for the socket, and how far into the first of them the socket has got.
+///
+/// Because only whole frames are added, its end is always a frame boundary: nothing can be put inside a half-written
+/// frame. And what is pending only grows, at its end, until it is consumed: a copy of it can be on its way meanwhile.
+pub(crate) struct Outbox<S> {
+    store: S,
+    /// How much of the store has been written. Moving the rest down on every write would be quadratic.
+    head: usize,
+    /// How much memory may stay when it is empty.
+    keep: usize,
+}
+
+// Not what waits: it may be megabytes, and somebody's secrets.
+impl<S> fmt::Debug for Outbox<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outbox({} bytes written)", self.head)
+    }
+}
+
+impl<S: Storage> Outbox<S> {
+    /// What is in `store` is pending.
+    pub(crate) fn new(store: S, keep: usize) -> Self {
+        Self { store, head: 0, keep }
+    }
+
+    #[inline]
+    pub(crate) fn pending(&self) -> &[u8] {
+        self.store.bytes().get(self.head..).unwrap_or_default()
+    }
+
+    /// The most that it can ever hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.store.capacity()
+    }
+
+    /// Forgets what has been written.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.head += count.min(self.pending().len());
+        if self.pending().is_empty() {
+            self.head = 0;
+            self.store.clear(self.keep);
+        }
+    }
+
+    /// Lets go of memory that holds nothing.
+    pub(crate) fn release(&mut self) {
+        if self.pending().is_empty() {
+            self.store.clear(0);
+        }
+    }
+
+    /// Adds a frame, masked if its header has a key; or nothing.
+    #[inline]
+    pub(crate) fn push(&mut self, header: &Header, payload: &[u8]) -> Result<(), StorageFull> {
+        self.push_encoded(header.encode().as_slice(), payload)?;
+        if let Some(key) = header.mask {
+            let bytes = self.store.bytes_mut();
+            let start = bytes.len().saturating_sub(payload.len());
+            key.apply(bytes.get_mut(start..).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Adds what the socket did not take of a frame's header and payload; or nothing.
+    pub(crate) fn push_encoded(&mut self, header: &[u8], payload: &[u8]) -> Result<(), StorageFull> {
+        let len = header.len().saturating_add(payload.len());
+        self.make_room(len)?;
+        self.store.append(header)?;
+        self.store.append(payload)
+    }
+
+    fn make_room(&mut self, len: usize) -> Result<(), StorageFull> {
+        let pending = self.pending().len();
+        if len > self.store.capacity().saturating_sub(pending) {
+            return Err(StorageFull);
+        }
+        if len > self.store.spare() {
+            // The rest is moved down only when as much has been written before, so a byte moves once on average;
+            // a store that can't grow has no choice.
+            let full = len > self.store.capacity().saturating_sub(self.head + pending);
+            if self.head >= pending || full {
+                self.store.drop_front(self.head);
+                self.head = 0;
+            }
+        }
+        self.store.reserve(len)
+    }
+}

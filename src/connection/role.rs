@@ -1,0 +1,146 @@
+use core::fmt::Debug;
+
+use crate::frame::MaskingKey;
+
+/// Which end of the connection this is: [`Server`] or [`Client`]. A client masks what it sends, a server doesn't
+/// (RFC 6455 §5.1); a server closes the transport first (§7.1.1).
+#[expect(private_bounds, reason = "sealed: there are two roles")]
+pub trait Role: End {}
+
+impl<R: End> Role for R {}
+
+/// What differs between the two ends, all of it.
+pub(crate) trait End {
+    /// Whether the peer is a client: its frames must be masked, and it waits for us to close the transport.
+    const PEER_IS_CLIENT: bool;
+
+    /// The key for the next frame that is sent.
+    fn masking_key(&mut self) -> Option<MaskingKey>;
+}
+
+/// The end that answered the opening handshake.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Server;
+
+/// The end that began the opening handshake, with its source of masking keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<K> {
+    random: K,
+}
+
+impl<K> Client<K> {
+    pub(crate) const fn new(random: K) -> Self {
+        Self { random }
+    }
+}
+
+impl End for Server {
+    const PEER_IS_CLIENT: bool = true;
+
+    #[inline]
+    fn masking_key(&mut self) -> Option<MaskingKey> {
+        None
+    }
+}
+
+impl<K: Randomness> End for Client<K> {
+    const PEER_IS_CLIENT: bool = false;
+
+    #[inline]
+    fn masking_key(&mut self) -> Option<MaskingKey> {
+        Some(MaskingKey(self.random.next_key()))
+    }
+}
+
+/// A client's source of unpredictable bytes: the handshake's key and a masking key for every frame.
+///
+/// "The masking key needs to be unpredictable" to the application that supplies the data (RFC 6455 §5.3, §10.3): a counter or a clock
+/// will not do. With feature `std` there is [`SystemRandom`]; a closure serves as well:
+///
+/// ```
+/// use websocket_proto::Randomness;
+///
+/// fn needs_a_source(source: impl Randomness) {}
+///
+/// # struct Trng; impl Trng { fn read(&mut self) -> u32 { 4 } } let mut trng = Trng;
+/// needs_a_source(move || trng.read().to_ne_bytes());      // a microcontroller's generator
+/// ```
+pub trait Randomness {
+    /// The next four bytes.
+    fn next_key(&mut self) -> [u8; 4];
+}
+
+impl<F: FnMut() -> [u8; 4]> Randomness for F {
+    #[inline]
+    fn next_key(&mut self) -> [u8; 4] {
+        self()
+    }
+}
+
+#[cfg(feature = "std")]
+pub use system::{NoRandomness, SystemRandom};
+
+#[cfg(feature = "std")]
+mod system {
+    use core::fmt;
+
+    use chacha20::{
+        ChaCha12Rng,
+        rand_core::{Rng, SeedableRng},
+    };
+
+    use super::Randomness;
+
+    /// The default source of masking keys: ChaCha12, seeded once by the operating system.
+    ///
+    /// A key costs a few nanoseconds and no system call. One per connection.
+    ///
+    /// ```
+    /// use websocket_proto::{Randomness, SystemRandom};
+    ///
+    /// let mut random = SystemRandom::new()?;
+    /// assert_ne!(random.next_key(), random.next_key()); // but once in 2^32 times
+    /// # Ok::<(), websocket_proto::NoRandomness>(())
+    /// ```
+    pub struct SystemRandom(ChaCha12Rng);
+
+    impl SystemRandom {
+        /// A generator with a fresh seed of 256 bits.
+        ///
+        /// # Errors
+        ///
+        /// When the operating system has no randomness to give.
+        pub fn new() -> Result<Self, NoRandomness> {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed).map_err(|_| NoRandomness)?;
+            Ok(Self(ChaCha12Rng::from_seed(seed)))
+        }
+    }
+
+    impl Randomness for SystemRandom {
+        #[inline]
+        fn next_key(&mut self) -> [u8; 4] {
+            self.0.next_u32().to_ne_bytes()
+        }
+    }
+
+    impl fmt::Debug for SystemRandom {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("SystemRandom")
+        }
+    }
+
+    /// The operating system had no randomness to seed a generator with.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct NoRandomness;
+
+    impl fmt::Display for NoRandomness {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the operating system has no randomness to give")
+        }
+    }
+
+    impl core::error::Error for NoRandomness {}
+}

@@ -1,0 +1,138 @@
+use core::fmt;
+
+#[cfg(feature = "deflate")]
+use crate::deflate;
+use crate::{
+    Config, Storage, Uri,
+    handshake::{
+        VERSION,
+        key::Key,
+        write::{self, InvalidHeader, TooSmall},
+    },
+};
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it is given to a `Handshake`"]
+pub struct Request<'a> {
+    uri: Uri<'a>,
+    subprotocols: &'a [&'a str],
+    origin: Option<&'a str>,
+    headers: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Request<'a> {
+    /// A request for a WebSocket at this address, and nothing else.
+    pub const fn new(uri: Uri<'a>) -> Self {
+        Self { uri, subprotocols: &[], origin: None, headers: &[] }
+    }
+
+    /// The subprotocols that the client speaks, the one it likes best first. The server picks one of them, or none.
+    pub const fn subprotocols(mut self, subprotocols: &'a [&'a str]) -> Self {
+        self.subprotocols = subprotocols;
+        self
+    }
+
+    /// The page that wants the connection, as a browser would say.
+    pub const fn origin(mut self, origin: &'a str) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Further headers, such as `Authorization` or `Cookie`.
+    pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
+    pub(crate) fn write<S: Storage>(&self, config: &Config, key: &Key, out: &mut S) -> Result<(), RequestError> {
+        self.check()?;
+        write::write(out, |out| {
+            out(b"GET ");
+            self.uri.resource_parts().iter().for_each(|part| out(part.as_bytes()));
+            out(b" HTTP/1.1\r\nHost: ");
+            self.uri.host_header_parts().iter().for_each(|part| out(part.as_bytes()));
+            out(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+            write::header(out, "Sec-WebSocket-Key", key);
+            write::header(out, "Sec-WebSocket-Version", VERSION.as_bytes());
+            if let Some(origin) = self.origin {
+                write::header(out, "Origin", origin.as_bytes());
+            }
+            for (index, subprotocol) in self.subprotocols.iter().enumerate() {
+                out(if index == 0 { b"Sec-WebSocket-Protocol: " } else { b", " });
+                out(subprotocol.as_bytes());
+            }
+            if !self.subprotocols.is_empty() {
+                out(b"\r\n");
+            }
+            #[cfg(feature = "deflate")]
+            if let Some(wanted) = &config.deflate {
+                out(b"Sec-WebSocket-Extensions: ");
+                deflate::write_offer(wanted, out);
+                out(b"\r\n");
+            }
+            write::headers(out, self.headers);
+            out(b"\r\n");
+        })?;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), RequestError> {
+        for (index, subprotocol) in self.subprotocols.iter().enumerate() {
+            // "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021 to
+            // U+007E not including separator characters [...] and MUST all be unique strings." (§4.1)
+            let repeated = self.subprotocols.iter().take(index).any(|before| before == subprotocol);
+            if repeated || !write::is_token(subprotocol) {
+                return Err(RequestError::Subprotocol { index });
+            }
+        }
+        if self.origin.is_some_and(|origin| !write::is_header_value(origin)) {
+            return Err(RequestError::Origin);
+        }
+        write::check_handshake_headers(self.headers).map_err(RequestError::Header)
+    }
+}
+
+/// Why a request can't be sent; nothing has been written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// A subprotocol that is not a token, or is there twice.
+    Subprotocol {
+        /// Which one, from 0.
+        index: usize,
+    },
+    /// An origin with a control character in it.
+    Origin,
+    /// A header that must not be sent.
+    Header(InvalidHeader),
+    /// The output store is too small.
+    StoreTooSmall {
+        /// How many bytes the request has.
+        needed: usize,
+        /// How many the store holds.
+        capacity: usize,
+    },
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subprotocol { index } => write!(f, "subprotocol {index} is not a token, or is repeated"),
+            Self::Origin => f.write_str("origin with a control character"),
+            Self::Header(error) => error.fmt(f),
+            Self::StoreTooSmall { needed, capacity } => {
+                write!(f, "request of {needed} bytes (the store holds {capacity})")
+            }
+        }
+    }
+}
+
+impl core::error::Error for RequestError {}
+
+impl From<TooSmall> for RequestError {
+    fn from(TooSmall { needed, capacity }: TooSmall) -> Self {
+        Self::StoreTooSmall { needed, capacity }
+    }
+}

@@ -1,0 +1,149 @@
+use core::{fmt, str};
+
+#[cfg(feature = "deflate")]
+use crate::deflate;
+use crate::{
+    Client, Config, Connection, Randomness, Storage,
+    connection::Extensions,
+    handshake::{
+        EXTENSIONS, Headers, PROTOCOL,
+        head::{self, HeadError, StatusLine},
+        headers::HeaderFault,
+        key::AcceptKey,
+    },
+};
+
+/// The server's response: 101, or anything else that a server may say.
+///
+/// When it is not 101, the beginning of its body is what is left in the input, and the rest comes from the transport.
+pub struct Response<K, I, O> {
+    line: StatusLine,
+    /// The head, which parsed.
+    head: I,
+    random: K,
+    request: O,
+    accept_key: AcceptKey,
+    config: Config,
+}
+
+impl<K, I, O> fmt::Debug for Response<K, I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Response({:?})", self.line)
+    }
+}
+
+impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
+    pub(crate) fn parse(
+        head: I,
+        random: K,
+        request: O,
+        accept_key: AcceptKey,
+        config: Config,
+    ) -> Result<Self, HeadError> {
+        Ok(Self { line: StatusLine::parse(head.bytes())?, head, random, request, accept_key, config })
+    }
+
+    /// The status: 101 when the server speaks WebSocket.
+    pub fn status(&self) -> u16 {
+        self.line.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> Headers<'_> {
+        head::headers(self.head.bytes())
+    }
+
+    /// The subprotocol that the server has picked; `None` if it picked none.
+    ///
+    /// Whether it was free to is for [`upgrade`](Self::upgrade) to find out.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.headers().get(PROTOCOL).and_then(|name| str::from_utf8(name).ok())
+    }
+
+    /// The connection, if the response is a valid acceptance (RFC 6455 §4.1).
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it breaks, in this order: status, HTTP version, `Upgrade`, `Connection`,
+    /// `Sec-WebSocket-Accept`, `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`.
+    pub fn upgrade(self) -> Result<Connection<Client<K>, I, O>, UpgradeError> {
+        let extensions = self.check()?;
+        let Self { mut head, mut request, random, config, .. } = self;
+        head.clear(config.keep);
+        request.clear(config.keep);
+        Ok(Connection::new(Client::new(random), &config, extensions, head, request))
+    }
+
+    fn check(&self) -> Result<Extensions, UpgradeError> {
+        if self.line.status != 101 {
+            return Err(UpgradeError::Refused { status: self.line.status });
+        }
+        if self.line.version != 1 {
+            return Err(UpgradeError::HttpVersion);
+        }
+        let headers = self.headers();
+        if !headers.once("Upgrade")?.eq_ignore_ascii_case(b"websocket") {
+            return Err(HeaderFault::Wrong("Upgrade").into());
+        }
+        headers.connection_upgrade()?;
+        if headers.once("Sec-WebSocket-Accept")? != self.accept_key {
+            return Err(HeaderFault::Wrong("Sec-WebSocket-Accept").into());
+        }
+        if let Some(subprotocol) = headers.at_most_once(PROTOCOL)? {
+            let request = head::headers(self.request.bytes());
+            if !request.tokens(PROTOCOL).any(|offered| offered == subprotocol) {
+                return Err(HeaderFault::Unexpected(PROTOCOL).into());
+            }
+        }
+        self.extensions(&headers)
+    }
+
+    /// What the server has accepted of what was offered.
+    fn extensions(&self, headers: &Headers<'_>) -> Result<Extensions, UpgradeError> {
+        #[cfg(feature = "deflate")]
+        if let Some(wanted) = &self.config.deflate {
+            let deflate = deflate::check_answer(wanted, headers)
+                .transpose()
+                .map_err(|deflate::NotOffered| HeaderFault::Unexpected(EXTENSIONS))?;
+            return Ok(Extensions { deflate });
+        }
+        // None was offered, so none can be accepted.
+        match headers.tokens(EXTENSIONS).next() {
+            Some(_) => Err(HeaderFault::Unexpected(EXTENSIONS).into()),
+            None => Ok(Extensions::default()),
+        }
+    }
+}
+
+/// Why a response does not open a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The server said something other than 101.
+    Refused {
+        /// What it said.
+        status: u16,
+    },
+    /// 101, but not over HTTP/1.1.
+    HttpVersion,
+    /// A header of the acceptance is missing, repeated, wrong, or not what was offered.
+    Header(HeaderFault),
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { status } => write!(f, "the server refused with status {status}"),
+            Self::HttpVersion => f.write_str("the server accepted over a version of HTTP that is not 1.1"),
+            Self::Header(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for UpgradeError {}
+
+impl From<HeaderFault> for UpgradeError {
+    fn from(fault: HeaderFault) -> Self {
+        Self::Header(fault)
+    }
+}

@@ -1,0 +1,242 @@
+use core::{fmt, mem::MaybeUninit, str};
+
+use httparse::Status;
+
+use crate::{Config, Input, Storage};
+
+use super::headers::Headers;
+
+/// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.
+///
+/// Every byte is looked at once while it is collected, and once more by the parser: the cost is linear however the reads cut it.
+pub(crate) struct Head<S> {
+    store: S,
+    /// Where the line that is being collected begins.
+    line_start: usize,
+    /// Whole lines in the store.
+    lines: usize,
+    /// Every byte so far, those dropped included.
+    seen: usize,
+    max_size: usize,
+    max_headers: usize,
+    progress: Progress,
+}
+
+// Not what has been collected: there may be credentials in it.
+impl<S> fmt::Debug for Head<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Head({} bytes, {:?})", self.seen, self.progress)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Progress {
+    Collecting,
+    Whole,
+    Failed(HeadError),
+}
+
+impl<S: Storage> Head<S> {
+    pub(crate) fn new(config: &Config, mut store: S) -> Self {
+        store.clear(usize::MAX);
+        Self {
+            line_start: 0,
+            lines: 0,
+            seen: 0,
+            max_size: config.max_head.min(store.capacity()),
+            max_headers: config.max_headers,
+            progress: Progress::Collecting,
+            store,
+        }
+    }
+
+    /// Takes what belongs to the head, and not a byte more; whether that was the last of it, for good or bad.
+    pub(crate) fn read(&mut self, input: &mut Input<'_>) -> bool {
+        while let Progress::Collecting = self.progress {
+            if input.is_empty() {
+                return false;
+            }
+            if let Err(error) = self.read_line(input) {
+                self.progress = Progress::Failed(error);
+            }
+        }
+        true
+    }
+
+    /// Collects up to the next line's end, or as far as the input goes.
+    fn read_line(&mut self, input: &mut Input<'_>) -> Result<(), HeadError> {
+        let end = input.remaining().iter().position(|byte| *byte == b'\n');
+        let piece = input.take(end.map_or(usize::MAX, |end| end + 1));
+        self.seen = self.seen.saturating_add(piece.len());
+        if self.seen > self.max_size {
+            return Err(HeadError::TooLarge { limit: self.max_size });
+        }
+        self.store.append(piece).map_err(|_| HeadError::TooLarge { limit: self.max_size })?;
+        if end.is_none() {
+            return Ok(());
+        }
+        let line = self.store.bytes().get(self.line_start..).unwrap_or_default();
+        match (line, self.lines) {
+            // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
+            // (RFC 9112 §2.2)
+            (b"\r\n", 0) => self.store.clear(usize::MAX),
+            (b"\r\n", _) => self.progress = Progress::Whole,
+            ([.., b'\r', b'\n'], headers) => {
+                if headers > self.max_headers {
+                    return Err(HeadError::TooManyHeaders { limit: self.max_headers });
+                }
+                self.lines += 1;
+                self.line_start = self.store.bytes().len();
+            }
+            // A parser that takes LF for CRLF and one that does not see two different messages.
+            _ => return Err(HeadError::Malformed("line ending")),
+        }
+        Ok(())
+    }
+
+    /// Drops a head that was read, and collects the next one under the same limit.
+    pub(crate) fn restart(&mut self) {
+        self.store.clear(usize::MAX);
+        self.line_start = 0;
+        self.lines = 0;
+        self.progress = Progress::Collecting;
+    }
+
+    /// The head, when it is whole.
+    pub(crate) fn into_store(self) -> Result<S, HeadError> {
+        match self.progress {
+            Progress::Whole => Ok(self.store),
+            Progress::Collecting => Err(HeadError::Incomplete { seen: self.seen }),
+            Progress::Failed(error) => Err(error),
+        }
+    }
+
+    /// The head's bytes, when it is whole.
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
+        matches!(self.progress, Progress::Whole).then(|| self.store.bytes())
+    }
+}
+
+/// The first line of a request, as lengths: the method stands at its front, one space, then the target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestLine {
+    pub(crate) method: usize,
+    pub(crate) target: usize,
+    /// The `x` of HTTP/1.x.
+    pub(crate) version: u8,
+}
+
+impl RequestLine {
+    pub(crate) fn parse(head: &[u8]) -> Result<Self, HeadError> {
+        let mut headers = [const { MaybeUninit::uninit() }; Config::MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut []);
+        let parsed =
+            request.parse_with_uninit_headers(head, &mut headers).map_err(|error| request_error(error, head))?;
+        match (request.method, request.path, request.version) {
+            // Both must agree on where the head ends.
+            (Some(method), Some(target), Some(version)) if parsed == Status::Complete(head.len()) => {
+                Ok(Self { method: method.len(), target: target.len(), version })
+            }
+            _ => Err(HeadError::Malformed("request line")),
+        }
+    }
+}
+
+/// Whether it was another version of HTTP, or nothing of the kind.
+fn request_error(error: httparse::Error, head: &[u8]) -> HeadError {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut words = line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b' ');
+    match (error, words.next(), words.next(), words.next(), words.next()) {
+        (httparse::Error::Version, _, _, Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            HeadError::Version
+        }
+        // HTTP/0.9 had no version.
+        (_, Some(b"GET"), Some(target @ [b'/', ..]), None, None) if target.iter().all(u8::is_ascii_graphic) => {
+            HeadError::Version
+        }
+        (httparse::Error::Version, ..) => HeadError::Malformed("version"),
+        _ => error.into(),
+    }
+}
+
+/// The first line of a response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatusLine {
+    pub(crate) status: u16,
+    /// The `x` of HTTP/1.x.
+    pub(crate) version: u8,
+}
+
+impl StatusLine {
+    pub(crate) fn parse(head: &[u8]) -> Result<Self, HeadError> {
+        let mut headers = [const { MaybeUninit::uninit() }; Config::MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut []);
+        let parser = httparse::ParserConfig::default();
+        let parsed = parser.parse_response_with_uninit_headers(&mut response, head, &mut headers)?;
+        match (response.code, response.version) {
+            (Some(status), Some(version)) if parsed == Status::Complete(head.len()) => Ok(Self { status, version }),
+            _ => Err(HeadError::Malformed("status line")),
+        }
+    }
+}
+
+/// The headers of a head that was parsed.
+pub(crate) fn headers(head: &[u8]) -> Headers<'_> {
+    let first_line = head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |end| end + 1);
+    Headers::new(head.get(first_line..).unwrap_or_default())
+}
+
+/// Why bytes are not the head of an HTTP/1.1 request or response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// Longer than allowed, or than the store can hold.
+    TooLarge {
+        /// The most that was allowed, in bytes.
+        limit: usize,
+    },
+    /// More headers than allowed.
+    TooManyHeaders {
+        /// The most that were allowed.
+        limit: usize,
+    },
+    /// The stream ended inside the head.
+    Incomplete {
+        /// How many bytes had come.
+        seen: usize,
+    },
+    /// Another version of HTTP than 1.1.
+    Version,
+    /// Something else is wrong with the part that is named.
+    Malformed(&'static str),
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit } => write!(f, "HTTP head of more than {limit} bytes"),
+            Self::TooManyHeaders { limit } => write!(f, "HTTP head of more than {limit} headers"),
+            Self::Incomplete { seen } => write!(f, "the stream ended inside the HTTP head, after {seen} bytes"),
+            Self::Version => f.write_str("not HTTP/1.1"),
+            Self::Malformed(part) => write!(f, "malformed HTTP {part}"),
+        }
+    }
+}
+
+impl core::error::Error for HeadError {}
+
+impl From<httparse::Error> for HeadError {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::HeaderName => Self::Malformed("header name"),
+            httparse::Error::HeaderValue => Self::Malformed("header value"),
+            httparse::Error::NewLine => Self::Malformed("line ending"),
+            httparse::Error::Status => Self::Malformed("status"),
+            httparse::Error::Token => Self::Malformed("first line"),
+            httparse::Error::TooManyHeaders => Self::TooManyHeaders { limit: Config::MAX_HEADERS },
+            httparse::Error::Version => Self::Version,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+use core::{fmt, str};
+
+/// The headers of a request or response, in their order; an iterator over them.
+///
+/// ```
+/// # use websocket_proto::{Config, Input, server};
+/// # let mut handshake = server::Handshake::new(Config::new());
+/// # let mut bytes = *b"GET / HTTP/1.1\r\nHost: a\r\nCookie: b=c\r\nVia: d, e\r\nVia: f\r\n\r\n";
+/// # handshake.read(&mut Input::new(&mut bytes));
+/// # let request = handshake.into_request()?;
+/// let headers = request.headers();
+/// assert_eq!(headers.get("cookie"), Some(&b"b=c"[..]));
+/// assert_eq!(headers.tokens("via").count(), 3);
+/// for header in headers {
+///     println!("{header}");
+/// }
+/// # Ok::<(), server::Refusal>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Headers<'h> {
+    lines: &'h [u8],
+}
+
+impl<'h> Headers<'h> {
+    /// From lines that a parser has found to be headers.
+    pub(crate) fn new(lines: &'h [u8]) -> Self {
+        Self { lines }
+    }
+
+    /// The value of the first header of this name, of those that the iteration has left; its case does not matter.
+    pub fn get(&self, name: &str) -> Option<&'h [u8]> {
+        self.all(name).next()
+    }
+
+    /// The values of all headers of this name.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
+        self.clone().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+    }
+
+    /// The members of all comma-separated lists of tokens under this name, without the space around them; empty ones are
+    /// passed over (RFC 9110 §5.6.1). Not for lists with quoted strings, which may have commas in them.
+    pub fn tokens<'n>(&self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
+        self.all(name)
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|token| !token.is_empty())
+    }
+
+    /// Whether a list under this name has this member, in any case.
+    pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
+        self.tokens(name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// `Connection: Upgrade`, which may be one of many connection options.
+    pub(crate) fn connection_upgrade(&self) -> Result<(), HeaderFault> {
+        match self.get("Connection") {
+            None => Err(HeaderFault::Missing("Connection")),
+            Some(_) if self.has_token("Connection", "upgrade") => Ok(()),
+            Some(_) => Err(HeaderFault::Wrong("Connection")),
+        }
+    }
+
+    /// The value of a header that must be there once.
+    pub(crate) fn once(&self, name: &'static str) -> Result<&'h [u8], HeaderFault> {
+        self.at_most_once(name)?.ok_or(HeaderFault::Missing(name))
+    }
+
+    /// The value of a header that may be there once.
+    pub(crate) fn at_most_once(&self, name: &'static str) -> Result<Option<&'h [u8]>, HeaderFault> {
+        let mut values = self.all(name);
+        let first = values.next();
+        if values.next().is_some() { Err(HeaderFault::Repeated(name)) } else { Ok(first) }
+    }
+}
+
+impl<'h> Iterator for Headers<'h> {
+    type Item = Header<'h>;
+
+    fn next(&mut self) -> Option<Header<'h>> {
+        let end = self.lines.iter().position(|byte| *byte == b'\n')?;
+        let (line, rest) = self.lines.split_at_checked(end + 1)?;
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (name, value) = line.split_at_checked(colon)?;
+        self.lines = rest;
+        Some(Header { name: str::from_utf8(name).ok()?, value: value.get(1..)?.trim_ascii() })
+    }
+}
+
+/// A header of a request or response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a name and a value")]
+pub struct Header<'h> {
+    /// The name, in the case in which it came.
+    pub name: &'h str,
+    /// The value, without the space around it; mostly, but not necessarily, ASCII.
+    pub value: &'h [u8],
+}
+
+impl fmt::Display for Header<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.value.escape_ascii())
+    }
+}
+
+/// What is wrong with a header that the handshake needs; every variant names the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderFault {
+    /// It is not there.
+    Missing(&'static str),
+    /// It is there more than once.
+    Repeated(&'static str),
+    /// Its value is not the right one.
+    Wrong(&'static str),
+    /// It should not be there.
+    Unexpected(&'static str),
+}
+
+impl fmt::Display for HeaderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "no {name} header"),
+            Self::Repeated(name) => write!(f, "more than one {name} header"),
+            Self::Wrong(name) => write!(f, "wrong value in the {name} header"),
+            Self::Unexpected(name) => write!(f, "unexpected {name} header"),
+        }
+    }
+}
+
+impl core::error::Error for HeaderFault {}

@@ -1,0 +1,245 @@
+use core::{fmt, str};
+
+use super::{Refusal, Request};
+use crate::{
+    Connection, Sender, Server, Storage,
+    connection::Extensions,
+    handshake::{
+        PROTOCOL,
+        key::AcceptKey,
+        write::{self, InvalidHeader, TooSmall},
+    },
+};
+#[cfg(feature = "deflate")]
+use crate::{deflate, handshake::EXTENSIONS};
+
+/// A valid request for a WebSocket, which waits to be accepted.
+#[derive(Debug)]
+pub struct Upgrade<I, O> {
+    request: Request<I, O>,
+    answer: Answer,
+}
+
+/// What the response says by itself.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    accept_key: AcceptKey,
+    #[cfg(feature = "deflate")]
+    deflate: Option<deflate::Accepted>,
+}
+
+impl<I: Storage, O: Storage> Upgrade<I, O> {
+    pub(crate) fn new(request: Request<I, O>, accept_key: AcceptKey) -> Self {
+        let answer = Answer {
+            accept_key,
+            #[cfg(feature = "deflate")]
+            deflate: request.config.deflate.and_then(|wanted| deflate::accept(&wanted, &request.headers())),
+        };
+        Self { request, answer }
+    }
+
+    /// What is agreed on for compressed messages if the request is accepted; `None` without compression.
+    #[cfg(feature = "deflate")]
+    pub fn compression(&self) -> Option<&deflate::Agreement> {
+        self.answer.deflate.as_ref().map(|accepted| &accepted.agreement)
+    }
+
+    /// The request: its path, its headers.
+    pub fn request(&self) -> &Request<I, O> {
+        &self.request
+    }
+
+    /// The page that wants the connection, when a browser says so.
+    pub fn origin(&self) -> Option<&[u8]> {
+        self.request.headers().get("Origin")
+    }
+
+    /// Whether the request comes from one of these origins, or from a program that is no browser and gives none.
+    ///
+    /// ```
+    /// # use websocket_proto::server::{Refusal, Upgrade};
+    /// # fn check(upgrade: Upgrade<Vec<u8>, Vec<u8>>) -> Result<(), Refusal> {
+    /// upgrade.check_origin(&["https://example.com", "https://www.example.com"])?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Origin`] (403) for every other. The whole origin must be equal, in any case of its letters.
+    pub fn check_origin(&self, allowed: &[impl AsRef<str>]) -> Result<(), Refusal> {
+        let is_allowed =
+            |origin| allowed.iter().any(|allowed| allowed.as_ref().as_bytes().eq_ignore_ascii_case(origin));
+        if self.origin().is_none_or(is_allowed) { Ok(()) } else { Err(Refusal::Origin) }
+    }
+
+    /// The subprotocols that the client offers, the one it likes best first.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.request.headers().tokens(PROTOCOL).filter_map(|token| str::from_utf8(token).ok())
+    }
+
+    /// The first subprotocol in the client's order that is among `supported`; `None` if there is no such.
+    ///
+    /// It is lent from `supported`, so that it outlives the request.
+    ///
+    /// ```
+    /// # use websocket_proto::{Connection, Server, server::{Accept, AcceptError, Upgrade}};
+    /// # type Vecs = Connection<Server, Vec<u8>, Vec<u8>>;
+    /// # fn check(upgrade: Upgrade<Vec<u8>, Vec<u8>>) -> Result<Vecs, AcceptError> {
+    /// let subprotocol = upgrade.select_subprotocol(&["chat.v2", "chat.v1"]);
+    /// let connection = upgrade.accept(&Accept::new().subprotocol(subprotocol))?;
+    /// # Ok(connection) }
+    /// ```
+    pub fn select_subprotocol<'s>(&self, supported: &[&'s str]) -> Option<&'s str> {
+        self.subprotocols().find_map(|offered| supported.iter().copied().find(|name| *name == offered))
+    }
+
+    /// Accepts. The 101 response is the sender's first [pending](crate::Sender::pending) output, so that no frame
+    /// can come before it.
+    ///
+    /// # Errors
+    ///
+    /// When `accept` can't be sent as it is; nothing is written then.
+    pub fn accept(mut self, accept: &Accept<'_>) -> Result<Connection<Server, I, O>, AcceptError> {
+        self.check(accept)?;
+        self.check_output()?;
+        let answer = self.answer;
+        write::write(&mut self.request.output, |out| {
+            out(b"HTTP/1.1 101 Switching Protocols\r\n");
+            for (name, value) in answer.headers(accept) {
+                write::header(out, name, value.as_bytes());
+            }
+            out(b"\r\n");
+        })?;
+        Ok(self.connect())
+    }
+
+    /// The headers of the 101 response, for whoever writes it elsewhere (see [`Request::from_parts`](super::Request::from_parts)).
+    ///
+    /// # Errors
+    ///
+    /// When `accept` can't be sent as it is.
+    pub fn response_headers<'a>(
+        &'a self,
+        accept: &'a Accept<'a>,
+    ) -> Result<impl Iterator<Item = (&'a str, &'a str)>, AcceptError> {
+        self.check(accept)?;
+        Ok(self.answer.headers(accept))
+    }
+
+    /// The connection, when the 101 response is written elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When the output store is too small to answer the peer.
+    pub fn into_connection(self) -> Result<Connection<Server, I, O>, AcceptError> {
+        self.check_output()?;
+        Ok(self.connect())
+    }
+
+    /// Whatever else is sent, a Pong and a Close must be possible.
+    fn check_output(&self) -> Result<(), TooSmall> {
+        let (needed, capacity) = (Sender::<Server, O>::MIN_CAPACITY, self.request.output.capacity());
+        if capacity < needed { Err(TooSmall { needed, capacity }) } else { Ok(()) }
+    }
+
+    fn connect(self) -> Connection<Server, I, O> {
+        let Request { mut head, output, config, .. } = self.request;
+        head.clear(config.keep);
+        Connection::new(Server, &config, self.answer.extensions(), head, output)
+    }
+
+    fn check(&self, accept: &Accept<'_>) -> Result<(), AcceptError> {
+        // "The value chosen MUST be derived from the client's handshake" (§4.2.2)
+        if let Some(subprotocol) = accept.subprotocol {
+            if !self.subprotocols().any(|offered| offered == subprotocol) {
+                return Err(AcceptError::SubprotocolNotOffered);
+            }
+        }
+        write::check_handshake_headers(accept.headers).map_err(AcceptError::Header)
+    }
+}
+
+impl Answer {
+    fn headers<'a>(&'a self, accept: &'a Accept<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let upgrade = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", str::from_utf8(&self.accept_key).unwrap_or_default()),
+        ];
+        let subprotocol = accept.subprotocol.map(|name| (PROTOCOL, name));
+        #[cfg(feature = "deflate")]
+        let extensions = self.deflate.as_ref().map(|accepted| (EXTENSIONS, accepted.answer()));
+        #[cfg(not(feature = "deflate"))]
+        let extensions = None;
+        upgrade.into_iter().chain(subprotocol).chain(extensions).chain(accept.headers.iter().copied())
+    }
+
+    fn extensions(&self) -> Extensions {
+        Extensions {
+            #[cfg(feature = "deflate")]
+            deflate: self.deflate.map(|accepted| accepted.agreement),
+        }
+    }
+}
+
+/// What a server adds to its acceptance.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "it is given to `Upgrade::accept`"]
+pub struct Accept<'a> {
+    subprotocol: Option<&'a str>,
+    headers: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Accept<'a> {
+    /// No subprotocol and no further headers.
+    pub const fn new() -> Self {
+        Self { subprotocol: None, headers: &[] }
+    }
+
+    /// The subprotocol to speak: one that the client has offered, or none.
+    pub fn subprotocol(mut self, subprotocol: impl Into<Option<&'a str>>) -> Self {
+        self.subprotocol = subprotocol.into();
+        self
+    }
+
+    /// Further headers, such as `Set-Cookie`.
+    pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        self.headers = headers;
+        self
+    }
+}
+
+/// Why an acceptance can't be sent: the caller's mistake, not the client's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// A subprotocol that the client has not offered.
+    SubprotocolNotOffered,
+    /// A header that must not be sent.
+    Header(InvalidHeader),
+    /// The output store is too small.
+    StoreTooSmall {
+        /// How many bytes it must hold.
+        needed: usize,
+        /// How many it does.
+        capacity: usize,
+    },
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SubprotocolNotOffered => f.write_str("the client has not offered this subprotocol"),
+            Self::Header(error) => error.fmt(f),
+            Self::StoreTooSmall { needed, capacity } => write!(f, "store of {capacity} bytes (at least {needed})"),
+        }
+    }
+}
+
+impl core::error::Error for AcceptError {}
+
+impl From<TooSmall> for AcceptError {
+    fn from(TooSmall { needed, capacity }: TooSmall) -> Self {
+        Self::StoreTooSmall { needed, capacity }
+    }
+}

@@ -1,0 +1,112 @@
+//! The server's side of the opening handshake (RFC 6455 §4.2).
+//!
+//! ```
+//! # use std::io::{self, Read, Write};
+//! use websocket_proto::{Config, Connection, Input, Server, server};
+//!
+//! fn serve<S: Read + Write>(mut socket: S) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut buf = [0; 4096];
+//!     let mut handshake = server::Handshake::new(Config::new());
+//!     let mut input = loop {
+//!         let n = socket.read(&mut buf)?;
+//!         let mut input = Input::new(&mut buf[..n]);
+//!         if handshake.read(&mut input) || n == 0 { break input }       // `into_request` says what was missing
+//!     };
+//!     let upgrade = match handshake.into_request().and_then(server::Request::upgrade) {
+//!         Ok(upgrade) => upgrade,
+//!         Err(refusal) => {
+//!             let mut response = Vec::new();
+//!             refusal.response().write(&mut response)?;     // 400, 405, 426 …
+//!             socket.write_all(&response)?;
+//!             return Err(refusal.into());
+//!         }
+//!     };
+//!     let connection = upgrade.accept(&server::Accept::new())?;
+//!     // The 101 response is the sender's first output; what is left in `input` is the receiver's first input.
+//!     # let _: Connection<Server, Vec<u8>, Vec<u8>> = connection;
+//!     Ok(())
+//! }
+//! # assert!(serve(io::Cursor::new(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec())).is_err());
+//! ```
+//!
+//! Any page may open a WebSocket to any server, with the user's cookies: the browser only says, in `Origin`, which page
+//! it was. A server that trusts cookies must therefore check it: [`Upgrade::check_origin`] (RFC 6455 §10.2).
+
+mod accept;
+mod refusal;
+mod request;
+mod response;
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+use core::fmt;
+
+pub use accept::{Accept, AcceptError, Upgrade};
+pub use refusal::Refusal;
+pub use request::Request;
+pub use response::{Response, ResponseError};
+
+use super::head::Head;
+use crate::{Config, Input, Storage};
+
+/// A handshake that waits for the client's request.
+///
+/// `I` collects the request's head and becomes the receiver's store; `O` takes the response and becomes the sender's.
+pub struct Handshake<I, O> {
+    head: Head<I>,
+    output: O,
+    config: Config,
+}
+
+impl<I, O> fmt::Debug for Handshake<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handshake({:?})", self.head)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Handshake<Vec<u8>, Vec<u8>> {
+    /// A handshake that allocates as it needs, up to the limits of `config`.
+    pub fn new(config: Config) -> Self {
+        Self::with_storage(config, Vec::new(), Vec::new())
+    }
+}
+
+impl<I: Storage, O: Storage> Handshake<I, O> {
+    /// A handshake in the caller's stores: what is in them is dropped.
+    ///
+    /// `input` must hold the request's head, 500 to 1000 bytes from a browser without cookies, and later the largest
+    /// message that comes in pieces. `output` must hold the response, 129 bytes if nothing is added to it, and later the largest
+    /// frame that is sent and 127 bytes that are kept free for a Close; 254 at least.
+    ///
+    /// ```
+    /// use websocket_proto::{Config, FixedStorage, server};
+    ///
+    /// let handshake = server::Handshake::with_storage(
+    ///     Config::new(),
+    ///     FixedStorage::new([0; 1024]),
+    ///     FixedStorage::new([0; 512]),
+    /// );
+    /// # let _ = handshake;
+    /// ```
+    pub fn with_storage(config: Config, input: I, mut output: O) -> Self {
+        output.clear(usize::MAX);
+        Self { head: Head::new(&config, input), output, config }
+    }
+
+    /// Takes the request's head from the input; `true` when no more of it is wanted, because it is whole or hopeless.
+    ///
+    /// While it is not, the input has been used up. Afterwards what remains in it belongs to the connection, and is not looked at.
+    pub fn read(&mut self, input: &mut Input<'_>) -> bool {
+        self.head.read(input)
+    }
+
+    /// The request that was read.
+    ///
+    /// # Errors
+    ///
+    /// When its head is incomplete, too large, or not HTTP.
+    pub fn into_request(self) -> Result<Request<I, O>, Refusal> {
+        Request::parse(self.head.into_store()?, self.output, self.config)
+    }
+}

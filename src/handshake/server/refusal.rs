@@ -1,0 +1,96 @@
+use core::fmt;
+
+use super::Response;
+use crate::handshake::{HeadError, HeaderFault};
+
+/// Why a request is not a valid opening handshake. Each knows its answer: [`response`](Self::response).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Not the head of an HTTP/1.1 request: 431 when it is too large, 505 for another version, else 400.
+    Head(HeadError),
+    /// A target that is neither a path nor an address: 400.
+    Target,
+    /// A method other than GET: 405.
+    Method,
+    /// No `Upgrade: websocket`: 426, or whatever the caller serves there.
+    NotAnUpgrade,
+    /// A header that the handshake needs is missing, repeated or wrong: 400.
+    Header(HeaderFault),
+    /// A `Sec-WebSocket-Version` other than 13: 426, and what is supported.
+    WebSocketVersion,
+    /// A request with a body: 400.
+    Body,
+    /// An origin that is not allowed: 403.
+    Origin,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Head(HeadError::TooLarge { .. } | HeadError::TooManyHeaders { .. }) => 431,
+            Self::Head(HeadError::Version) => 505,
+            Self::Head(_) | Self::Target | Self::Header(_) | Self::Body => 400,
+            Self::Method => 405,
+            Self::NotAnUpgrade | Self::WebSocketVersion => 426,
+            Self::Origin => 403,
+        }
+    }
+
+    /// The whole answer: the status, the headers that belong to it, and a line of text.
+    pub const fn response(self) -> Response<'static> {
+        let (headers, body): (&[_], &str) = match self {
+            Self::Head(HeadError::TooLarge { .. }) => (&[], "The request's head is too large.\n"),
+            Self::Head(HeadError::TooManyHeaders { .. }) => (&[], "The request has too many headers.\n"),
+            Self::Head(HeadError::Version) => (&[], "This server speaks HTTP/1.1.\n"),
+            Self::Head(_) => (&[], "This is not an HTTP request.\n"),
+            Self::Target => (&[], "The request's target is not a path.\n"),
+            Self::Method => (&[("Allow", "GET")], "A WebSocket is asked for with GET.\n"),
+            Self::NotAnUpgrade => (&[("Upgrade", "websocket")], "This is a WebSocket server.\n"),
+            Self::Header(fault) => match fault {
+                HeaderFault::Missing(_) => (&[], "A header of the WebSocket handshake is missing.\n"),
+                HeaderFault::Repeated(_) => (&[], "A header of the WebSocket handshake is repeated.\n"),
+                HeaderFault::Wrong(_) | HeaderFault::Unexpected(_) => {
+                    (&[], "A header of the WebSocket handshake is wrong.\n")
+                }
+            },
+            Self::WebSocketVersion => (
+                &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", super::super::VERSION)],
+                "This server speaks version 13 of the WebSocket protocol.\n",
+            ),
+            Self::Body => (&[], "A WebSocket handshake has no body.\n"),
+            Self::Origin => (&[], "This page may not connect here.\n"),
+        };
+        Response::new(self.status()).headers(headers).body(body.as_bytes())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head(error) => error.fmt(f),
+            Self::Target => f.write_str("request target that is neither a path nor an address"),
+            Self::Method => f.write_str("method that is not GET"),
+            Self::NotAnUpgrade => f.write_str("no Upgrade: websocket header"),
+            Self::Header(fault) => fault.fmt(f),
+            Self::WebSocketVersion => f.write_str("Sec-WebSocket-Version that is not 13"),
+            Self::Body => f.write_str("request with a body"),
+            Self::Origin => f.write_str("origin that is not allowed"),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+impl From<HeaderFault> for Refusal {
+    fn from(fault: HeaderFault) -> Self {
+        Self::Header(fault)
+    }
+}
+
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}

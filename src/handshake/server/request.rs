@@ -1,0 +1,251 @@
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+use core::{fmt, str};
+
+use super::{Refusal, Upgrade};
+use crate::{
+    Config, Storage,
+    handshake::{
+        EXTENSIONS, PROTOCOL, VERSION, extensions,
+        head::{self, HeadError, RequestLine},
+        headers::{HeaderFault, Headers},
+        key::{self, AcceptKey},
+        uri::is_authority,
+        write,
+    },
+};
+
+/// A whole HTTP request: perhaps for a WebSocket, perhaps for a page.
+///
+/// The same port can serve both: ask [`is_upgrade`](Self::is_upgrade) first, and answer other requests with a
+/// [`Response`](super::Response).
+pub struct Request<I, O> {
+    /// The head, which parsed.
+    pub(crate) head: I,
+    line: RequestLine,
+    pub(crate) output: O,
+    pub(crate) config: Config,
+}
+
+#[cfg(feature = "alloc")]
+impl Request<Vec<u8>, Vec<u8>> {
+    /// A request that an HTTP library has already parsed: it enters here and is treated like any other, as one of
+    /// HTTP/1.1.
+    ///
+    /// The library also sends the response: see [`Upgrade::response_headers`]; and a refusal, whose parts are those of
+    /// [`Refusal::response`].
+    ///
+    /// ```
+    /// use websocket_proto::{Config, server};
+    ///
+    /// // For `http`, `hyper` and `axum`: `request.headers()` is such a list.
+    /// let headers = [
+    ///     ("Host", "example.com"),
+    ///     ("Connection", "Upgrade"),
+    ///     ("Upgrade", "websocket"),
+    ///     ("Sec-WebSocket-Version", "13"),
+    ///     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    /// ];
+    /// let request = server::Request::from_parts(Config::new(), "GET", "/chat", headers)?;
+    /// let upgrade = request.upgrade()?;
+    ///
+    /// let accept = server::Accept::new();
+    /// for (name, value) in upgrade.response_headers(&accept)? {
+    ///     println!("{name}: {value}");                 // into the library's 101 response
+    /// }
+    /// let connection = upgrade.into_connection()?;     // over whatever the library's upgrade gives
+    /// assert!(connection.sender.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As if the same had come in bytes: a name or value that HTTP does not allow is refused.
+    pub fn from_parts<N: AsRef<str>, V: AsRef<[u8]>>(
+        config: Config,
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, Refusal> {
+        Self::from_parts_with_storage(config, method, target, headers, Vec::new(), Vec::new())
+    }
+}
+
+impl<I: Storage, O: Storage> Request<I, O> {
+    pub(crate) fn parse(head: I, output: O, config: Config) -> Result<Self, Refusal> {
+        let line = RequestLine::parse(head.bytes())?;
+        let request = Self { head, line, output, config };
+        match request.method() {
+            method if is_target(method, request.target()) => Ok(request),
+            // Where the target may have another form (CONNECT), the method is what is wrong.
+            "GET" => Err(Refusal::Target),
+            _ => Err(Refusal::Method),
+        }
+    }
+
+    /// The same in the caller's stores: see [`Handshake::with_storage`](super::Handshake::with_storage).
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_parts`](Request::from_parts).
+    pub fn from_parts_with_storage<N: AsRef<str>, V: AsRef<[u8]>>(
+        config: Config,
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+        mut input: I,
+        mut output: O,
+    ) -> Result<Self, Refusal> {
+        if !write::is_token(method) || target.bytes().any(|byte| byte.is_ascii_whitespace()) {
+            return Err(HeadError::Malformed("first line").into());
+        }
+        input.clear(usize::MAX);
+        output.clear(usize::MAX);
+        let limit = config.max_head.min(input.capacity());
+        let mut put = |part: &[u8]| {
+            let fits = part.len() <= limit.saturating_sub(input.bytes().len());
+            let put = if fits { input.append(part).ok() } else { None };
+            put.ok_or(Refusal::Head(HeadError::TooLarge { limit }))
+        };
+        for part in [method, " ", target, " HTTP/1.1\r\n"] {
+            put(part.as_bytes())?;
+        }
+        for (index, (name, value)) in headers.into_iter().enumerate() {
+            if index == config.max_headers {
+                return Err(HeadError::TooManyHeaders { limit: config.max_headers }.into());
+            }
+            let (name, value) = (name.as_ref(), value.as_ref());
+            // The one thing that the parser could not see: a line that became two.
+            if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) || !write::is_token(name) {
+                return Err(HeadError::Malformed("header").into());
+            }
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                put(part)?;
+            }
+        }
+        put(b"\r\n")?;
+        Self::parse(input, output, config)
+    }
+
+    /// The method, such as `GET`.
+    pub fn method(&self) -> &str {
+        self.text(0, self.line.method)
+    }
+
+    /// The target as it stands in the request, such as `/chat?room=1`, or an address when a proxy was asked.
+    pub fn target(&self) -> &str {
+        self.text(self.line.method + 1, self.line.target)
+    }
+
+    /// The target's path, without a query: what a server finds the page by.
+    ///
+    /// It is not decoded: `%2e%2e` is still that.
+    pub fn path(&self) -> &str {
+        let resource = self.resource();
+        let path = resource.split_once('?').map_or(resource, |(path, _)| path);
+        if path.is_empty() { "/" } else { path }
+    }
+
+    /// What follows the target's first question mark, if there is one.
+    pub fn query(&self) -> Option<&str> {
+        self.resource().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> Headers<'_> {
+        head::headers(self.head.bytes())
+    }
+
+    /// Whether the client wants a WebSocket: there is an `Upgrade` header that says so. Whether it asked as it should is for
+    /// [`upgrade`](Self::upgrade) to find out.
+    pub fn is_upgrade(&self) -> bool {
+        self.headers().has_token("Upgrade", "websocket")
+    }
+
+    /// The request as an opening handshake, if it is a valid one (RFC 6455 §4.2.1).
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it breaks, in this order: method, HTTP version, `Host`, `Upgrade`, `Connection`,
+    /// `Sec-WebSocket-Version`, `Sec-WebSocket-Key`, body, `Sec-WebSocket-Extensions`, `Sec-WebSocket-Protocol`, `Origin`.
+    pub fn upgrade(self) -> Result<Upgrade<I, O>, Refusal> {
+        let accept_key = self.check()?;
+        Ok(Upgrade::new(self, accept_key))
+    }
+
+    fn check(&self) -> Result<AcceptKey, Refusal> {
+        if self.method() != "GET" {
+            return Err(Refusal::Method);
+        }
+        if self.line.version != 1 {
+            return Err(Refusal::Head(HeadError::Version));
+        }
+        let headers = self.headers();
+        // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header
+        // field and to any request message that contains more than one Host header field line or a Host header field with an
+        // invalid field value." (RFC 9112 §3.2)
+        if !str::from_utf8(headers.once("Host")?).is_ok_and(is_authority) {
+            return Err(HeaderFault::Wrong("Host").into());
+        }
+        if !self.is_upgrade() {
+            return Err(Refusal::NotAnUpgrade);
+        }
+        headers.connection_upgrade()?;
+        if headers.once("Sec-WebSocket-Version")? != VERSION.as_bytes() {
+            return Err(Refusal::WebSocketVersion);
+        }
+        let key = headers.once("Sec-WebSocket-Key")?;
+        if !key::is_key(key) {
+            return Err(HeaderFault::Wrong("Sec-WebSocket-Key").into());
+        }
+        // A body would be taken for frames, or frames for a body.
+        let length = headers.at_most_once("Content-Length")?;
+        if headers.get("Transfer-Encoding").is_some() || length.is_some_and(|length| length != b"0") {
+            return Err(Refusal::Body);
+        }
+        if !headers.all(EXTENSIONS).all(|value| extensions::count(value).is_some_and(|count| count > 0)) {
+            return Err(HeaderFault::Wrong(EXTENSIONS).into());
+        }
+        if !headers.tokens(PROTOCOL).all(|name| name.iter().copied().all(write::is_token_byte)) {
+            return Err(HeaderFault::Wrong(PROTOCOL).into());
+        }
+        headers.at_most_once("Origin")?;
+        Ok(key::accept_key(key))
+    }
+
+    /// The target without scheme and authority.
+    fn resource(&self) -> &str {
+        let target = self.target();
+        match target.split_once("://") {
+            Some((_, rest)) if !target.starts_with('/') => {
+                rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or("")
+            }
+            _ => target,
+        }
+    }
+
+    fn text(&self, start: usize, len: usize) -> &str {
+        let bytes = self.head.bytes().get(start..).and_then(|rest| rest.get(..len));
+        str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+// Not the headers: there may be credentials in them.
+impl<I, O> fmt::Debug for Request<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({:?})", self.line)
+    }
+}
+
+/// The origin form (`/chat`) or the absolute form (`http://example.com/chat`) of a target; the asterisk form for OPTIONS
+/// (RFC 9112 §3.2). What browsers leave unescaped in it is accepted.
+fn is_target(method: &str, target: &str) -> bool {
+    let absolute = || {
+        let (scheme, rest) = target.split_once("://")?;
+        let scheme = ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
+        let authority = rest.split(['/', '?']).next()?;
+        Some(scheme && is_authority(authority) && !authority.is_empty())
+    };
+    let known_form = target.starts_with('/') || absolute().unwrap_or(false) || (target == "*" && method == "OPTIONS");
+    known_form && target.is_ascii() && !target.contains('#')
+}

@@ -1,0 +1,127 @@
+//! Heads to be sent: checked before a byte is written, and written whole or not at all.
+
+use core::{fmt, str};
+
+use crate::{Storage, storage::StorageFull};
+
+/// Adds what `render` makes to the store, or nothing.
+pub(crate) fn write<S: Storage>(store: &mut S, render: impl Fn(&mut dyn FnMut(&[u8]))) -> Result<(), TooSmall> {
+    let mut needed = 0_usize;
+    render(&mut |part| needed = needed.saturating_add(part.len()));
+    let too_small = TooSmall { needed, capacity: store.capacity() };
+    store.reserve(needed).map_err(|_| too_small)?;
+    let mut written = Ok(());
+    render(&mut |part| written = written.and_then(|()| store.append(part)));
+    written.map_err(|StorageFull| too_small)
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooSmall {
+    pub(crate) needed: usize,
+    pub(crate) capacity: usize,
+}
+
+/// A header line.
+pub(crate) fn header(out: &mut dyn FnMut(&[u8]), name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out(part);
+    }
+}
+
+pub(crate) fn headers(out: &mut dyn FnMut(&[u8]), headers: &[(&str, &str)]) {
+    for (name, value) in headers {
+        header(out, name, value.as_bytes());
+    }
+}
+
+/// `number` in decimal.
+pub(crate) fn decimal(mut number: usize, room: &mut [u8; 20]) -> &[u8] {
+    let mut digits = 0;
+    for byte in room.iter_mut().rev() {
+        *byte = b'0' + (number % 10) as u8;
+        digits += 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    room.get(room.len() - digits..).unwrap_or_default()
+}
+
+/// What only the handshake itself may set.
+const HANDSHAKE_HEADERS: [&str; 6] = ["Connection", "Content-Length", "Host", "Origin", "Transfer-Encoding", "Upgrade"];
+
+/// Checks headers that a caller adds to the opening handshake.
+pub(crate) fn check_handshake_headers(headers: &[(&str, &str)]) -> Result<(), InvalidHeader> {
+    check_headers(headers, &HANDSHAKE_HEADERS)?;
+    match headers.iter().position(|(name, _)| starts_with_ignore_case(name, "Sec-WebSocket-")) {
+        Some(index) => Err(InvalidHeader::Reserved { index }),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn check_headers(headers: &[(&str, &str)], reserved: &[&str]) -> Result<(), InvalidHeader> {
+    for (index, (name, value)) in headers.iter().enumerate() {
+        if !is_token(name) {
+            return Err(InvalidHeader::Name { index });
+        }
+        if !is_header_value(value) {
+            return Err(InvalidHeader::Value { index });
+        }
+        if reserved.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+            return Err(InvalidHeader::Reserved { index });
+        }
+    }
+    Ok(())
+}
+
+fn starts_with_ignore_case(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// RFC 9110 §5.6.2
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// No line can be ended, and nothing hidden: no control characters but the tab (RFC 9110 §5.5).
+pub(crate) fn is_header_value(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
+}
+
+/// Why a header of the caller's can't be sent. `index` is its place in the list, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidHeader {
+    /// The name is empty, or has characters that no header name has.
+    Name {
+        /// Which of the headers.
+        index: usize,
+    },
+    /// The value has CR, LF, NUL or another control character: it could smuggle in headers of somebody else's.
+    Value {
+        /// Which of the headers.
+        index: usize,
+    },
+    /// The handshake sets this header itself, if it is wanted.
+    Reserved {
+        /// Which of the headers.
+        index: usize,
+    },
+}
+
+impl fmt::Display for InvalidHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { index } => write!(f, "header {index} has a name that is not a token"),
+            Self::Value { index } => write!(f, "header {index} has a control character in its value"),
+            Self::Reserved { index } => write!(f, "header {index} is for the handshake to set"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidHeader {}

@@ -1,0 +1,154 @@
+//! The WebSocket protocol ([RFC 6455]) as pure state machines: bytes in, events and bytes out.
+//!
+//! This crate opens no socket, reads no clock and starts no thread. You own those; it turns the bytes you read into
+//! messages, and the messages you send into bytes to write. So it fits blocking sockets, an event loop, any async runtime and
+//! firmware alike, and all of it can be tested without a network.
+//!
+//! A connection is two values: the [`Receiver`] and the [`Sender`]. A message that the receiver lends leaves the sender
+//! free, so an echo server copies each message once, into its output:
+//!
+//! ```
+//! # use std::io::{self, Read, Write};
+//! use websocket_proto::{Config, Connection, Event, Input, Transport, server};
+//!
+//! fn echo<S: Read + Write>(mut socket: S) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut buf = [0; 16 * 1024];
+//!     let mut handshake = server::Handshake::new(Config::new());
+//!     let mut input = loop {
+//!         let n = socket.read(&mut buf)?;
+//!         let mut input = Input::new(&mut buf[..n]);
+//!         if handshake.read(&mut input) || n == 0 { break input }
+//!     };
+//!     let connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
+//!
+//!     let Connection { receiver: mut rx, sender: mut tx } = connection;
+//!     Ok(loop {
+//!         while let Some(event) = rx.next_message(&mut input, &mut tx) {
+//!             match event {
+//!                 Event::Text(text)   => tx.send_text(text)?,     // lent from `buf`, where it came in one piece
+//!                 Event::Binary(data) => tx.send_binary(data)?,
+//!                 _ => {}                                         // a ping was answered, a close was answered
+//!             }
+//!         }
+//!         while !tx.is_empty() { let n = socket.write(tx.pending())?; tx.consume(n) }    // 101, echoes, pongs, close
+//!         if tx.transport() == Transport::CloseNow { break }
+//!         let n = socket.read(&mut buf)?;
+//!         if n == 0 { break rx.end_of_input()? }                  // an error: the peer left without a Close
+//!         input = Input::new(&mut buf[..n]);
+//!     })
+//! }
+//! # struct Script(io::Cursor<Vec<u8>>, Vec<u8>);
+//! # impl Read for Script { fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> { self.0.read(buf) } }
+//! # impl Write for Script {
+//! #     fn write(&mut self, buf: &[u8]) -> io::Result<usize> { self.1.write(buf) }
+//! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+//! # }
+//! # let mut bytes = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+//! #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec();
+//! # bytes.extend([0x81, 0x85, 0, 0, 0, 0]); bytes.extend(b"hello");
+//! # bytes.extend([0x89, 0x81, 0, 0, 0, 0, b'?']); bytes.extend([0x88, 0x80, 0, 0, 0, 0]);
+//! # let mut script = Script(io::Cursor::new(bytes), Vec::new());
+//! # echo(&mut script).unwrap();
+//! # assert!(script.1.starts_with(b"HTTP/1.1 101 "));
+//! # assert!(script.1.ends_with(b"\r\n\r\n\x81\x05hello\x8a\x01?\x88\x00"));
+//! ```
+//!
+//! # What holds always
+//!
+//! 1. **All input is used.** No return value says how much; nothing is presented twice. One read buffer can serve ten
+//!    thousand connections.
+//! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, however the reads cut them.
+//! 3. **Errors come as early as they can**, at the first byte that proves them, after what came before, as an
+//!    [event](Event::Failed): the Close frame that explains it is already with the sender.
+//! 4. **Replies are bounded.** The receiver hands pongs and Close frames straight to the sender; there is no flush to
+//!    forget. Each ping gets its pong, but of a peer that floods without reading only the newest ping does.
+//! 5. **Lengths buy nothing.** Memory grows with bytes that have come, never with a length that was announced, and up to the
+//!    limits of the [`Config`].
+//! 6. **Idle costs nothing**: no heap while no message is in flight, unless you [choose](Config::keep) to keep some.
+//! 7. **A panic is this crate's bug**, never the peer's input; and no code here can break memory safety.
+//!
+//! # Where things are
+//!
+//! | | |
+//! |-|-|
+//! | [`server`], [`client`] | the opening handshake: the only way to a [`Connection`] |
+//! | [`Receiver`] | [`Input`] to [`Event`]s (whole messages) or [`ChunkEvent`]s (as they come) |
+//! | [`Sender`] | messages, pings and closes to [bytes](Sender::pending), and what to do with the [`Transport`] |
+//! | [`Config`] | every limit, with its default |
+//! | [`deflate`] | compressed messages (permessage-deflate, [RFC 7692]) |
+//! | [`frame`] | a frame codec, usable alone |
+//! | [`http`] | the headers of a handshake, and what can be wrong with its head |
+//! | [`Uri`] | `ws://` and `wss://` addresses |
+//! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where what must be kept is kept |
+//!
+//! # Loops for other worlds
+//!
+//! **Non-blocking sockets** (mio, epoll): the same inner `while`. Be interested in writing while
+//! [`tx.is_empty()`](Sender::is_empty) is false, and pass what `write` returns to [`tx.consume`](Sender::consume). Reading
+//! never waits for writing.
+//!
+//! **Async, one task**: `select!` between reading into `buf` and, unless `tx.is_empty()`, writing `tx.pending()`.
+//!
+//! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the writer does
+//! not hold while it waits for the socket; or it sends them to the writer, which gives them to [`tx.reply`](Sender::reply). On such a
+//! way they can pile up: of the [pongs](Reply::is_pong) only the newest has to arrive.
+//!
+//! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
+//!
+//! **Larger than memory**: [`rx.next`](Receiver::next) gives chunks as they arrive,
+//! [`tx.send_binary_fragment`](Sender::send_binary_fragment) sends a message piece by piece.
+//!
+//! **Without an allocator**: the same loops over [`FixedStorage`], through
+//! [`server::Handshake::with_storage`] and [`client::Handshake::with_storage`].
+//!
+//! **A loop that closes by itself** must expect messages that cross its Close on the way, and not answer them: ask
+//! [`tx.is_open()`](Sender::is_open) before sending, or let [`SendError::Closing`] pass.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |-|-|-|
+//! | `std` | yes | [`SystemRandom`], `IoSlice`s from a [`VectoredFrame`]; implies `alloc` |
+//! | `alloc` | yes | `Vec<u8>` as a store |
+//! | `deflate` | yes | the module [`deflate`], on `zlib-rs`; implies `std`. Nothing is compressed unless a [`Config`] says so |
+//!
+//! Without any of them the crate needs only `core`. Features add, and change nothing for code that does not use them.
+//!
+//! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
+//! [RFC 7692]: https://www.rfc-editor.org/rfc/rfc7692
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(unnameable_types, unreachable_pub)]
+#![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// The documentation is written for all features; without one, links to what it adds lead nowhere.
+#![cfg_attr(not(all(feature = "std", feature = "deflate")), allow(rustdoc::broken_intra_doc_links))]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod connection;
+#[cfg(feature = "deflate")]
+pub mod deflate;
+pub mod frame;
+mod handshake;
+mod input;
+mod storage;
+mod utf8;
+
+pub use connection::{
+    Chunk, ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Kind, Message, OwnedReply, Randomness,
+    Receiver, Replies, Reply, Role, SendCloseError, SendError, Sender, Server, Transport, VectoredFrame,
+};
+#[cfg(feature = "std")]
+pub use connection::{NoRandomness, SystemRandom};
+pub use handshake::{Uri, UriError, client, http, server};
+pub use input::Input;
+pub use storage::{FixedStorage, Storage};

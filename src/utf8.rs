@@ -1,0 +1,177 @@
+//! UTF-8 checked as it arrives, in pieces cut anywhere, failing at the first byte that proves it wrong.
+
+use core::str;
+
+/// What stands between two pieces of a text: the code point that the last piece began and did not finish.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Utf8 {
+    bytes: [u8; 4],
+    len: u8,
+}
+
+/// The bytes are not UTF-8, and nothing that may follow could make them so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidUtf8;
+
+impl Utf8 {
+    /// The bytes of the unfinished code point: none, or up to three.
+    #[inline]
+    pub(crate) fn unfinished(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// How many bytes the unfinished code point still needs: 0 when there is none.
+    #[inline]
+    pub(crate) fn missing(&self) -> usize {
+        let whole = match self.unfinished().first() {
+            None => 0,
+            Some(..0xE0) => 2,
+            Some(0xE0..0xF0) => 3,
+            Some(0xF0..) => 4,
+        };
+        whole - usize::from(self.len)
+    }
+
+    /// Checks a piece of text, whatever went before.
+    #[inline]
+    pub(crate) fn check(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
+        let (end, rest) = piece.split_at(self.missing().min(piece.len()));
+        self.finish(end)?;
+        self.text(rest).1
+    }
+
+    /// A piece that is a whole text by itself, when no code point is unfinished.
+    #[inline]
+    pub(crate) fn whole<'a>(&self, text: &'a [u8]) -> Result<&'a str, InvalidUtf8> {
+        self.end()?;
+        str::from_utf8(text).map_err(|_| InvalidUtf8)
+    }
+
+    /// The text's last byte is here: it must not be inside a code point.
+    #[inline]
+    pub(crate) fn end(&self) -> Result<(), InvalidUtf8> {
+        if self.len > 0 { Err(InvalidUtf8) } else { Ok(()) }
+    }
+
+    /// Adds at most [`missing`](Self::missing) bytes to the unfinished code point, and returns it when it is whole.
+    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Result<Option<char>, InvalidUtf8> {
+        for byte in bytes {
+            self.push(*byte);
+            match str::from_utf8(self.unfinished()) {
+                Ok(text) => {
+                    let whole = text.chars().next();
+                    self.len = 0;
+                    return Ok(whole);
+                }
+                Err(error) if error.error_len().is_some() => return Err(InvalidUtf8),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The text at the front of `piece`, for when no code point is unfinished, and what to say of the bytes behind it:
+    /// they are a code point's beginning, now kept, or they can't be UTF-8.
+    #[inline]
+    pub(crate) fn text<'a>(&mut self, piece: &'a [u8]) -> (&'a str, Result<(), InvalidUtf8>) {
+        let error = match str::from_utf8(piece) {
+            Ok(text) => return (text, Ok(())),
+            Err(error) => error,
+        };
+        let (valid, rest) = piece.split_at(error.valid_up_to());
+        let verdict = match error.error_len() {
+            Some(_) => Err(InvalidUtf8),
+            None => {
+                rest.iter().for_each(|byte| self.push(*byte));
+                Ok(())
+            }
+        };
+        (str::from_utf8(valid).unwrap_or_default(), verdict)
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(room) = self.bytes.get_mut(usize::from(self.len)) {
+            *room = byte;
+            self.len += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The index of the byte that proves `bytes` wrong, and what is unfinished when none does, fed a byte at a time.
+    fn bytewise(bytes: &[u8]) -> Result<usize, usize> {
+        let mut utf8 = Utf8::default();
+        for (index, byte) in bytes.iter().enumerate() {
+            utf8.check(&[*byte]).map_err(|InvalidUtf8| index)?;
+        }
+        Ok(utf8.unfinished().len())
+    }
+
+    #[test]
+    fn the_first_bad_byte_is_the_one_that_fails() {
+        #[rustfmt::skip]
+        let table: [(&[u8], Result<usize, usize>); 21] = [
+            (b"", Ok(0)),
+            (b"plain", Ok(0)),
+            ("κόσμε, 世界, 🦀".as_bytes(), Ok(0)),
+            (b"\xCE", Ok(1)),
+            (b"\xE4\xB8", Ok(2)),
+            (b"\xF0\x9F\xA6", Ok(3)),
+            (b"\x80", Err(0)),                     // continuation without a beginning
+            (b"\xC0\xAF", Err(0)),                 // overlong, two bytes
+            (b"\xC1\xBF", Err(0)),
+            (b"\xE0\x9F\xBF", Err(1)),             // overlong, three bytes
+            (b"\xF0\x8F\xBF\xBF", Err(1)),         // overlong, four bytes
+            (b"\xED\xA0\x80", Err(1)),             // surrogate
+            (b"\xED\x9F\xBF", Ok(0)),              // the last before the surrogates
+            (b"\xEE\x80\x80", Ok(0)),              // the first behind them
+            (b"\xF4\x8F\xBF\xBF", Ok(0)),          // U+10FFFF
+            (b"\xF4\x90\x80\x80", Err(1)),         // beyond
+            (b"\xF5", Err(0)),
+            (b"\xFF", Err(0)),
+            (b"a\xCEa", Err(2)),                   // cut by something else
+            (b"a\xF0\x9F\xA6\xF0", Err(4)),
+            (b"ok\xE4\xB8\x96\xC3\x28", Err(6)),
+        ];
+        for (bytes, expected) in table {
+            assert_eq!(bytewise(bytes), expected, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn every_cut_says_the_same_as_the_whole() {
+        for sample in ["κόσμε, 世界, 🦀".as_bytes(), b"ok\xE4\xB8\x96\xC3\x28 no", b"\xF0\x9F\xA6"] {
+            for cut in 0..=sample.len() {
+                let (head, tail) = sample.split_at(cut);
+                let mut utf8 = Utf8::default();
+                let verdict = utf8.check(head).and_then(|()| utf8.check(tail));
+                assert_eq!(verdict.is_ok(), bytewise(sample).is_ok(), "cut at {cut}");
+                if verdict.is_ok() {
+                    assert_eq!(Ok(utf8.unfinished().len()), bytewise(sample), "cut at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_four_byte_beginnings_agree_with_the_standard_library() {
+        // Every lead byte with every second byte, and tails that are right: where the rules are.
+        for lead in 0..=0xFF_u8 {
+            for second in 0..=0xFF_u8 {
+                let bytes = [lead, second, 0x80, 0x80];
+                for len in 1..=4 {
+                    let bytes = &bytes[..len];
+                    let expected = match str::from_utf8(bytes) {
+                        Ok(_) => Ok(0),
+                        Err(error) if error.error_len().is_none() => Ok(len - error.valid_up_to()),
+                        Err(_) => Err(()),
+                    };
+                    assert_eq!(bytewise(bytes).map_err(|_| ()), expected, "{bytes:02x?}");
+                }
+            }
+        }
+    }
+}

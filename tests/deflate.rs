@@ -1,0 +1,528 @@
+//! permessage-deflate: the rows D1 to D12 of the conformance table.
+#![cfg(feature = "deflate")]
+
+mod common;
+
+use common::{Keys, Mode, Seen, Trace, feed, frame, frames, keys};
+use proptest::prelude::*;
+use websocket_proto::{
+    Client, Config, Connection, EndOfInput, Event, Failure, Input, Server, Uri, client,
+    deflate::{Agreement, Deflate, Pool, Prepared, WindowBits},
+    http::HeaderFault,
+    server,
+};
+
+type ServerEnd = Connection<Server, Vec<u8>, Vec<u8>>;
+type ClientEnd = Connection<Client<Keys>, Vec<u8>, Vec<u8>>;
+
+fn bits(bits: u8) -> WindowBits {
+    WindowBits::new(bits).unwrap()
+}
+
+/// Both ends, out of a real handshake.
+fn open(server: Config, client: Config) -> (ServerEnd, ClientEnd) {
+    let request = client::Request::new(Uri::parse("ws://example.com/").unwrap());
+    let mut client = client::Handshake::new(client, &request, keys as Keys).unwrap();
+    let mut handshake = server::Handshake::new(server);
+    assert!(handshake.read(&mut Input::new(&mut client.pending().to_vec())));
+    let mut server = handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
+    assert!(client.read(&mut Input::new(&mut server.sender.pending().to_vec())));
+    server.sender.consume(usize::MAX);
+    (server, client.into_response().unwrap().upgrade().unwrap())
+}
+
+fn both(deflate: Deflate) -> (ServerEnd, ClientEnd) {
+    let config = Config::new().deflate(deflate);
+    open(config, config)
+}
+
+/// What a server answers to these extension headers.
+fn answer_to(deflate: Deflate, offers: &[&str]) -> (Option<String>, Option<Agreement>) {
+    let mut headers = vec![
+        ("Host", "example.com"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    headers.extend(offers.iter().map(|offer| ("Sec-WebSocket-Extensions", *offer)));
+    let config = Config::new().deflate(deflate);
+    let upgrade = server::Request::from_parts(config, "GET", "/", headers).unwrap().upgrade().unwrap();
+    let accept = server::Accept::new();
+    let answer = upgrade
+        .response_headers(&accept)
+        .unwrap()
+        .find(|(name, _)| *name == "Sec-WebSocket-Extensions")
+        .map(|(_, value)| value.to_owned());
+    let agreement = upgrade.compression().copied();
+    let connection = upgrade.into_connection().unwrap();
+    assert_eq!(connection.receiver.compression(), agreement.as_ref());
+    assert_eq!(connection.sender.compression(), agreement.as_ref());
+    (answer, agreement)
+}
+
+#[test]
+#[rustfmt::skip]
+fn d1_d2_d3_what_a_server_answers() {
+    const PLAIN: &str = "permessage-deflate";
+    let table: &[(&[&str], Option<&str>)] = &[
+        (&[],                                                              None),
+        (&[PLAIN],                                                         Some(PLAIN)),
+        (&["permessage-deflate; client_max_window_bits"],                  Some(PLAIN)),
+        (&["permessage-deflate; client_max_window_bits=15"],               Some(PLAIN)),
+        (&["permessage-deflate; client_max_window_bits=9"],                Some("permessage-deflate; client_max_window_bits=9")),
+        (&["permessage-deflate; client_max_window_bits=8"],                Some("permessage-deflate; client_max_window_bits=8")),
+        (&["permessage-deflate; server_max_window_bits=15"],               Some("permessage-deflate; server_max_window_bits=15")),
+        (&["permessage-deflate; server_max_window_bits=10"],               Some("permessage-deflate; server_max_window_bits=10")),
+        (&["permessage-deflate; server_max_window_bits=8"],                Some("permessage-deflate; server_max_window_bits=8")),
+        (&["permessage-deflate; server_max_window_bits=\"10\""],           Some("permessage-deflate; server_max_window_bits=10")),
+        (&["permessage-deflate; server_no_context_takeover"],              Some("permessage-deflate; server_no_context_takeover")),
+        (&["permessage-deflate; client_no_context_takeover"],              Some("permessage-deflate; client_no_context_takeover")),
+        (&["permessage-deflate;client_no_context_takeover;server_no_context_takeover;server_max_window_bits=12;client_max_window_bits=11"],
+            Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; client_max_window_bits=11")),
+        // D2: nonsense declines that offer, and no other.
+        (&["permessage-deflate; server_max_window_bits"],                  None),
+        (&["permessage-deflate; server_max_window_bits=7"],                None),
+        (&["permessage-deflate; server_max_window_bits=16"],               None),
+        (&["permessage-deflate; server_max_window_bits=08"],               None),
+        (&["permessage-deflate; server_max_window_bits=15x"],              None),
+        (&["permessage-deflate; server_max_window_bits=-9"],               None),
+        (&["permessage-deflate; client_max_window_bits=100"],              None),
+        (&["permessage-deflate; client_max_window_bits=010"],              None),
+        (&["permessage-deflate; server_no_context_takeover=true"],         None),
+        (&["permessage-deflate; server_no_context_takeover; server_no_context_takeover"], None),
+        (&["permessage-deflate; client_max_window_bits; client_max_window_bits=9"], None),
+        (&["permessage-deflate; unknown"],                                 None),
+        (&["permessage-deflate; mode=\"a\\b\""],                           None),
+        (&["x-webkit-deflate-frame"],                                      None),
+        (&["PERMESSAGE-DEFLATE"],                                          None),
+        // D3: the first that is acceptable, over lists and lines.
+        (&["foo, permessage-deflate; server_max_window_bits=9, permessage-deflate"], Some("permessage-deflate; server_max_window_bits=9")),
+        (&["permessage-deflate; server_max_window_bits=99, permessage-deflate; client_no_context_takeover"], Some("permessage-deflate; client_no_context_takeover")),
+        (&["foo; bar=baz", "permessage-deflate; unknown", "permessage-deflate"], Some(PLAIN)),
+    ];
+    for (offers, expected) in table {
+        assert_eq!(answer_to(Deflate::new(), offers).0.as_deref(), *expected, "{offers:?}");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_a_server_wants_is_in_its_answer() {
+    let small = Deflate::new().send_window(bits(10)).receive_window(bits(9)).send_takeover(false).receive_takeover(false);
+    let answer = |deflate, offer: &str| answer_to(deflate, &[offer]).0;
+    assert_eq!(answer(small, "permessage-deflate; client_max_window_bits").as_deref(),
+        Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=9"));
+    assert_eq!(answer(small, "permessage-deflate; client_max_window_bits=8; server_max_window_bits=12").as_deref(),
+        Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=8"));
+    // A client that does not say that it understands can't be told.
+    let (answered, agreement) = answer_to(small, &["permessage-deflate"]);
+    assert_eq!(answered.as_deref(), Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10"));
+    assert_eq!(agreement.unwrap().receive_window, WindowBits::MAX);
+    // But there may be a limit to that.
+    assert_eq!(answer(small.receive_window_limit(bits(12)), "permessage-deflate"), None);
+    assert!(answer(small.receive_window_limit(bits(12)), "permessage-deflate; client_max_window_bits=15").is_some());
+}
+
+#[test]
+#[rustfmt::skip]
+fn d4_what_a_client_takes_for_an_answer() {
+    const AGREED: Result<bool, ()> = Ok(true);
+    const PLAIN: Result<bool, ()> = Ok(false);
+    const REFUSED: Result<bool, ()> = Err(());
+    let unexpected = client::UpgradeError::Header(HeaderFault::Unexpected("Sec-WebSocket-Extensions"));
+    let small = Deflate::new().send_window(bits(10)).receive_window(bits(12)).receive_takeover(false);
+    let table: &[(Deflate, &str, Result<bool, ()>)] = &[
+        (Deflate::new(), "permessage-deflate",                                            AGREED),
+        (Deflate::new(), "permessage-deflate; server_no_context_takeover",                AGREED),
+        (Deflate::new(), "permessage-deflate; client_no_context_takeover",                AGREED),
+        (Deflate::new(), "permessage-deflate; client_max_window_bits=8",                  AGREED),
+        (Deflate::new(), "permessage-deflate; server_max_window_bits=8",                  AGREED),
+        (Deflate::new(), "permessage-deflate; client_max_window_bits=15; server_max_window_bits=15", AGREED),
+        (Deflate::new(), "permessage-deflate; server_max_window_bits=\"9\"",              AGREED),
+        (Deflate::new(), "permessage-deflate; client_max_window_bits",                    REFUSED),
+        (Deflate::new(), "permessage-deflate; server_max_window_bits",                    REFUSED),
+        (Deflate::new(), "permessage-deflate; server_max_window_bits=7",                  REFUSED),
+        (Deflate::new(), "permessage-deflate; server_max_window_bits=16",                 REFUSED),
+        (Deflate::new(), "permessage-deflate; unknown",                                   REFUSED),
+        (Deflate::new(), "permessage-deflate; server_no_context_takeover; server_no_context_takeover", REFUSED),
+        (Deflate::new(), "permessage-deflate, permessage-deflate",                        REFUSED),
+        (Deflate::new(), "permessage-deflate, foo",                                       REFUSED),
+        (Deflate::new(), "",                                                              PLAIN),
+        (Deflate::new(), " , ,",                                                          PLAIN),
+        (Deflate::new(), ", permessage-deflate,",                                         AGREED),
+        (Deflate::new(), "foo",                                                           REFUSED),
+        (Deflate::new(), "permessage-deflate; cl\u{e9}ent",                                REFUSED),
+        // Offered: server_no_context_takeover; server_max_window_bits=12; client_max_window_bits=10, and with 15 as a fallback.
+        (small, "permessage-deflate; server_no_context_takeover; server_max_window_bits=12", AGREED),
+        (small, "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=9", AGREED),
+        (small, "permessage-deflate; server_no_context_takeover",                         AGREED),
+        (small, "permessage-deflate; server_no_context_takeover; client_max_window_bits=11", REFUSED),
+        (small, "permessage-deflate; server_max_window_bits=12",                          REFUSED),
+        (small.receive_window_limit(bits(12)), "permessage-deflate; server_no_context_takeover; server_max_window_bits=13", REFUSED),
+        (small.receive_window_limit(bits(12)), "permessage-deflate; server_no_context_takeover", REFUSED),
+    ];
+    for (deflate, answer, expected) in table {
+        let request = client::Request::new(Uri::parse("ws://h/").unwrap());
+        let key: Keys = || *b"\0\0\0\0";
+        let mut handshake = client::Handshake::new(Config::new().deflate(*deflate), &request, key).unwrap();
+        let mut response = format!("HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\nSec-WebSocket-Extensions: {answer}\r\n\r\n").into_bytes();
+        assert!(handshake.read(&mut Input::new(&mut response)));
+        let outcome = handshake.into_response().unwrap().upgrade().map(|connection| connection.sender.compression().is_some());
+        assert_eq!(outcome, expected.map_err(|()| unexpected), "{answer}");
+    }
+}
+
+#[test]
+fn what_a_client_offers() {
+    let offer = |deflate| {
+        let request = client::Request::new(Uri::parse("ws://h/").unwrap());
+        let handshake = client::Handshake::new(Config::new().deflate(deflate), &request, keys as Keys).unwrap();
+        let head = String::from_utf8(handshake.pending().to_vec()).unwrap();
+        let line = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: ")).unwrap();
+        line.to_owned()
+    };
+    assert_eq!(offer(Deflate::new()), "permessage-deflate; client_max_window_bits");
+    let small =
+        Deflate::new().send_window(bits(10)).receive_window(bits(8)).send_takeover(false).receive_takeover(false);
+    let takeover = "server_no_context_takeover; client_no_context_takeover";
+    assert_eq!(
+        offer(small.receive_window_limit(bits(8))),
+        format!("permessage-deflate; {takeover}; server_max_window_bits=8; client_max_window_bits=10")
+    );
+    assert_eq!(
+        offer(small),
+        format!(
+            "permessage-deflate; {takeover}; server_max_window_bits=8; client_max_window_bits=10, \
+             permessage-deflate; {takeover}; client_max_window_bits=10"
+        )
+    );
+}
+
+/// Every pair of configurations ends up with two views of the same.
+#[test]
+fn both_ends_agree() {
+    let some = [8, 9, 12, 15].map(bits);
+    for send in some {
+        for receive in some {
+            for takeover in 0..16 {
+                let flag = |bit: u8| takeover & bit != 0;
+                let server = Deflate::new()
+                    .send_window(send)
+                    .receive_window(receive)
+                    .send_takeover(flag(1))
+                    .receive_takeover(flag(2));
+                let client = Deflate::new().send_window(receive).send_takeover(flag(4)).receive_takeover(flag(8));
+                let (server, client) = open(Config::new().deflate(server), Config::new().deflate(client));
+                let (server, client) = (*server.sender.compression().unwrap(), *client.sender.compression().unwrap());
+                assert_eq!((server.send_window, server.receive_window), (client.receive_window, client.send_window));
+                assert_eq!(server.send_window, send);
+                assert!(server.receive_window <= receive);
+                assert_eq!(server.send_takeover, flag(1) && flag(8));
+                assert_eq!(server.receive_takeover, flag(2) && flag(4));
+                assert_eq!(
+                    (server.send_takeover, server.receive_takeover),
+                    (client.receive_takeover, client.send_takeover)
+                );
+            }
+        }
+    }
+}
+
+/// First bytes and payloads.
+type Frames<'f> = &'f [(u8, &'f [u8])];
+
+/// Feeds bytes to a server, or a client, in every mode and some cuts, and checks what comes of it.
+fn everywhere(deflate: Deflate, config: Config, parts: Frames<'_>, check: impl Fn(&Trace)) {
+    for masked in [true, false] {
+        let bytes: Vec<u8> = parts.iter().flat_map(|(first, payload)| frame(*first, payload, masked)).collect();
+        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+            let splits = (0..bytes.len()).filter(|at| bytes.len() < 200 || *at < 20 || bytes.len() - at < 20);
+            let cuts = [vec![], (1..bytes.len()).collect()].into_iter().chain(splits.map(|at| vec![at]));
+            for cuts in cuts {
+                let config = config.deflate(deflate);
+                let (server, client) = open(config, config);
+                let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+                check(&trace);
+            }
+        }
+    }
+}
+
+fn text(text: &str) -> Seen {
+    Seen::Text(text.into())
+}
+
+/// D12, D6: the examples of RFC 7692 §7.2.3, and what else is legal.
+#[test]
+#[rustfmt::skip]
+fn d6_d12_what_is_legal() {
+    const HELLO: &[u8] = &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
+    let table: &[(&str, Frames<'_>, &[Seen])] = &[
+        ("§7.2.3.1 one block",            &[(0xC1, HELLO)], &[text("Hello")]),
+        ("§7.2.3.1 in fragments",         &[(0x41, &HELLO[..3]), (0x80, &HELLO[3..])], &[text("Hello")]),
+        ("§7.2.3.2 the window is kept",   &[(0xC1, HELLO), (0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])], &[text("Hello"), text("Hello")]),
+        ("§7.2.3.3 no compression",       &[(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00])], &[text("Hello")]),
+        ("§7.2.3.4 BFINAL",               &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
+        ("§7.2.3.5 two blocks",           &[(0xC1, &[0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00])], &[text("Hello")]),
+        ("§7.2.3.6 an empty message",     &[(0xC1, &[0x00]), (0xC1, HELLO)], &[text(""), text("Hello")]),
+        ("two streams in one message",    &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])], &[text("HelloHello")]),
+        ("empty fragments",               &[(0x41, &[]), (0x00, HELLO), (0x80, &[])], &[text("Hello")]),
+        ("D7 uncompressed between",       &[(0xC1, HELLO), (0x81, b"plain"), (0x01, b"pl"), (0x80, b"ain"), (0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])],
+            &[text("Hello"), text("plain"), text("plain"), text("Hello")]),
+        ("D8 control frames between",     &[(0x41, &HELLO[..3]), (0x8A, b"p"), (0x00, &HELLO[3..5]), (0x8A, b""), (0x80, &HELLO[5..])],
+            &[Seen::Pong(b"p".into()), Seen::Pong(b"".into()), text("Hello")]),
+        ("binary",                        &[(0xC2, HELLO)], &[Seen::Binary(b"Hello".into())]),
+    ];
+    for (label, parts, seen) in table {
+        everywhere(Deflate::new(), Config::new(), parts, |trace| {
+            assert_eq!(trace.seen, *seen, "{label}");
+            assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
+        });
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn f2_d10_d11_what_is_not() {
+    const HELLO: &[u8] = &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
+    let table: &[(&str, Frames<'_>, Failure)] = &[
+        ("F2 RSV1 on a continuation",     &[(0x41, HELLO), (0xC0, b"")], Failure::ReservedBits(0x40)),
+        ("F2 RSV1 on a ping",             &[(0xC9, b"")], Failure::ReservedBits(0x40)),
+        ("F2 RSV1 on a close",            &[(0xC8, b"")], Failure::ReservedBits(0x40)),
+        ("F1 RSV2 beside it",             &[(0xE1, HELLO)], Failure::ReservedBits(0x20)),
+        ("D10 garbage",                   &[(0xC1, &[0xFF; 20])], Failure::Inflate),
+        ("D10 a reserved block type",     &[(0xC1, &[0x06, 0x00])], Failure::Inflate),
+        ("D10 no progress",               &[(0xC2, &[0x03, 0x80])], Failure::Inflate),
+        ("D10 cut in a stored block",     &[(0xC2, &[0x00, 0x09, 0x00, 0xF6, 0xFF, 0x48])], Failure::Inflate),
+        ("D10 cut in a length",           &[(0xC2, &[0x00, 0x05])], Failure::Inflate),
+        ("D10 refers too far back",       &[(0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])], Failure::Inflate),
+        ("D11 not UTF-8",                 &[(0xC1, &[0x00, 0x02, 0x00, 0xFD, 0xFF, 0xC3, 0x28, 0x00])], Failure::InvalidUtf8),
+        ("D11 cut inside a code point",   &[(0xC1, &[0x00, 0x01, 0x00, 0xFE, 0xFF, 0xC3, 0x00])], Failure::InvalidUtf8),
+    ];
+    for (label, parts, failure) in table {
+        everywhere(Deflate::new(), Config::new(), parts, |trace| {
+            assert_eq!(trace.seen, [Seen::Failed(*failure)], "{label}");
+            let code = if matches!(failure, Failure::ReservedBits(_)) { 1002_u16 } else { 1007 };
+            assert_eq!(trace.replies[0].1[..2], code.to_be_bytes(), "{label}");
+        });
+    }
+    // Nothing negotiated: F1.
+    let (server, _) = common::open(Config::new());
+    assert_eq!(feed(server, &frame(0xC1, HELLO, true), [], Mode::Whole).seen, [Seen::Failed(Failure::ReservedBits(0x40))]);
+}
+
+/// A sender's frames, and the connection that made them.
+fn sent(end: &mut ServerEnd) -> Vec<(u8, Vec<u8>)> {
+    let sent = frames(end.sender.pending());
+    end.sender.consume(usize::MAX);
+    sent
+}
+
+#[test]
+fn d12_what_is_sent_is_as_short_as_the_rfcs() {
+    let (mut server, _) = both(Deflate::new().threshold(0));
+    server.sender.send_text("Hello").unwrap();
+    assert_eq!(sent(&mut server), [(0x81, b"Hello".to_vec())], "seven bytes are more than five");
+    server.sender.send_text("HelloHelloHelloHello").unwrap();
+    server.sender.send_text("HelloHelloHelloHello").unwrap();
+    let both = sent(&mut server);
+    assert_eq!((both[0].0, both[1].0), (0xC1, 0xC1));
+    assert!(both[1].1.len() < both[0].1.len(), "the second refers to the first: {both:?}");
+    server.sender.send_text("").unwrap();
+    assert_eq!(sent(&mut server), [(0x81, vec![])]);
+}
+
+#[test]
+fn d7_what_is_compressed_and_what_is_not() {
+    let (mut server, mut client) = both(Deflate::new().threshold(100));
+    let text = "compressible ".repeat(20);
+    server.sender.send_text(&text[..99]).unwrap();
+    server.sender.send_text(&text[..100]).unwrap();
+    server.sender.compress(false);
+    server.sender.send_text(&text).unwrap();
+    server.sender.compress(true);
+    server.sender.send_text(&text).unwrap();
+    // What does not get shorter goes as it is, and the next message still fits the receiver's window.
+    let noise: Vec<u8> =
+        (0..1000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 ^ ((n * n) >> 3) as u8).collect();
+    server.sender.send_binary(&noise).unwrap();
+    server.sender.send_text(&text).unwrap();
+    drop(server.sender.frame(&text).unwrap());
+    let wire = server.sender.pending().to_vec();
+    let firsts: Vec<u8> = frames(&wire).iter().map(|(first, _)| *first).collect();
+    assert_eq!(firsts[..4], [0x81, 0xC1, 0x81, 0xC1]);
+    assert_eq!(firsts[5..], [0xC1, 0xC1]);
+    let mut wire = wire;
+    let mut input = Input::new(&mut wire);
+    let mut texts = 0;
+    while let Some(event) = client.receiver.next_message(&mut input, &mut client.sender) {
+        match event {
+            Event::Text(received) => {
+                assert!(text.starts_with(received));
+                texts += 1;
+            }
+            Event::Binary(received) => assert_eq!(received, noise),
+            event => panic!("{event:?}"),
+        }
+    }
+    assert_eq!(texts, 6);
+}
+
+/// D9: what comes out is bounded while it comes out.
+#[test]
+fn d9_bombs() {
+    let bomb = |len: usize| {
+        let config = Config::new().max_message(1 << 30).high_water(1 << 30).deflate(Deflate::new());
+        let (mut server, _) = open(config, config);
+        server.sender.send_binary(&vec![0; len]).unwrap();
+        sent(&mut server).remove(0).1
+    };
+    for (len, limit) in [(1_000_000, 999_999), (1_000_000, 1_000_000), (50_000_000, 100_000)] {
+        let payload = bomb(len);
+        assert!(payload.len() < len / 900);
+        for masked in [true, false] {
+            for mode in [Mode::Whole, Mode::Chunks] {
+                let config = Config::new().max_message(limit).deflate(Deflate::new());
+                let (server, client) = open(config, config);
+                let bytes = frame(0xC2, &payload, masked);
+                let trace = if masked { feed(server, &bytes, [], mode) } else { feed(client, &bytes, [], mode) };
+                if len as u64 <= limit {
+                    assert_eq!(trace.seen, [Seen::Binary(vec![0; len])]);
+                } else {
+                    let [Seen::Failed(Failure::MessageTooLong { len, limit: at })] = trace.seen[..] else { panic!() };
+                    assert_eq!(at, limit);
+                    assert!(len <= limit + 8192);
+                    assert!(trace.partial.len() as u64 <= limit);
+                    assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn prepared_messages_are_compressed_once_and_understood_by_all() {
+    let news = Prepared::new("news ".repeat(100).as_str());
+    let plain = Config::new();
+    let configs = [
+        plain,
+        plain.deflate(Deflate::new()),
+        plain.deflate(Deflate::new().send_takeover(false)),
+        plain.deflate(Deflate::new().send_window(bits(9))),
+        plain.deflate(Deflate::new().threshold(10_000)),
+    ];
+    for (index, config) in configs.into_iter().enumerate() {
+        let (mut server, mut client) = open(config, Config::new().deflate(Deflate::new()));
+        let expected = "news ".repeat(100);
+        server.sender.send_text(&expected).unwrap();
+        server.sender.send_prepared(&news).unwrap();
+        server.sender.send_text(&expected).unwrap();
+        server.sender.send_prepared(&news).unwrap();
+        let firsts: Vec<u8> = frames(server.sender.pending()).iter().map(|(first, _)| *first).collect();
+        assert_eq!(firsts, [if matches!(index, 0 | 4) { 0x81 } else { 0xC1 }; 4], "{index}");
+        let mut wire = server.sender.pending().to_vec();
+        let mut input = Input::new(&mut wire);
+        for _ in 0..4 {
+            let event = client.receiver.next_message(&mut input, &mut client.sender);
+            assert_eq!(event, Some(Event::Text(&expected)), "{index}");
+        }
+        // A client has to mask it.
+        client.sender.send_prepared(&news).unwrap();
+        let mut wire = client.sender.pending().to_vec();
+        let event = server.receiver.next_message(&mut Input::new(&mut wire), &mut server.sender);
+        assert_eq!(event, Some(Event::Text(&expected)), "{index}");
+    }
+    assert!(news.compressed_len().is_some_and(|len| len < 50));
+}
+
+#[test]
+fn contexts_that_forget_are_shared() {
+    static POOL: Pool = Pool::new(2);
+    let deflate = Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL);
+    let mut ends: Vec<_> = (0..10).map(|_| both(deflate)).collect();
+    let text = "the same for all of them ".repeat(10);
+    for (server, client) in &mut ends {
+        server.sender.send_text(&text).unwrap();
+        let mut wire = server.sender.pending().to_vec();
+        let event = client.receiver.next_message(&mut Input::new(&mut wire), &mut client.sender);
+        assert_eq!(event, Some(Event::Text(&text)));
+        assert_eq!(POOL.len(), (1, 1));
+    }
+    POOL.clear();
+    assert_eq!(POOL.len(), (0, 0));
+}
+
+fn window() -> impl Strategy<Value = WindowBits> {
+    (8..=15_u8).prop_map(bits)
+}
+
+fn payload() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(vec![]),
+        prop::collection::vec(any::<u8>(), 0..2000),
+        (prop::collection::vec(0..4_u8, 0..200), 1..100_usize).prop_map(|(part, times)| part.repeat(times)),
+        (0..40_000_usize).prop_map(|len| (0..len).map(|n| (n / 7 % 251) as u8).collect()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is agreed on, every message arrives as it was: in one frame or in fragments, in any cut and mode.
+    #[test]
+    fn messages_survive(
+        server_window in window(),
+        client_window in window(),
+        takeover: [bool; 2],
+        level in 1..=9_u8,
+        memory_level in 1..=9_u8,
+        messages in prop::collection::vec((payload(), prop::collection::vec(any::<prop::sample::Index>(), 0..4), any::<bool>()), 1..6),
+        read in 1..5000_usize,
+    ) {
+        let deflate = Deflate::new().send_window(server_window).receive_window(client_window)
+            .send_takeover(takeover[0]).receive_takeover(takeover[1]).level(level).memory_level(memory_level).threshold(0);
+        let config = Config::new().deflate(deflate);
+        let (server, client) = open(config, Config::new().deflate(Deflate::new().threshold(0).level(level)));
+        let (mut server, mut client) = (server, client);
+        let mut expected = Vec::new();
+        for (payload, cuts, is_text) in &messages {
+            let text = String::from_utf8_lossy(payload).into_owned();
+            let bytes = if *is_text { text.as_bytes() } else { payload };
+            let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            if *is_text {
+                ends.retain(|end| text.is_char_boundary(*end));
+            }
+            ends.sort_unstable();
+            let mut start = 0;
+            for end in ends {
+                if *is_text {
+                    server.sender.send_text_fragment(&text[start..end], false).unwrap();
+                    client.sender.send_text_fragment(&text[start..end], false).unwrap();
+                } else {
+                    server.sender.send_binary_fragment(&bytes[start..end], false).unwrap();
+                    client.sender.send_binary_fragment(&bytes[start..end], false).unwrap();
+                }
+                start = end;
+            }
+            match (start, is_text) {
+                (0, true) => { server.sender.send_text(&text).ok().or_else(|| server.sender.send_text_fragment(&text, true).ok()).unwrap();
+                    client.sender.send_text(&text).ok().or_else(|| client.sender.send_text_fragment(&text, true).ok()).unwrap(); }
+                (0, false) => { server.sender.send_binary(bytes).ok().or_else(|| server.sender.send_binary_fragment(bytes, true).ok()).unwrap();
+                    client.sender.send_binary(bytes).ok().or_else(|| client.sender.send_binary_fragment(bytes, true).ok()).unwrap(); }
+                (_, true) => { server.sender.send_text_fragment(&text[start..], true).unwrap(); client.sender.send_text_fragment(&text[start..], true).unwrap(); }
+                (_, false) => { server.sender.send_binary_fragment(&bytes[start..], true).unwrap(); client.sender.send_binary_fragment(&bytes[start..], true).unwrap(); }
+            }
+            expected.push(if *is_text { Seen::Text(text) } else { Seen::Binary(payload.clone()) });
+        }
+        let (from_server, from_client) = (server.sender.pending().to_vec(), client.sender.pending().to_vec());
+        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+            let (server, client) = open(config, Config::new().deflate(Deflate::new()));
+            let cuts = |len: usize| (read..len).step_by(read).collect::<Vec<_>>();
+            let trace = feed(client, &from_server, cuts(from_server.len()), mode);
+            prop_assert_eq!(&trace.seen, &expected);
+            let trace = feed(server, &from_client, cuts(from_client.len()), mode);
+            prop_assert_eq!(&trace.seen, &expected);
+        }
+    }
+}

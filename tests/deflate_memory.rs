@@ -1,0 +1,334 @@
+//! What compression holds in memory, and when: counted by an allocator of this test's own.
+//!
+//! The table for the documentation: `cargo test --test deflate_memory -- --nocapture between_messages`
+#![cfg(feature = "deflate")]
+
+mod common;
+mod counting;
+
+use std::fmt::Write;
+
+use common::{ClientEnd, ServerEnd, frame, open, open_between};
+use counting::measure;
+use flate2::{Compress, Compression, FlushCompress};
+use websocket_proto::{
+    ChunkEvent, Config, Connection, Event, Failure, Input, Role, Sender,
+    deflate::{Deflate, Pool, WindowBits},
+};
+
+/// Keeps nothing: what a connection lets go of is free.
+static NO_POOL: Pool = Pool::new(0);
+
+/// The most that a half has on the heap when it remembers nothing: what was agreed on, and how far it has got.
+const STATE: isize = 300;
+
+/// The most that a compressor has. Its table of hashes is always of 128 KiB; zlib's has that size at memory level 9.
+fn compressor(window: u8, memory_level: u8) -> isize {
+    (4 << window) + (128 << 10) + (7 << (memory_level + 6)) + (4 << 10)
+}
+
+/// The most that is kept of a decompressor: of those with smaller windows, only what is in the window.
+fn decompressor(window: u8) -> isize {
+    if window == 15 { 48 << 10 } else { 1 << window }
+}
+
+/// One line of the table.
+struct Case {
+    label: &'static str,
+    /// Window and memory level of a sender that remembers.
+    sender: Option<(u8, u8)>,
+    /// Window of a receiver that remembers.
+    receiver: Option<u8>,
+}
+
+impl Case {
+    fn deflate(&self) -> Deflate {
+        let (send_window, memory_level) = self.sender.unwrap_or((15, 8));
+        Deflate::new()
+            .send_window(bits(send_window))
+            .memory_level(memory_level)
+            .receive_window(bits(self.receiver.unwrap_or(15)))
+            .send_takeover(self.sender.is_some())
+            .receive_takeover(self.receiver.is_some())
+    }
+
+    /// "deflate memory usage (bytes) = (1 << (windowBits+2)) + (1 << (memLevel+9)); inflate memory usage (bytes) = (1 <<
+    /// windowBits) + about 7 kilobytes" (zlib's zconf.h and zlib.h)
+    fn in_zlib(&self) -> (isize, isize) {
+        let sender = self.sender.map_or(0, |(window, memory_level)| (1 << (window + 2)) + (1 << (memory_level + 9)));
+        (sender, self.receiver.map_or(0, |window| (1 << window) + (7 << 10)))
+    }
+}
+
+fn bits(bits: u8) -> WindowBits {
+    WindowBits::new(bits).unwrap()
+}
+
+/// What the one has sent comes to the other; the number of messages.
+fn pass<R: Role, P: Role>(from: &mut Sender<R, Vec<u8>>, to: &mut Connection<P, Vec<u8>, Vec<u8>>) -> usize {
+    let mut wire = from.pending().to_vec();
+    from.consume(usize::MAX);
+    let mut input = Input::new(&mut wire);
+    let mut messages = 0;
+    while let Some(event) = to.receiver.next_message(&mut input, &mut to.sender) {
+        assert!(matches!(event, Event::Text(_)), "{event:?}");
+        messages += 1;
+    }
+    messages
+}
+
+fn text(words: usize) -> String {
+    r#"{"text":"the same and over again"}"#.repeat(words)
+}
+
+/// Short messages and long ones, in both directions, until every window is full.
+fn converse(server: &mut ServerEnd, client: &mut ClientEnd) {
+    for round in 1..20 {
+        server.sender.send_text(&text(round * round * 3)).unwrap();
+        client.sender.send_text(&text(round * round * 3)).unwrap();
+        assert_eq!((pass(&mut server.sender, client), pass(&mut client.sender, server)), (1, 1));
+    }
+}
+
+/// What the halves of a connection hold after some messages.
+fn held(config: Config) -> (isize, isize) {
+    // The client leaves everything to the server.
+    let client = Config::new().deflate(Deflate::new());
+    let (mut server, mut client) = open_between([config, client], [(); 4].map(|()| Vec::new()));
+    converse(&mut server, &mut client);
+    let Connection { sender, receiver } = server;
+    (-measure(|| drop(sender)).1, -measure(|| drop(receiver)).1)
+}
+
+#[test]
+fn an_agreement_is_a_few_hundred_bytes() {
+    let mut ends = None;
+    let (_, left) = measure(|| ends = Some(open(Config::new().deflate(Deflate::new()))));
+    assert!(left <= 4 * STATE, "{left} bytes for both halves of both ends");
+}
+
+/// The figures that the documentation quotes, and what they follow from.
+#[test]
+#[rustfmt::skip]
+fn what_is_held_between_messages() {
+    let cases = [
+        Case { label: "default",                                 sender: Some((15, 8)), receiver: Some(15) },
+        Case { label: "neither remembers",                       sender: None,          receiver: None },
+        Case { label: "only we remember",                        sender: Some((15, 8)), receiver: None },
+        Case { label: "only the peer remembers",                 sender: None,          receiver: Some(15) },
+        Case { label: "windows of 14",                           sender: Some((14, 8)), receiver: Some(14) },
+        Case { label: "windows of 12",                           sender: Some((12, 8)), receiver: Some(12) },
+        Case { label: "windows of 9",                            sender: Some((9, 8)),  receiver: Some(9) },
+        Case { label: "windows of 9, memory level 1",            sender: Some((9, 1)),  receiver: Some(9) },
+        Case { label: "memory level 9",                          sender: Some((15, 9)), receiver: Some(15) },
+        Case { label: "memory level 5",                          sender: Some((15, 5)), receiver: Some(15) },
+        Case { label: "memory level 1",                          sender: Some((15, 1)), receiver: Some(15) },
+    ];
+    let plain = held(Config::new());
+    assert_eq!(plain, (0, 0));
+    let mut table = String::from("| configuration | sender | receiver | zlib's formula |\n|-|-:|-:|-:|\n");
+    writeln!(table, "| no compression | {} | {} | |", plain.0, plain.1).unwrap();
+    let mut senders = Vec::new();
+    for case in &cases {
+        let (sender, receiver) = held(Config::new().deflate(case.deflate().pool(&NO_POOL)));
+        let (sender_in_zlib, receiver_in_zlib) = case.in_zlib();
+        writeln!(table, "| {} | {sender} | {receiver} | {sender_in_zlib} + {receiver_in_zlib} |", case.label).unwrap();
+        let sender_bound = STATE + case.sender.map_or(0, |(window, memory_level)| compressor(window, memory_level));
+        let receiver_bound = STATE + case.receiver.map_or(0, decompressor);
+        assert!(sender <= sender_bound, "{}: a sender has {sender} of {sender_bound} bytes", case.label);
+        assert!(receiver <= receiver_bound, "{}: a receiver has {receiver} of {receiver_bound} bytes", case.label);
+        senders.push(sender);
+    }
+    println!("\n{table}");
+    // Smaller is smaller.
+    let [default, _, _, _, windows_of_14, windows_of_12, windows_of_9, smallest, level_9, level_5, level_1] = senders[..]
+    else {
+        panic!()
+    };
+    assert!(default > windows_of_14 && windows_of_14 > windows_of_12 && windows_of_12 > windows_of_9);
+    assert!(level_9 > default && default > level_5 && level_5 > level_1 && level_1.min(windows_of_9) > smallest);
+}
+
+/// A message in flight has a context, and a thousand idle connections share what is in the pool.
+#[test]
+fn connections_that_forget_hold_nothing() {
+    static POOL: Pool = Pool::new(4);
+    let config = Config::new().deflate(Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL));
+    let mut ends: Vec<_> = (0..100).map(|_| open(config)).collect();
+    let (most, left) = measure(|| {
+        for (server, client) in &mut ends {
+            for _ in 0..3 {
+                server.sender.send_text(&text(100)).unwrap();
+                client.sender.send_text(&text(100)).unwrap();
+                assert_eq!((pass(&mut server.sender, client), pass(&mut client.sender, server)), (1, 1));
+            }
+        }
+    });
+    assert_eq!(POOL.len(), (1, 1));
+    let contexts = compressor(15, 8) + decompressor(15);
+    assert!(most <= contexts + (64 << 10), "{most} bytes while messages came and went");
+    assert!(left <= contexts + (4 << 10), "{left} bytes are left, and two contexts have {contexts}");
+
+    // Messages that are open at the same time need as many, of which only some stay.
+    let (most, left) = measure(|| {
+        for last in [false, true] {
+            for (server, client) in &mut ends[..20] {
+                server.sender.send_text_fragment(&text(10), last).unwrap();
+                assert_eq!(pass(&mut server.sender, client), usize::from(last));
+            }
+            assert_eq!(POOL.len(), if last { (4, 4) } else { (0, 0) });
+        }
+    });
+    assert!(most >= 19 * contexts / 2);
+    assert!(left <= 3 * contexts + (4 << 10), "{left} bytes");
+    let (_, left) = measure(|| POOL.clear());
+    assert!(-left >= 2 * contexts && POOL.len() == (0, 0));
+}
+
+/// With room to keep, what was allocated for one message serves the next.
+#[test]
+fn a_warm_connection_allocates_nothing_for_a_message() {
+    static POOL: Pool = Pool::new(2);
+    let deflate = Deflate::new().pool(&POOL);
+    for deflate in [deflate, deflate.send_takeover(false).receive_takeover(false)] {
+        let (mut server, mut client) = open(Config::new().keep(64 << 10).deflate(deflate));
+        let text = text(500);
+        let mut wire = Vec::with_capacity(text.len());
+        let mut round = || {
+            measure(|| {
+                server.sender.send_text(&text).unwrap();
+                wire.clear();
+                wire.extend_from_slice(server.sender.pending());
+                server.sender.consume(usize::MAX);
+                let mut input = Input::new(&mut wire);
+                let event = client.receiver.next_message(&mut input, &mut client.sender);
+                assert_eq!(event, Some(Event::Text(&text)));
+                assert_eq!(client.receiver.next_message(&mut input, &mut client.sender), None);
+            })
+        };
+        let first = round();
+        assert!(first.0 > 0 && first.1 > 0);
+        // The second finds the first again, and is shorter: its end comes in one piece with all else.
+        round();
+        assert_eq!([round(), round()], [(0, 0); 2]);
+    }
+}
+
+/// A connection that has failed, or been left, has given its contexts back.
+#[test]
+fn connections_that_end_hold_nothing() {
+    static POOL: Pool = Pool::new(8);
+    let config = Config::new().deflate(Deflate::new().pool(&POOL));
+    for end in [frame(0xC2, &[0xFF], true), frame(0x83, b"", true), frame(0x88, b"", true)] {
+        let (mut server, mut client) = open(config);
+        converse(&mut server, &mut client);
+        // In the middle of a message.
+        client.sender.send_text_fragment(&text(1000), false).unwrap();
+        pass(&mut client.sender, &mut server);
+        let mut end = end;
+        let mut input = Input::new(&mut end);
+        POOL.clear();
+        while server.receiver.next_message(&mut input, &mut server.sender).is_some() {}
+        assert_eq!(POOL.len(), (0, 1));
+        let Connection { sender, receiver } = server;
+        let (_, freed) = measure(|| drop(receiver));
+        assert!(-freed <= STATE, "{freed} bytes were left");
+        drop(sender);
+        assert_eq!(POOL.len(), (1, 1));
+    }
+    POOL.clear();
+}
+
+/// So many zeros, compressed: about a thousandth of them.
+fn zeros(mebibytes: usize) -> Vec<u8> {
+    let mut zlib = Compress::new(Compression::new(9), false);
+    let mut mebibyte = Vec::with_capacity(4 << 10);
+    zlib.compress_vec(&vec![0; 1 << 20], &mut mebibyte, FlushCompress::Full).unwrap();
+    assert!(mebibyte.len() < 1100 && mebibyte.ends_with(&[0x00, 0x00, 0xFF, 0xFF]));
+    // After a full flush nothing refers to what was before, so that it can be said again. What comes last is an empty block.
+    [mebibyte.repeat(mebibytes), vec![0x00]].concat()
+}
+
+/// What it takes to read a compressed message, whatever is in it: a context, a piece of 8 KiB, a little of the input.
+const READING: isize = (48 + 8 + 4) << 10;
+
+/// A message much larger than memory is allowed to be passes through in chunks.
+#[test]
+fn chunks_are_never_stored() {
+    let config = Config::new().max_frame(1 << 40).max_message(1 << 40).deflate(Deflate::new().pool(&NO_POOL));
+    let (mut server, _) = open(config);
+    let mut wire = frame(0xC2, &zeros(256), true);
+    let mut received = 0;
+    let (most, _) = measure(|| {
+        let mut input = Input::new(&mut wire);
+        while let Some(ChunkEvent::Binary(chunk)) = server.receiver.next(&mut input, &mut server.sender) {
+            received += chunk.data.len();
+        }
+    });
+    assert_eq!(received, 256 << 20);
+    assert!(most <= READING, "{most} bytes");
+}
+
+/// Threat 3: a bomb is worth what is allowed, however it is packed.
+#[test]
+fn a_bomb_costs_what_is_allowed() {
+    const LIMIT: usize = 1 << 20;
+    let bomb = zeros(50);
+    let fragments = |size: usize| {
+        let count = bomb.len().div_ceil(size);
+        let fragments = bomb.chunks(size).enumerate().map(|(index, part)| {
+            frame(if index == 0 { 0x42 } else { 0x00 } | if index + 1 == count { 0x80 } else { 0x00 }, part, true)
+        });
+        fragments.collect::<Vec<_>>().concat()
+    };
+    // Each message within the limit, and one that refers to them and is not.
+    let within = frame(0xC2, &zeros(1), true);
+    let wires =
+        [frame(0xC2, &bomb, true), fragments(1000), fragments(20), [within.repeat(20), fragments(700)].concat()];
+    for wire in wires {
+        for takeover in [true, false] {
+            for read in [usize::MAX, 100] {
+                for whole in [true, false] {
+                    let deflate = Deflate::new().receive_takeover(takeover).pool(&NO_POOL);
+                    let (mut server, _) = open(Config::new().max_message(LIMIT as u64).deflate(deflate));
+                    let mut wire = wire.clone();
+                    let mut failure = None;
+                    let (most, left) = measure(|| {
+                        for piece in wire.chunks_mut(read) {
+                            let mut input = Input::new(piece);
+                            failure = failure.or(last_failure(&mut server, &mut input, whole));
+                        }
+                    });
+                    let Some(Failure::MessageTooLong { len, limit }) = failure else { panic!("{failure:?}") };
+                    assert!(limit == LIMIT as u64 && len <= limit + (8 << 10), "noticed at {len}");
+                    // A `Vec` that grows may have room for twice what is in it.
+                    let bound = READING + if whole { 2 * LIMIT as isize } else { 0 };
+                    assert!(most <= bound, "{most} of {bound} bytes");
+                    // The Close that says so waits for the socket.
+                    assert!(left <= STATE, "{left} bytes are left");
+                }
+            }
+        }
+    }
+}
+
+/// Reads everything; the failure in it.
+fn last_failure(server: &mut ServerEnd, input: &mut Input<'_>, whole: bool) -> Option<Failure> {
+    let (rx, tx) = (&mut server.receiver, &mut server.sender);
+    let mut failure = None;
+    if whole {
+        while let Some(event) = rx.next_message(input, tx) {
+            match event {
+                Event::Failed(reason) => failure = Some(reason),
+                event => assert!(matches!(event, Event::Binary(data) if data.len() == 1 << 20)),
+            }
+        }
+    } else {
+        while let Some(event) = rx.next(input, tx) {
+            if let ChunkEvent::Failed(reason) = event {
+                failure = Some(reason);
+            }
+        }
+    }
+    failure
+}

@@ -1,0 +1,260 @@
+//! Two real endpoints joined in memory, under any interleaving of sends, partial writes and partial reads: every
+//! message arrives once, in order, as it was, and both ends close cleanly.
+
+mod common;
+
+use std::collections::VecDeque;
+
+use common::{frames, open, open_in};
+use proptest::prelude::*;
+use websocket_proto::{
+    Config, Connection, Event, FixedStorage, Input, Role, SendError, Storage, Transport, frame::CloseCode,
+};
+
+/// One end, and what is on its way to it.
+struct End<R, I, O> {
+    connection: Connection<R, I, O>,
+    incoming: VecDeque<u8>,
+    /// What the application has sent and received.
+    sent: Vec<Message>,
+    received: Vec<Message>,
+    /// Fragments of the open message.
+    open: Option<Message>,
+    pings: usize,
+    pongs: usize,
+    closed: Option<Option<u16>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Message {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Text(String),
+    Binary(Vec<u8>),
+    Fragment(Vec<u8>, bool),
+    /// A vectored write of which the socket takes this much.
+    Vectored(Vec<u8>, usize),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    /// The network takes this many pending bytes.
+    Write(usize),
+    /// The other end reads this many bytes that are on their way.
+    Read(usize),
+    Close(u16),
+}
+
+impl<R: Role, I: Storage, O: Storage> End<R, I, O> {
+    fn new(connection: Connection<R, I, O>) -> Self {
+        Self {
+            connection,
+            incoming: VecDeque::new(),
+            sent: vec![],
+            received: vec![],
+            open: None,
+            pings: 0,
+            pongs: 0,
+            closed: None,
+        }
+    }
+
+    fn write(&mut self, count: usize, wire: &mut VecDeque<u8>) {
+        let tx = &mut self.connection.sender;
+        let count = count.min(tx.pending().len());
+        wire.extend(&tx.pending()[..count]);
+        tx.consume(count);
+    }
+
+    fn read(&mut self, count: usize) {
+        let count = count.min(self.incoming.len());
+        let mut bytes: Vec<u8> = self.incoming.drain(..count).collect();
+        let mut input = Input::new(&mut bytes);
+        while let Some(event) = self.connection.receiver.next_message(&mut input, &mut self.connection.sender) {
+            assert_eq!(self.closed, None, "nothing comes after a Close");
+            match event {
+                Event::Text(text) => self.received.push(Message::Text(text.into())),
+                Event::Binary(data) => self.received.push(Message::Binary(data.into())),
+                Event::Ping(_) => {}
+                Event::Pong(_) => self.pongs += 1,
+                Event::Close { code, .. } => self.closed = Some(code.map(CloseCode::get)),
+                event => panic!("{event:?}"),
+            }
+        }
+        assert!(input.is_empty());
+    }
+
+    fn apply(&mut self, operation: &Operation, wire: &mut VecDeque<u8>) {
+        let tx = &mut self.connection.sender;
+        let outcome = match operation {
+            Operation::Text(text) => tx.send_text(text).map(|()| self.sent.push(Message::Text(text.clone()))),
+            Operation::Binary(data) => tx.send_binary(data).map(|()| self.sent.push(Message::Binary(data.clone()))),
+            Operation::Fragment(data, last) => tx.send_binary_fragment(data, *last).map(|()| {
+                let open = self.open.get_or_insert(Message::Binary(vec![]));
+                if let Message::Binary(so_far) = open {
+                    so_far.extend_from_slice(data);
+                }
+                if *last {
+                    self.sent.extend(self.open.take());
+                }
+            }),
+            Operation::Vectored(data, taken) => tx.frame(&data[..]).map(|frame| {
+                let parts = frame.parts().concat();
+                let taken = (*taken).min(parts.len());
+                wire.extend(&parts[..taken]);
+                frame.sent(taken);
+                self.sent.push(Message::Binary(data.clone()));
+            }),
+            Operation::Ping(payload) => {
+                self.pings += usize::from(tx.ping(payload).is_ok());
+                Ok(())
+            }
+            Operation::Pong(payload) => {
+                let _ = tx.pong(payload);
+                Ok(())
+            }
+            Operation::Close(code) => {
+                let _ = tx.close(CloseCode::new(*code).unwrap(), "done");
+                Ok(())
+            }
+            Operation::Write(count) => {
+                self.write(*count, wire);
+                Ok(())
+            }
+            Operation::Read(count) => {
+                self.read(*count);
+                Ok(())
+            }
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(SendError::MessageOpen) => assert!(self.open.is_some()),
+            Err(SendError::Closing) => assert!(!self.connection.sender.is_open()),
+            Err(SendError::Backlog { .. } | SendError::TooLong { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let data = || prop_oneof![prop::collection::vec(any::<u8>(), 0..20), prop::collection::vec(any::<u8>(), 100..300)];
+    prop_oneof![
+        3 => "\\PC{0,40}".prop_map(Operation::Text),
+        3 => data().prop_map(Operation::Binary),
+        3 => (data(), any::<bool>()).prop_map(|(data, last)| Operation::Fragment(data, last)),
+        2 => (data(), 0_usize..400).prop_map(|(data, taken)| Operation::Vectored(data, taken)),
+        2 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Operation::Ping),
+        1 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Operation::Pong),
+        4 => (0_usize..300).prop_map(Operation::Write),
+        4 => (0_usize..300).prop_map(Operation::Read),
+    ]
+}
+
+fn play<S: Storage>(config: Config, stores: [S; 4], operations: &[(bool, Operation)], code: u16, server_closes: bool) {
+    let (server, client) = open_in(config, stores);
+    let (mut server, mut client) = (End::new(server), End::new(client));
+    for (at_server, operation) in operations {
+        if *at_server {
+            server.apply(operation, &mut client.incoming);
+        } else {
+            client.apply(operation, &mut server.incoming);
+        }
+    }
+    // One end closes; both are drained, a few bytes at a time, until the transport may go.
+    if server_closes {
+        server.apply(&Operation::Close(code), &mut client.incoming);
+    } else {
+        client.apply(&Operation::Close(code), &mut server.incoming);
+    }
+    for round in 0.. {
+        assert!(round < 10_000, "they never finish");
+        server.write(97, &mut client.incoming);
+        client.write(89, &mut server.incoming);
+        server.read(83);
+        client.read(101);
+        // A Pong may still follow the Close of the one who closes.
+        let all_written = server.connection.sender.is_empty() && client.connection.sender.is_empty();
+        if all_written && client.closed.is_some() && server.closed.is_some() {
+            break;
+        }
+    }
+    assert_eq!(server.connection.sender.transport(), Transport::CloseNow);
+    assert_eq!(client.connection.sender.transport(), Transport::AwaitEnd);
+    assert_eq!((server.closed, client.closed), (Some(Some(code)), Some(Some(code))));
+    assert_eq!(server.connection.receiver.end_of_input(), Ok(()));
+    assert_eq!(client.connection.receiver.end_of_input(), Ok(()));
+    assert_eq!(client.received, server.sent);
+    assert_eq!(server.received, client.sent);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_interleaving_delivers_everything_and_closes(
+        operations in prop::collection::vec((any::<bool>(), operation()), 0..60),
+        code in prop_oneof![Just(1000_u16), Just(1014), 3000_u16..5000],
+        server_closes: bool,
+    ) {
+        play(Config::new(), [(); 4].map(|()| Vec::new()), &operations, code, server_closes);
+    }
+
+    #[test]
+    fn the_same_without_an_allocator_and_with_a_low_mark(
+        operations in prop::collection::vec((any::<bool>(), operation()), 0..60),
+        server_closes: bool,
+    ) {
+        let stores = [(); 4].map(|()| FixedStorage::new([0; 20_000]));
+        play(Config::new().high_water(700), stores, &operations, 1000, server_closes);
+    }
+}
+
+/// Every ping is answered while the pongs have room, whatever else is under way.
+#[test]
+fn every_ping_is_answered_in_order() {
+    let (server, client) = open(Config::new());
+    let (mut server, mut client) = (End::new(server), End::new(client));
+    for number in 0..30_u8 {
+        client.apply(&Operation::Ping(vec![number; 100]), &mut server.incoming);
+    }
+    client.write(usize::MAX, &mut server.incoming);
+    server.read(usize::MAX);
+    let pongs = frames(server.connection.sender.pending());
+    assert_eq!(pongs, (0..30).map(|number| (0x8A, vec![number; 100])).collect::<Vec<_>>());
+    server.write(usize::MAX, &mut client.incoming);
+    client.read(usize::MAX);
+    assert_eq!(client.pongs, 30);
+}
+
+/// Both close at the same moment: each takes the other's Close for the answer.
+#[test]
+fn closes_that_cross() {
+    let (server, client) = open(Config::new());
+    let (mut server, mut client) = (End::new(server), End::new(client));
+    server.apply(&Operation::Close(1001), &mut client.incoming);
+    client.apply(&Operation::Close(1000), &mut server.incoming);
+    server.write(usize::MAX, &mut client.incoming);
+    client.write(usize::MAX, &mut server.incoming);
+    server.read(usize::MAX);
+    client.read(usize::MAX);
+    assert_eq!((server.closed, client.closed), (Some(Some(1000)), Some(Some(1001))));
+    assert!(server.connection.sender.is_empty() && client.connection.sender.is_empty());
+    assert_eq!(server.connection.sender.transport(), Transport::CloseNow);
+    assert_eq!(client.connection.sender.transport(), Transport::AwaitEnd);
+}
+
+/// Messages that cross our Close on the way still arrive.
+#[test]
+fn messages_arrive_until_the_peers_close() {
+    let (server, client) = open(Config::new());
+    let (mut server, mut client) = (End::new(server), End::new(client));
+    server.apply(&Operation::Close(1000), &mut client.incoming);
+    client.apply(&Operation::Text("crossing".into()), &mut server.incoming);
+    client.write(usize::MAX, &mut server.incoming);
+    server.read(usize::MAX);
+    assert_eq!(server.received, [Message::Text("crossing".into())]);
+    assert_eq!(server.connection.sender.send_text("answer"), Err(SendError::Closing));
+    assert_eq!(server.connection.sender.transport(), Transport::Closing);
+}

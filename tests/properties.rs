@@ -1,0 +1,165 @@
+//! What holds for all frames, all messages and all bytes.
+
+mod common;
+
+use common::{Mode, Seen, feed, frame, open};
+use proptest::prelude::*;
+use websocket_proto::{
+    Config, EndOfInput,
+    frame::{FirstByte, Header, MaskingKey, Opcode},
+};
+
+fn opcode() -> impl Strategy<Value = Opcode> {
+    prop::sample::select(vec![
+        Opcode::Continuation,
+        Opcode::Text,
+        Opcode::Binary,
+        Opcode::Close,
+        Opcode::Ping,
+        Opcode::Pong,
+    ])
+}
+
+fn length() -> impl Strategy<Value = u64> {
+    prop_oneof![0..200_u64, 65_500..65_600_u64, 0..1_u64 << 63, Just((1 << 63) - 1)]
+}
+
+fn header() -> impl Strategy<Value = Header> {
+    (any::<bool>(), 0..8_u8, opcode(), any::<Option<[u8; 4]>>(), length()).prop_map(|(fin, rsv, opcode, mask, len)| {
+        let control = opcode.is_control();
+        Header {
+            first: FirstByte { fin: fin || control, rsv: rsv << 4, opcode },
+            mask: mask.map(MaskingKey),
+            payload_len: if control { len % 126 } else { len },
+        }
+    })
+}
+
+/// Places to cut, as shares of the length.
+fn cuts() -> impl Strategy<Value = Vec<prop::sample::Index>> {
+    prop::collection::vec(any::<prop::sample::Index>(), 0..12)
+}
+
+fn at(cuts: &[prop::sample::Index], len: usize) -> Vec<usize> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(len + 1)).collect();
+    cuts.sort_unstable();
+    cuts
+}
+
+/// Bytes that are frames more often than chance would have it.
+fn wire(masked: bool) -> impl Strategy<Value = Vec<u8>> {
+    let payload = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..10),
+        "\\PC{0,60}".prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 120..130),
+    ];
+    let first = prop::sample::select(vec![0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A, 0x83, 0xC1]);
+    let part = prop_oneof![
+        20 => (first, payload).prop_map(move |(first, payload)| frame(first, &payload, masked)),
+        1 => prop::collection::vec(any::<u8>(), 0..20),
+    ];
+    prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #[test]
+    fn a_header_that_is_encoded_parses_as_itself(header in header(), behind in prop::collection::vec(any::<u8>(), 0..20)) {
+        let encoded = header.encode();
+        let bytes = encoded.as_slice();
+        prop_assert_eq!(bytes.len(), header.encoded_len());
+        prop_assert_eq!(Header::parse(&[bytes, &behind].concat()), Ok(Some((header, bytes.len()))));
+        for cut in 0..bytes.len() {
+            prop_assert_eq!(Header::parse(&bytes[..cut]), Ok(None));
+        }
+    }
+
+    #[test]
+    fn a_header_that_parses_encodes_as_itself(bytes: [u8; 14]) {
+        if let Ok(Some((header, used))) = Header::parse(&bytes) {
+            let encoded = header.encode();
+            prop_assert_eq!(encoded.as_slice(), &bytes[..used]);
+        }
+    }
+
+    #[test]
+    fn masking_is_its_own_inverse_and_any_piece_can_be_done_apart(
+        key: [u8; 4],
+        payload in prop::collection::vec(any::<u8>(), 0..200),
+        cuts in cuts(),
+        start in 0..9_usize,
+    ) {
+        let naive: Vec<u8> = payload.iter().enumerate().map(|(index, byte)| byte ^ key[(index + start) % 4]).collect();
+        let mut pieces = payload.clone();
+        let mut running = MaskingKey(key).at(start);
+        let mut done = 0;
+        for end in at(&cuts, payload.len()).into_iter().chain([payload.len()]) {
+            running = running.apply(&mut pieces[done..end]);
+            done = end;
+        }
+        prop_assert_eq!(&pieces, &naive);
+        prop_assert_eq!(running, MaskingKey(key).at(start + payload.len()));
+        MaskingKey(key).at(start).apply(&mut pieces);
+        prop_assert_eq!(pieces, payload);
+    }
+
+    /// Threat 2 and invariant 2: nothing depends on how the bytes were cut, not even how garbage fails.
+    #[test]
+    fn any_bytes_come_to_the_same_in_any_cut(
+        to_server in wire(true),
+        to_client in wire(false),
+        garbage in prop::collection::vec(any::<u8>(), 0..60),
+        cuts in cuts(),
+    ) {
+        let config = Config::new().max_frame(150).max_message(200).max_fragments(4);
+        for (masked, bytes) in [(true, &to_server), (false, &to_client), (true, &garbage), (false, &garbage)] {
+            let run = |cuts: Vec<usize>, mode| {
+                let (server, client) = open(config);
+                let mut trace = if masked { feed(server, bytes, cuts, mode) } else { feed(client, bytes, cuts, mode) };
+                trace.failed_after = None;
+                trace
+            };
+            for mode in [Mode::Whole, Mode::Chunks] {
+                let whole = run(vec![], mode);
+                prop_assert_eq!(&run((0..bytes.len()).collect(), mode), &whole, "byte by byte");
+                prop_assert_eq!(&run(at(&cuts, bytes.len()), mode), &whole, "cut by chance");
+            }
+            // Both ways of asking tell the same story.
+            let (whole, mut chunks) = (run(vec![], Mode::Whole), run(at(&cuts, bytes.len()), Mode::Chunks));
+            chunks.partial.clear();
+            prop_assert_eq!(whole, chunks);
+        }
+    }
+
+    #[test]
+    fn a_message_survives_any_fragmentation_and_any_cut(
+        text in "\\PC{0,200}",
+        binary in prop::collection::vec(any::<u8>(), 0..400),
+        fragments in cuts(),
+        cuts in cuts(),
+        masked: bool,
+    ) {
+        let mut bytes = Vec::new();
+        let mut seen = Vec::new();
+        for (first, payload) in [(0x01, text.as_bytes()), (0x02, &binary)] {
+            let mut start = 0;
+            let ends = at(&fragments, payload.len());
+            for (index, end) in ends.iter().copied().chain([payload.len()]).enumerate() {
+                let opcode = if index == 0 { first } else { 0 };
+                let fin = if index == ends.len() { 0x80 } else { 0 };
+                bytes.extend(frame(opcode | fin, &payload[start..end], masked));
+                bytes.extend(frame(0x89, &[index as u8], masked));
+                seen.push(Seen::Ping(vec![index as u8]));
+                start = end;
+            }
+            let message = if first == 1 { Seen::Text(text.clone()) } else { Seen::Binary(binary.clone()) };
+            seen.insert(seen.len() - 1, message);
+        }
+        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+            let (server, client) = open(Config::new());
+            let cuts = at(&cuts, bytes.len());
+            let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+            prop_assert_eq!(&trace.seen, &seen, "{:?}", mode);
+            prop_assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
+        }
+    }
+}

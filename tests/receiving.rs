@@ -1,0 +1,489 @@
+//! The rows F1 to F22 of the conformance table: bytes in, events, replies and outcome out.
+//!
+//! Every row runs in both roles, asked for whole messages, for chunks and for both by turns; fed whole, byte by byte
+//! and at every split in two; and again with more behind it.
+
+mod common;
+
+use common::{Mode, Seen, Trace, feed, frame, header, open};
+use websocket_proto::{
+    Config, EndOfInput, Failure, FixedStorage,
+    frame::{CloseCode, CloseError, ForbiddenCloseCode, HeaderError},
+};
+
+/// A part of what the peer sends.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// A frame: its first byte and payload.
+    F(u8, &'static [u8]),
+    /// A header without payload: its first byte and the length's bytes.
+    H(u8, &'static [u8]),
+    /// A header with the MASK bit of the other role.
+    WrongMask(u8, &'static [u8]),
+    /// A frame of this first byte and this many payload bytes.
+    Long(u8, usize),
+}
+use Part::{F, H, Long, WrongMask};
+
+/// Where the failure is proved, in the last part.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// At this byte of its header, counted from 1.
+    Byte(usize),
+    /// At this byte of its payload, counted from 1; 0 is the end of its header.
+    Payload(usize),
+}
+use At::{Byte, Payload};
+
+fn encode(parts: &[Part], masked: bool) -> Vec<u8> {
+    parts.iter().flat_map(|part| encode_part(part, masked)).collect()
+}
+
+fn encode_part(part: &Part, masked: bool) -> Vec<u8> {
+    match *part {
+        F(first, payload) => frame(first, payload, masked),
+        H(first, length) => header(first, length, masked),
+        WrongMask(first, length) => header(first, length, !masked),
+        Long(first, len) => frame(first, &vec![b'x'; len], masked),
+    }
+}
+
+/// Runs `check` on what comes of the bytes in every role, mode and cut.
+fn everywhere(config: Config, parts: &[Part], check: impl Fn(&Trace, bool)) {
+    for masked in [true, false] {
+        let bytes = encode(parts, masked);
+        let run = |cuts: Vec<usize>, mode| {
+            let (server, client) = open(config);
+            if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) }
+        };
+        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+            let whole = run(vec![], mode);
+            check(&whole, masked);
+            let bytewise = run((1..bytes.len()).collect(), mode);
+            check(&bytewise, masked);
+            // Every split of what is short; of what is long, around the places where something happens.
+            let splits = (0..=bytes.len()).filter(|at| bytes.len() < 300 || *at < 150 || bytes.len() - at < 150);
+            for split in splits {
+                check(&run(vec![split], mode), masked);
+            }
+        }
+    }
+}
+
+fn text(text: &str) -> Seen {
+    Seen::Text(text.into())
+}
+
+fn close(code: impl Into<Option<u16>>, reason: &str) -> Seen {
+    Seen::Close { code: code.into(), reason: reason.into(), cut_short: false }
+}
+
+/// A row that ends in a failure: reported once, behind `before`, at the byte that proves it.
+#[track_caller]
+fn fails(label: &str, config: Config, parts: &[Part], before: &[Seen], failure: Failure, code: u16, at: At) {
+    let trailing = [F(0x81, b"after"), F(0x89, b"after"), F(0x88, b"")];
+    for parts in [parts.to_vec(), [parts, &trailing].concat()] {
+        everywhere(config, &parts, |trace, _| {
+            let expected: Vec<_> = before.iter().cloned().chain([Seen::Failed(failure)]).collect();
+            assert_eq!(trace.seen, expected, "{label}");
+            let (first, payload) = trace.replies.last().expect("a Close");
+            assert_eq!(
+                (*first, &payload[..2], trace.end),
+                (0x88, &code.to_be_bytes()[..], Err(EndOfInput::Failed(failure))),
+                "{label}"
+            );
+            assert_eq!(&payload[2..], failure.reason().as_bytes(), "{label}");
+            // Beside it just the pongs for pings before.
+            let pings = before.iter().filter(|seen| matches!(seen, Seen::Ping(_))).count();
+            assert_eq!(trace.replies.len(), pings + 1, "{label}");
+        });
+    }
+    for masked in [true, false] {
+        let bytes = encode(parts, masked);
+        let last = parts.last().unwrap();
+        let start = bytes.len() - encode_part(last, masked).len();
+        let header = match *last {
+            F(first, payload) => frame(first, payload, masked).len() - payload.len(),
+            _ => encode_part(last, masked).len(),
+        };
+        let expected = match at {
+            Byte(n) => start + n,
+            Payload(n) => start + header + n,
+        };
+        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+            let (server, client) = open(config);
+            let cuts = 1..bytes.len();
+            let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+            assert_eq!(trace.failed_after, Some(expected), "{label}: the earliest byte, masked {masked}, {mode:?}");
+        }
+    }
+}
+
+/// A row in which all is well: exactly these events, and these replies.
+#[track_caller]
+fn passes(label: &str, parts: &[Part], seen: &[Seen], replies: &[(u8, &[u8])], end: Result<(), EndOfInput>) {
+    passes_with(Config::new(), label, parts, seen, replies, end);
+}
+
+#[track_caller]
+fn passes_with(
+    config: Config,
+    label: &str,
+    parts: &[Part],
+    seen: &[Seen],
+    replies: &[(u8, &[u8])],
+    end: Result<(), EndOfInput>,
+) {
+    everywhere(config, parts, |trace, _| {
+        assert_eq!(trace.seen, seen, "{label}");
+        let replied: Vec<_> = trace.replies.iter().map(|(first, payload)| (*first, &payload[..])).collect();
+        assert_eq!(replied, replies, "{label}");
+        assert_eq!(trace.end, end, "{label}");
+    });
+}
+
+const OPEN: Result<(), EndOfInput> = Err(EndOfInput::WithoutClose);
+
+#[test]
+#[rustfmt::skip]
+fn f1_to_f7_headers() {
+    let nothing = [];
+    let hi = [text("hi")];
+    for (label, parts, before, failure, at) in [
+        ("F1 RSV1",              &[F(0xC1, b"x")][..],                    &nothing[..], Failure::ReservedBits(0x40), Byte(1)),
+        ("F1 RSV2",              &[F(0xA2, b"x")],                        &nothing,     Failure::ReservedBits(0x20), Byte(1)),
+        ("F1 RSV3",              &[F(0x81, b"hi"), F(0x91, b"x")],        &hi,          Failure::ReservedBits(0x10), Byte(1)),
+        ("F1 all, on a ping",    &[F(0xF9, b"")],                         &nothing,     Failure::ReservedBits(0x70), Byte(1)),
+        ("F1 on a continuation", &[F(0x01, b"h"), F(0xC0, b"i")],         &nothing,     Failure::ReservedBits(0x40), Byte(1)),
+        ("F3 opcode 3",          &[F(0x83, b"x")],                        &nothing,     Failure::Header(HeaderError::ReservedOpcode(3)), Byte(1)),
+        ("F3 opcode 4",          &[F(0x84, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(4)), Byte(1)),
+        ("F3 opcode 5",          &[F(0x05, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(5)), Byte(1)),
+        ("F3 opcode 6",          &[F(0x86, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(6)), Byte(1)),
+        ("F3 opcode 7",          &[F(0x87, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(7)), Byte(1)),
+        ("F3 opcode 11",         &[F(0x81, b"hi"), F(0x8B, b"x")],        &hi,          Failure::Header(HeaderError::ReservedOpcode(11)), Byte(1)),
+        ("F3 opcode 12",         &[F(0x8C, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(12)), Byte(1)),
+        ("F3 opcode 13",         &[F(0x8D, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(13)), Byte(1)),
+        ("F3 opcode 14",         &[F(0x8E, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(14)), Byte(1)),
+        ("F3 opcode 15",         &[F(0x0F, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(15)), Byte(1)),
+        ("F4 ping, no FIN",      &[F(0x09, b"x")],                        &nothing,     Failure::Header(HeaderError::FragmentedControl), Byte(1)),
+        ("F4 pong, no FIN",      &[F(0x0A, b"x")],                        &nothing,     Failure::Header(HeaderError::FragmentedControl), Byte(1)),
+        ("F4 close, no FIN",     &[F(0x08, b"\x03\xE8")],                 &nothing,     Failure::Header(HeaderError::FragmentedControl), Byte(1)),
+        ("F4 ping of 126",       &[H(0x89, &[126, 0, 126])],              &nothing,     Failure::Header(HeaderError::ControlTooLong), Byte(2)),
+        ("F4 pong of 126",       &[H(0x8A, &[126, 0, 126])],              &nothing,     Failure::Header(HeaderError::ControlTooLong), Byte(2)),
+        ("F4 close of 2^16",     &[H(0x88, &[127, 0, 0, 0, 0, 0, 1, 0, 0])], &nothing,  Failure::Header(HeaderError::ControlTooLong), Byte(2)),
+        ("F6 125 in two bytes",  &[H(0x82, &[126, 0, 125])],              &nothing,     Failure::Header(HeaderError::LengthNotMinimal { len: 125 }), Byte(4)),
+        ("F6 0 in two bytes",    &[H(0x81, &[126, 0, 0])],                &nothing,     Failure::Header(HeaderError::LengthNotMinimal { len: 0 }), Byte(4)),
+        ("F6 65535 in eight",    &[H(0x82, &[127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF])], &nothing, Failure::Header(HeaderError::LengthNotMinimal { len: 65535 }), Byte(10)),
+        ("F6 125 in eight",      &[H(0x82, &[127, 0, 0, 0, 0, 0, 0, 0, 125])], &nothing, Failure::Header(HeaderError::LengthNotMinimal { len: 125 }), Byte(10)),
+        ("F7 the top bit alone", &[H(0x82, &[127, 0x80, 0, 0, 0, 0, 0, 0, 0])], &nothing, Failure::Header(HeaderError::LengthTopBit), Byte(3)),
+        ("F7 all bits",          &[H(0x82, &[127, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF])], &nothing, Failure::Header(HeaderError::LengthTopBit), Byte(3)),
+    ] {
+        fails(label, Config::new(), parts, before, failure, 1002, at);
+    }
+}
+
+#[test]
+fn f5_masks() {
+    for parts in [[WrongMask(0x81, &[2])], [WrongMask(0x89, &[0])], [WrongMask(0x82, &[126, 1, 0])]] {
+        for (masked, failure) in [(true, Failure::Unmasked), (false, Failure::Masked)] {
+            let bytes = encode(&parts, masked);
+            for mode in [Mode::Whole, Mode::Chunks] {
+                let (server, client) = open(Config::new());
+                let cuts = 1..bytes.len();
+                let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+                assert_eq!(trace.seen, [Seen::Failed(failure)]);
+                assert_eq!(trace.failed_after, Some(2), "F5 on byte 2");
+                assert_eq!(trace.replies[0].1[..2], 1002_u16.to_be_bytes());
+            }
+        }
+    }
+}
+
+/// On byte 1 and on byte 2 more than one thing may be wrong: which is named must not depend on cuts.
+#[test]
+fn several_faults_in_one_header_are_named_the_same_in_every_cut() {
+    for first in 0..=255_u8 {
+        for second in [0_u8, 1, 125, 126, 127, 128, 129, 253, 254, 255] {
+            let bytes = [first, second, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+            for mode in [Mode::Whole, Mode::Chunks] {
+                let run = |cuts: Vec<usize>| {
+                    let trace = feed(open(Config::new()).0, &bytes, cuts, mode);
+                    (trace.seen, trace.partial, trace.replies, trace.end)
+                };
+                let whole = run(vec![]);
+                assert_eq!(run((1..bytes.len()).collect()), whole, "{first:#x} {second:#x}");
+                for split in 1..bytes.len() {
+                    assert_eq!(run(vec![split]), whole, "{first:#x} {second:#x} at {split}");
+                }
+            }
+        }
+    }
+}
+
+/// A length of 2^63 - 1: the largest that there is.
+const HUGE: &[u8] = &[127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+
+#[test]
+#[rustfmt::skip]
+fn f8_lengths_over_a_limit_fail_at_the_header() {
+    let config = Config::new().max_frame(1000).max_message(1500);
+    fails("F8 frame", config, &[H(0x82, &[126, 0x03, 0xE9])], &[], Failure::FrameTooLong { len: 1001, limit: 1000 }, 1009, Byte(4));
+    fails("F8 frame of 2^63 - 1", config, &[H(0x82, HUGE)], &[], Failure::FrameTooLong { len: (1 << 63) - 1, limit: 1000 }, 1009, Byte(10));
+    fails("F8 message", config, &[Long(0x02, 1000), H(0x80, &[126, 0x01, 0xF5])], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(4));
+    fails("F8 message of many", config, &[Long(0x02, 1000), F(0x00, b""), Long(0x00, 500), H(0x80, &[1])], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(2));
+    // The sum of fragments must not wrap around.
+    let unlimited = Config::new().max_frame(u64::MAX).max_message(1 << 62);
+    fails("F8 sum beyond 2^64", unlimited, &[F(0x02, b"x"), F(0x00, b"y"), H(0x00, HUGE)], &[], Failure::MessageTooLong { len: (1 << 63) + 1, limit: 1 << 62 }, 1009, Byte(10));
+
+    let whole = Seen::Binary(vec![b'x'; 1000]);
+    passes_with(config, "F8 frame at the limit", &[Long(0x82, 1000)], &[whole], &[], OPEN);
+    let whole = Seen::Binary(vec![b'x'; 1500]);
+    passes_with(config, "F8 message at the limit", &[Long(0x02, 1000), Long(0x80, 500)], &[whole], &[], OPEN);
+}
+
+/// Lengths around the forms' borders, as they are sent and at the borders of reads.
+#[test]
+fn lengths_at_the_borders_of_their_forms() {
+    for len in [0, 1, 124, 125, 126, 127, 128, 65535, 65536, 65537] {
+        for masked in [true, false] {
+            let bytes = frame(0x82, &vec![7; len], masked);
+            for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+                for cuts in [vec![], (1..bytes.len().min(20)).collect(), vec![bytes.len() - 1]] {
+                    let (server, client) = open(Config::new());
+                    let trace =
+                        if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+                    assert_eq!(trace.seen, [Seen::Binary(vec![7; len])], "{len}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn f9_f11_fragments() {
+    for (label, parts, before, failure, code) in [
+        ("F9 continuation alone",    &[F(0x80, b"x")][..],                                    vec![],           Failure::NothingToContinue, 1002),
+        ("F9 continuation, no FIN",  &[F(0x00, b"x")],                                        vec![],           Failure::NothingToContinue, 1002),
+        ("F9 continuation after",    &[F(0x01, b"h"), F(0x80, b"i"), F(0x80, b"x")],          vec![text("hi")], Failure::NothingToContinue, 1002),
+        ("F9 text inside",           &[F(0x01, b"h"), F(0x81, b"x")],                         vec![],           Failure::MessageInsideMessage, 1002),
+        ("F9 binary inside",         &[F(0x01, b""), F(0x89, b"p"), F(0x02, b"x")],           vec![Seen::Ping(b"p".into())], Failure::MessageInsideMessage, 1002),
+        ("F11 four of three",        &[F(0x01, b"a"), F(0x00, b"b"), F(0x00, b"c"), F(0x80, b"d")], vec![],     Failure::TooManyFragments { limit: 3 }, 1008),
+        ("F11 empty ones count",     &[F(0x02, b""), F(0x00, b""), F(0x00, b""), F(0x00, b"")], vec![],         Failure::TooManyFragments { limit: 3 }, 1008),
+        ("F11 control frames don't", &[F(0x02, b""), F(0x8A, b""), F(0x00, b""), F(0x8A, b""), F(0x00, b""), F(0x00, b"")], vec![Seen::Pong(vec![]), Seen::Pong(vec![])], Failure::TooManyFragments { limit: 3 }, 1008),
+    ] {
+        fails(label, Config::new().max_fragments(3), parts, &before, failure, code, Byte(1));
+    }
+    let three = [F(0x01, b"a"), F(0x00, b""), F(0x80, b"c"), F(0x01, b"d"), F(0x00, b"e"), F(0x80, b"f")];
+    passes_with(Config::new().max_fragments(3), "F11 at the limit, twice", &three, &[text("ac"), text("def")], &[], OPEN);
+}
+
+#[test]
+#[rustfmt::skip]
+fn f10_text_that_is_not_utf8() {
+    let bad = Failure::InvalidUtf8;
+    for (label, parts, at) in [
+        ("F10 lone continuation",     &[F(0x81, b"ab\x80cd")][..],                    3),
+        ("F10 overlong /",            &[F(0x81, b"\xC0\xAF")],                        1),
+        ("F10 overlong, three bytes", &[F(0x81, b"a\xE0\x80\x80")],                   3),
+        ("F10 surrogate",             &[F(0x81, b"\xED\xA0\x80")],                    2),
+        ("F10 beyond U+10FFFF",       &[F(0x81, b"\xF4\x90\x80\x80")],                2),
+        ("F10 0xFF",                  &[F(0x81, b"\xFF")],                            1),
+        ("F10 cut at the end",        &[F(0x81, b"abc\xE4\xB8")],                     5),
+        ("F10 cut by an empty last",  &[F(0x01, b"abc\xE4\xB8"), F(0x80, b"")],       0),
+        ("F10 cut by the next frame", &[F(0x01, b"\xE4"), F(0x00, b"\xB8"), F(0x80, b"a")], 1),
+        ("F10 not the last fragment", &[F(0x01, b"ok\xE4\xB8\x96"), F(0x00, b"\xFEmore")], 1),
+        ("F10 split surrogate",       &[F(0x01, b"\xED"), F(0x80, b"\xA0\x80")],      1),
+    ] {
+        fails(label, Config::new(), parts, &[], bad, 1007, Payload(at));
+    }
+    let message = "Κόσμε 世界 🦀!";
+    passes("F10 good", &[F(0x81, message.as_bytes())], &[text(message)], &[], OPEN);
+    // The same text in fragments of every size, cut inside code points too.
+    for size in 1..message.len() {
+        for masked in [true, false] {
+            let pieces: Vec<_> = message.as_bytes().chunks(size).collect();
+            let bytes: Vec<u8> = pieces.iter().enumerate().flat_map(|(index, piece)| {
+                let first = u8::from(index == 0) | if index + 1 == pieces.len() { 0x80 } else { 0 };
+                frame(first, piece, masked)
+            }).collect();
+            for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+                for cuts in [vec![], (1..bytes.len()).collect()] {
+                    let (server, client) = open(Config::new());
+                    let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+                    assert_eq!(trace.seen, [text(message)], "in pieces of {size}");
+                }
+            }
+        }
+    }
+}
+
+/// Chunks give what is good before they fail, however it is cut.
+#[test]
+fn f10_chunks_give_the_valid_text_before_the_failure() {
+    for masked in [true, false] {
+        let payload = ["good: 世界 🦀".as_bytes(), b"\xFE and more"].concat();
+        let bytes = frame(0x81, &payload, masked);
+        for split in 0..=bytes.len() {
+            let (server, client) = open(Config::new());
+            let trace = if masked {
+                feed(server, &bytes, [split], Mode::Chunks)
+            } else {
+                feed(client, &bytes, [split], Mode::Chunks)
+            };
+            assert_eq!(trace.partial, "good: 世界 🦀".as_bytes(), "cut at {split}");
+            assert_eq!(trace.seen, [Seen::Failed(Failure::InvalidUtf8)]);
+        }
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn f12_f13_pings_and_pongs() {
+    let ping = |payload: &[u8]| Seen::Ping(payload.into());
+    let pong = |payload: &[u8]| Seen::Pong(payload.into());
+    passes("F12 empty", &[F(0x89, b"")], &[ping(b"")], &[(0x8A, b"")], OPEN);
+    passes("F12 payload", &[F(0x89, b"\x00\xFFhey")], &[ping(b"\x00\xFFhey")], &[(0x8A, b"\x00\xFFhey")], OPEN);
+    passes("F12 125 bytes", &[F(0x89, &[0xFE; 125])], &[ping(&[0xFE; 125])], &[(0x8A, &[0xFE; 125])], OPEN);
+    passes("F12 one after another", &[F(0x89, b"1"), F(0x89, b""), F(0x89, b"3")], &[ping(b"1"), ping(b""), ping(b"3")], &[(0x8A, b"1"), (0x8A, b""), (0x8A, b"3")], OPEN);
+    // No byte of an earlier frame is left in a later one's answer.
+    passes("F12 long, then short", &[F(0x89, &[1; 100]), F(0x89, b"ab")], &[ping(&[1; 100]), ping(b"ab")], &[(0x8A, &[1; 100]), (0x8A, b"ab")], OPEN);
+    passes("F12 between fragments, inside a code point", &[F(0x01, b"\xE4\xB8"), F(0x89, b"?"), F(0x00, b""), F(0x8A, b"!"), F(0x80, b"\x96")],
+        &[ping(b"?"), pong(b"!"), text("世")], &[(0x8A, b"?")], OPEN);
+    passes("F13 pong", &[F(0x8A, b"unasked"), F(0x81, b"hi")], &[pong(b"unasked"), text("hi")], &[], OPEN);
+}
+
+const LONGEST_CLOSE: [u8; 125] = {
+    let mut body = [b'r'; 125];
+    [body[0], body[1]] = 1000_u16.to_be_bytes();
+    body
+};
+
+#[test]
+#[rustfmt::skip]
+fn f14_to_f19_closes() {
+    passes("F14 empty", &[F(0x88, b"")], &[close(None, "")], &[(0x88, b"")], Ok(()));
+    passes("F16 code", &[F(0x88, b"\x03\xE8")], &[close(1000, "")], &[(0x88, b"\x03\xE8")], Ok(()));
+    passes("F16 reason", &[F(0x88, b"\x0F\xA0b\xC3\xA9")], &[close(4000, "bé")], &[(0x88, b"\x0F\xA0b\xC3\xA9")], Ok(()));
+    passes("F19 all discarded", &[F(0x88, b"\x03\xE8"), F(0x81, b"late"), F(0x89, b"late"), F(0x88, b""), F(0xFF, b"")], &[close(1000, "")], &[(0x88, b"\x03\xE8")], Ok(()));
+    let cut = Seen::Close { code: Some(1001), reason: "".into(), cut_short: true };
+    passes("F18 inside a message", &[F(0x01, b"begun"), F(0x88, b"\x03\xE9")], &[cut], &[(0x88, b"\x03\xE9")], Ok(()));
+    passes("F16 the longest reason", &[F(0x88, &LONGEST_CLOSE)], &[close(1000, &"r".repeat(123))], &[(0x88, &LONGEST_CLOSE)], Ok(()));
+
+    fails("F15 one byte", Config::new(), &[F(0x88, b"\x03")], &[], Failure::Close(CloseError::OneByte), 1002, Byte(2));
+    fails("F17 reason", Config::new(), &[F(0x88, b"\x03\xE8ab\xFFc")], &[], Failure::Close(CloseError::Reason), 1007, Payload(5));
+    fails("F17 reason, cut", Config::new(), &[F(0x88, b"\x03\xE8ab\xE4\xB8")], &[], Failure::Close(CloseError::Reason), 1007, Payload(6));
+    fails("F17 reason, surrogate", Config::new(), &[F(0x88, b"\x03\xE8\xED\xA0\x80")], &[], Failure::Close(CloseError::Reason), 1007, Payload(4));
+}
+
+#[test]
+fn f15_f16_every_close_code() {
+    for code in 0..=u16::MAX {
+        let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+        for masked in [true, false] {
+            let (server, client) = open(Config::new());
+            let bytes = frame(0x88, &code.to_be_bytes(), masked);
+            // Whole and in the middle of the code.
+            let cuts = if code % 2 == 0 { vec![] } else { vec![bytes.len() - 1] };
+            let trace =
+                if masked { feed(server, &bytes, cuts, Mode::Whole) } else { feed(client, &bytes, cuts, Mode::Chunks) };
+            if allowed {
+                assert_eq!(trace.seen, [close(code, "")]);
+                assert_eq!(trace.replies, [(0x88, code.to_be_bytes().to_vec())]);
+                assert_eq!(trace.end, Ok(()));
+            } else {
+                let failure = Failure::Close(CloseError::Code(ForbiddenCloseCode(code)));
+                assert_eq!(trace.seen, [Seen::Failed(failure)]);
+                assert_eq!(trace.replies[0].1[..2], 1002_u16.to_be_bytes());
+            }
+        }
+        assert_eq!(CloseCode::new(code).is_ok(), allowed);
+    }
+    // A bad code is known before its reason has come.
+    let failure = Failure::Close(CloseError::Code(ForbiddenCloseCode(1005)));
+    fails("F15 bad code, long reason", Config::new(), &[F(0x88, b"\x03\xEDreason")], &[], failure, 1002, Payload(2));
+}
+
+#[test]
+#[rustfmt::skip]
+fn f20_f21_order_and_ends() {
+    fails("F20 message, then failure", Config::new(), &[F(0x81, b"good"), F(0x89, b"p"), F(0x83, b"")], &[text("good"), Seen::Ping(b"p".into())],
+        Failure::Header(HeaderError::ReservedOpcode(3)), 1002, Byte(1));
+    let inside = Err(EndOfInput::InsideMessage);
+    passes("F21 nothing", &[], &[], &[], OPEN);
+    passes("F21 between messages", &[F(0x81, b"hi")], &[text("hi")], &[], OPEN);
+    passes("F21 inside a header", &[H(0x82, &[126, 1])], &[], &[], inside);
+    passes("F21 inside a frame", &[H(0x82, &[5])], &[], &[], inside);
+    passes("F21 inside a ping", &[H(0x89, &[5])], &[], &[], inside);
+    passes("F21 between fragments", &[F(0x02, b"")], &[], &[], inside);
+    passes("F21 after Close", &[F(0x88, b"")], &[close(None, "")], &[(0x88, b"")], Ok(()));
+}
+
+/// The echo of a message that came with a bad frame behind it in one read goes out before the Close.
+#[test]
+fn f20_an_echo_can_be_sent_before_the_failure() {
+    let (server, _) = open(Config::new());
+    let (mut rx, mut tx) = (server.receiver, server.sender);
+    let mut bytes = [frame(0x81, b"good", true), frame(0x83, b"", true)].concat();
+    let mut input = websocket_proto::Input::new(&mut bytes);
+    let Some(websocket_proto::Event::Text(text)) = rx.next_message(&mut input, &mut tx) else { panic!() };
+    tx.send_text(text).unwrap();
+    assert!(matches!(rx.next_message(&mut input, &mut tx), Some(websocket_proto::Event::Failed(_))));
+    assert_eq!(tx.send_text("more"), Err(websocket_proto::SendError::Closing));
+    let sent = common::frames(tx.pending());
+    assert_eq!(sent[0], (0x81, b"good".to_vec()));
+    assert_eq!((sent[1].0, &sent[1].1[..2]), (0x88, &1002_u16.to_be_bytes()[..]));
+}
+
+/// F22: a length is never cut to the size of a pointer. Beyond memory it can only be streamed, or refused by a limit.
+#[test]
+fn f22_lengths_beyond_32_bits() {
+    let config = Config::new().max_frame(u64::MAX).max_message(u64::MAX);
+    let (mut server, _) = open(config);
+    // 2^32 + 5 bytes: cut to 32 bits, five would end the frame.
+    let mut bytes = header(0x82, &[127, 0, 0, 0, 1, 0, 0, 0, 5], true);
+    bytes.extend([0; 20]);
+    let mut input = websocket_proto::Input::new(&mut bytes);
+    let Some(websocket_proto::ChunkEvent::Binary(chunk)) = server.receiver.next(&mut input, &mut server.sender) else {
+        panic!()
+    };
+    assert_eq!((chunk.data.len(), chunk.first, chunk.last), (20, true, false));
+    assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::InsideMessage));
+}
+
+/// A store that is too small: 1009 at the header, whether the message came in one read or not.
+#[test]
+fn a_message_larger_than_the_store_is_refused_at_its_header() {
+    let stores = || [(); 4].map(|()| FixedStorage::new([0; 300]));
+    let ends = || common::open_in(Config::new(), stores());
+    for masked in [true, false] {
+        for parts in [&[Long(0x82, 301)][..], &[Long(0x02, 200), Long(0x80, 101)]] {
+            let bytes = [frame(0x82, &[7; 300], masked), encode(parts, masked)].concat();
+            for cuts in [vec![], (1..bytes.len()).collect::<Vec<_>>()] {
+                let (server, client) = ends();
+                let trace = if masked {
+                    feed(server, &bytes, cuts, Mode::Whole)
+                } else {
+                    feed(client, &bytes, cuts, Mode::Whole)
+                };
+                let failure = Failure::MessageTooLong { len: 301, limit: 300 };
+                assert_eq!(trace.seen, [Seen::Binary(vec![7; 300]), Seen::Failed(failure)]);
+                assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes());
+            }
+        }
+        // In chunks the store is not needed.
+        let bytes = frame(0x82, &[7; 1000], masked);
+        let (server, client) = ends();
+        let trace =
+            if masked { feed(server, &bytes, [9], Mode::Chunks) } else { feed(client, &bytes, [9], Mode::Chunks) };
+        assert_eq!(trace.seen, [Seen::Binary(vec![7; 1000])]);
+        // Accepted in chunks, then asked for whole.
+        let (server, client) = ends();
+        let trace = if masked {
+            feed(server, &bytes, [9, 500], Mode::Mixed)
+        } else {
+            feed(client, &bytes, [9, 500], Mode::Mixed)
+        };
+        assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: 1000, limit: 300 })]);
+    }
+}

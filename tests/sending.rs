@@ -1,0 +1,500 @@
+//! The sender: what goes out, what is refused, and what a peer that does not read can make of it.
+
+mod common;
+
+use common::{frame, frames, open, open_in};
+use websocket_proto::{
+    Config, Connection, Event, FixedStorage, Input, Message, Reply, Role, SendCloseError, SendError, Sender, Storage,
+    Transport, frame::CloseCode,
+};
+
+/// Runs a test with the sender of either role. `$masked` is whether its frames are.
+macro_rules! in_both_roles {
+    ($config:expr, |$tx:ident, $masked:ident| $body:block) => {{
+        let (server, client) = open($config);
+        {
+            let (mut $tx, $masked) = (server.sender, false);
+            $body
+        }
+        {
+            let (mut $tx, $masked) = (client.sender, true);
+            $body
+        }
+    }};
+}
+
+fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<(u8, Vec<u8>)> {
+    let sent = frames(tx.pending());
+    tx.consume(tx.pending().len());
+    sent
+}
+
+#[test]
+fn frames_are_as_the_rfc_draws_them() {
+    let (mut server, mut client) = open(Config::new());
+    server.sender.send_text("Hello").unwrap();
+    client.sender.send_text("Hello").unwrap();
+    // RFC 6455 §5.7, but for the key.
+    assert_eq!(server.sender.pending(), b"\x81\x05Hello");
+    let key = common::keys();
+    let masked: Vec<u8> = b"Hello".iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    assert_eq!(client.sender.pending(), [&b"\x81\x85"[..], &key, &masked].concat());
+}
+
+#[test]
+fn lengths_take_their_shortest_form() {
+    for (len, header) in [
+        (0, &[0x82, 0][..]),
+        (125, &[0x82, 125]),
+        (126, &[0x82, 126, 0, 126]),
+        (65535, &[0x82, 126, 0xFF, 0xFF]),
+        (65536, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+    ] {
+        let (mut server, mut client) = open(Config::new());
+        let data = vec![0xA5; len];
+        server.sender.send_binary(&data).unwrap();
+        assert_eq!(server.sender.pending(), [header, &data].concat());
+        client.sender.send_binary(&data).unwrap();
+        assert_eq!(client.sender.pending()[1], header[1] | 0x80);
+        assert_eq!(frames(client.sender.pending()), [(0x82, data)]);
+    }
+}
+
+#[test]
+fn fragments_are_one_message_and_control_frames_pass_between() {
+    in_both_roles!(Config::new(), |tx, _masked| {
+        tx.send_text_fragment("a", false).unwrap();
+        tx.ping(b"p").unwrap();
+        tx.send_text_fragment("", false).unwrap();
+        // Nothing else may begin.
+        assert_eq!(tx.send_text("x"), Err(SendError::MessageOpen));
+        assert_eq!(tx.send_binary_fragment(b"x", true), Err(SendError::MessageOpen));
+        assert_eq!(tx.frame("x").err(), Some(SendError::MessageOpen));
+        tx.send_text_fragment("c", true).unwrap();
+        tx.send_binary_fragment(b"whole", true).unwrap();
+        let expected = [(0x01, "a"), (0x89, "p"), (0x00, ""), (0x80, "c"), (0x82, "whole")];
+        assert_eq!(drain(&mut tx), expected.map(|(first, payload)| (first, payload.as_bytes().to_vec())));
+    });
+}
+
+#[test]
+fn what_must_not_be_sent_is_refused_and_nothing_changes() {
+    in_both_roles!(Config::new(), |tx, _masked| {
+        tx.send_text("before").unwrap();
+        let before = tx.pending().to_vec();
+        assert_eq!(tx.ping(&[0; 126]), Err(SendError::TooLong { len: 126, limit: 125 }));
+        assert_eq!(tx.pong(&[0; 126]), Err(SendError::TooLong { len: 126, limit: 125 }));
+        let reason = "r".repeat(124);
+        assert_eq!(tx.close(CloseCode::NORMAL, &reason), Err(SendCloseError::ReasonTooLong { len: 124 }));
+        assert_eq!(tx.pending(), before);
+        assert!(tx.is_open());
+
+        tx.ping(&[1; 125]).unwrap();
+        tx.close(CloseCode::NORMAL, &reason[1..]).unwrap();
+        let before = tx.pending().to_vec();
+        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendCloseError::AlreadyClosing));
+        assert_eq!(tx.close_without_code(), Err(SendCloseError::AlreadyClosing));
+        assert_eq!(tx.send_text("late"), Err(SendError::Closing));
+        assert_eq!(tx.send_binary_fragment(b"late", false), Err(SendError::Closing));
+        assert_eq!(tx.frame("late").err(), Some(SendError::Closing));
+        assert_eq!(tx.ping(b""), Err(SendError::Closing));
+        assert_eq!(tx.pong(b""), Err(SendError::Closing));
+        assert_eq!(tx.pending(), before);
+        let sent = drain(&mut tx);
+        assert_eq!(sent[1].1, [1; 125]);
+        assert_eq!(sent[2], (0x88, [&1000_u16.to_be_bytes()[..], "r".repeat(123).as_bytes()].concat()));
+    });
+}
+
+#[test]
+fn a_fragment_after_close_is_refused() {
+    in_both_roles!(Config::new(), |tx, _masked| {
+        tx.send_text_fragment("begun", false).unwrap();
+        tx.close_without_code().unwrap();
+        assert_eq!(tx.send_text_fragment("late", true), Err(SendError::Closing));
+        assert_eq!(drain(&mut tx), [(0x01, b"begun".to_vec()), (0x88, vec![])]);
+    });
+}
+
+#[test]
+fn the_high_water_mark_hands_the_message_back() {
+    in_both_roles!(Config::new().high_water(1000), |tx, masked| {
+        let header = if masked { 8 } else { 4 };
+        // Whatever its size, a message that finds nothing waiting is accepted.
+        tx.send_binary(&[1; 5000]).unwrap();
+        assert_eq!(tx.backlog(), 5000 + header);
+        let refused = tx.send_binary(&[]).unwrap_err();
+        assert_eq!(refused, SendError::Backlog { waiting: 5000 + header, limit: 1000 });
+        assert_eq!(tx.send_text_fragment("x", false), Err(refused));
+        assert_eq!(tx.frame("x").err(), Some(refused));
+        assert!(matches!(tx.ping(b"x"), Err(SendError::Backlog { .. })));
+        assert_eq!(tx.pending().len(), 5000 + header);
+        // A refused first fragment has begun nothing.
+        tx.consume(5000);
+        tx.send_binary(&[2; 100]).unwrap();
+        // Exactly up to the mark, and not one more.
+        let room = 1000 - tx.backlog();
+        let payload = vec![3; room - header];
+        assert!(matches!(tx.send_binary(&[&payload[..], &[3]].concat()), Err(SendError::Backlog { .. })));
+        tx.send_binary(&payload).unwrap();
+        assert_eq!(tx.backlog(), 1000);
+        assert!(matches!(tx.send_text(""), Err(SendError::Backlog { .. })));
+        // Closing works under any backlog; its frame has a header of its own, a code and a reason.
+        let closing = header - 2 + 2 + 8;
+        tx.close(CloseCode::TRY_AGAIN_LATER, "too slow").unwrap();
+        assert_eq!(tx.transport(), Transport::Closing);
+        let mut wire = Vec::new();
+        while !tx.is_empty() {
+            wire.extend_from_slice(&tx.pending()[..1]);
+            tx.consume(1);
+        }
+        assert_eq!(wire.len(), 1000 + closing);
+    });
+}
+
+/// Threat 11: 5 000 pings to an endpoint whose own output is not read.
+#[test]
+fn a_flood_of_pings_is_answered_in_a_bounded_space() {
+    let (server, _) = open(Config::new());
+    let Connection { receiver: mut rx, sender: mut tx } = server;
+    let mut most = 0;
+    for number in 0..5000_u32 {
+        let mut ping = frame(0x89, &[&number.to_be_bytes()[..], &[0; 121]].concat(), true);
+        let mut input = Input::new(&mut ping);
+        assert!(matches!(rx.next_message(&mut input, &mut tx), Some(Event::Ping(_))));
+        most = most.max(tx.backlog());
+    }
+    assert!(most <= 4096 + 127, "{most} bytes for pongs");
+    let mut pongs = Vec::new();
+    while !tx.is_empty() {
+        pongs.extend(drain(&mut tx));
+    }
+    let numbers: Vec<u32> =
+        pongs.iter().map(|(_, payload)| u32::from_be_bytes(payload[..4].try_into().unwrap())).collect();
+    // In order while there was room, then the newest.
+    let room = 4096 / 127;
+    assert_eq!(numbers[..room as usize], (0..room).collect::<Vec<_>>());
+    assert_eq!(numbers[room as usize..], [4999]);
+}
+
+/// As many pongs as queue one by one, and their bytes.
+fn flood<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> usize {
+    let before = tx.pending().len();
+    for _ in 0..40 {
+        ping(tx, &[9; 125]);
+    }
+    tx.pending().len() - before
+}
+
+#[test]
+fn the_newest_pong_goes_before_the_next_message() {
+    in_both_roles!(Config::new(), |tx, masked| {
+        let header = if masked { 6 } else { 2 };
+        let queued = flood(&mut tx);
+        assert!((3900..=4096).contains(&queued), "{queued} bytes of pongs");
+        ping(&mut tx, b"old");
+        ping(&mut tx, b"new");
+        assert_eq!(tx.backlog(), queued + header + 3);
+        // It is not starved by messages that keep coming.
+        tx.send_text("next").unwrap();
+        let sent = drain(&mut tx);
+        assert_eq!(sent[sent.len() - 2..], [(0x8A, b"new".to_vec()), (0x81, b"next".to_vec())]);
+        assert!(tx.is_empty());
+
+        // Without them it follows as soon as there is room, behind all that was pending.
+        let queued = flood(&mut tx);
+        ping(&mut tx, b"by itself");
+        assert_eq!(tx.pending().len(), queued);
+        tx.consume(header + 125);
+        assert_eq!(tx.pending().len(), queued - header - 125 + header + 9);
+        let last = &tx.pending()[tx.pending().len() - header - 9..];
+        assert_eq!(frames(last), [(0x8A, b"by itself".to_vec())]);
+    });
+}
+
+/// What is pending may be on its way while replies arrive: it only grows, at its end.
+#[test]
+fn what_is_pending_stays_as_it_is_until_it_is_consumed() {
+    in_both_roles!(Config::new(), |tx, _masked| {
+        let mut before = Vec::new();
+        for number in 0..100_u8 {
+            ping(&mut tx, &[number; 100]);
+            if number % 7 == 0 {
+                tx.send_text("between").unwrap();
+            }
+            assert!(tx.pending().starts_with(&before));
+            before = tx.pending().to_vec();
+        }
+        tx.close(CloseCode::NORMAL, "").unwrap();
+        assert!(tx.pending().starts_with(&before));
+    });
+}
+
+/// What the receiver does for a ping from the peer.
+fn ping<R: Role, S: Storage>(tx: &mut Sender<R, S>, payload: &[u8]) {
+    let mut owned = None;
+    let (server, _) = open(Config::new());
+    let mut rx = server.receiver;
+    let mut bytes = frame(0x89, payload, true);
+    let _ = rx.next_message(&mut Input::new(&mut bytes), &mut |reply: Reply<'_>| owned = Some(reply.to_owned()));
+    tx.reply(&owned.expect("a pong"));
+}
+
+/// What the receiver does for a Close from the peer.
+fn peer_closes<R: Role, S: Storage>(tx: &mut Sender<R, S>, body: &[u8]) {
+    let mut owned = None;
+    let (server, _) = open(Config::new());
+    let mut rx = server.receiver;
+    let mut bytes = frame(0x88, body, true);
+    let _ = rx.next_message(&mut Input::new(&mut bytes), &mut |reply: Reply<'_>| owned = Some(reply.to_owned()));
+    tx.reply(&owned.expect("a close"));
+}
+
+/// What the receiver does when the peer breaks the protocol.
+fn peer_fails<R: Role, S: Storage>(tx: &mut Sender<R, S>) {
+    let mut owned = None;
+    let (server, _) = open(Config::new());
+    let mut rx = server.receiver;
+    let _ = rx.next_message(&mut Input::new(&mut [0xFF]), &mut |reply: Reply<'_>| owned = Some(reply.to_owned()));
+    tx.reply(&owned.expect("a close"));
+}
+
+/// "unless it already received a Close frame" (§5.5.2): our own is no reason to leave a ping unanswered.
+#[test]
+fn pings_are_answered_until_the_peer_has_closed() {
+    in_both_roles!(Config::new(), |tx, client| {
+        flood(&mut tx);
+        ping(&mut tx, b"before");
+        tx.close(CloseCode::NORMAL, "").unwrap();
+        ping(&mut tx, b"after");
+        let mut sent = drain(&mut tx);
+        sent.extend(drain(&mut tx));
+        let close = (0x88, 1000_u16.to_be_bytes().to_vec());
+        assert_eq!(sent[sent.len() - 3..], [(0x8A, b"before".to_vec()), close, (0x8A, b"after".to_vec())]);
+        assert!(tx.is_empty());
+        peer_closes(&mut tx, &1000_u16.to_be_bytes());
+        ping(&mut tx, b"too late");
+        assert!(tx.is_empty());
+        assert_eq!(tx.transport(), if client { Transport::AwaitEnd } else { Transport::CloseNow });
+    });
+}
+
+#[test]
+fn every_way_to_close_and_what_the_transport_does_then() {
+    // We close, the peer answers.
+    in_both_roles!(Config::new(), |tx, client| {
+        assert_eq!(tx.transport(), Transport::Open);
+        tx.close(CloseCode::NORMAL, "bye").unwrap();
+        assert_eq!(tx.transport(), Transport::Closing);
+        drain(&mut tx);
+        assert_eq!(tx.transport(), Transport::Closing);
+        peer_closes(&mut tx, &1000_u16.to_be_bytes());
+        assert!(tx.is_empty(), "it was an answer");
+        assert_eq!(tx.transport(), if client { Transport::AwaitEnd } else { Transport::CloseNow });
+    });
+    // The peer closes, we answer.
+    in_both_roles!(Config::new(), |tx, client| {
+        peer_closes(&mut tx, &4000_u16.to_be_bytes());
+        assert_eq!(tx.transport(), Transport::Closing);
+        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendCloseError::AlreadyClosing));
+        assert_eq!(drain(&mut tx), [(0x88, 4000_u16.to_be_bytes().to_vec())]);
+        assert_eq!(tx.transport(), if client { Transport::AwaitEnd } else { Transport::CloseNow });
+    });
+    // The peer closes with much before it: nothing is lost, and the Close comes last.
+    in_both_roles!(Config::new(), |tx, client| {
+        tx.send_binary(&[0; 9_000]).unwrap();
+        peer_closes(&mut tx, &[]);
+        assert_eq!(tx.transport(), Transport::Closing);
+        tx.consume(8_000);
+        assert_eq!(tx.transport(), Transport::Closing);
+        assert_eq!(frames(&tx.pending()[tx.pending().len() - if client { 6 } else { 2 }..]), [(0x88, vec![])]);
+        tx.consume(usize::MAX);
+        assert_eq!(tx.transport(), if client { Transport::AwaitEnd } else { Transport::CloseNow });
+    });
+    // The peer breaks the protocol: at once, in both roles.
+    in_both_roles!(Config::new(), |tx, _client| {
+        peer_fails(&mut tx);
+        assert_eq!(tx.transport(), Transport::Closing);
+        assert!(!tx.is_open());
+        assert_eq!(drain(&mut tx)[0].1[..2], 1002_u16.to_be_bytes());
+        assert_eq!(tx.transport(), Transport::CloseNow);
+    });
+    // Threat 16: it breaks the protocol while we are closing. One Close is enough.
+    in_both_roles!(Config::new(), |tx, _client| {
+        tx.close_without_code().unwrap();
+        peer_fails(&mut tx);
+        assert_eq!(drain(&mut tx), [(0x88, vec![])]);
+        assert_eq!(tx.transport(), Transport::CloseNow);
+    });
+    // Threat 16: two Closes, and a failure behind.
+    in_both_roles!(Config::new(), |tx, client| {
+        peer_closes(&mut tx, &[]);
+        peer_closes(&mut tx, &1000_u16.to_be_bytes());
+        peer_fails(&mut tx);
+        assert_eq!(drain(&mut tx), [(0x88, vec![])]);
+        assert_eq!(tx.transport(), if client { Transport::AwaitEnd } else { Transport::CloseNow });
+    });
+}
+
+/// Threat 15: whatever part of a vectored write the socket takes, and whatever is sent behind it, frames stay whole.
+#[test]
+fn a_vectored_frame_is_never_torn() {
+    for payload in [&b""[..], b"x", &[7; 126], &[8; 70_000]] {
+        let mut sizes: Vec<usize> = (0..40).collect();
+        sizes.extend([payload.len().saturating_sub(1), payload.len(), payload.len() + 1, 100, 1000, usize::MAX]);
+        for taken in sizes {
+            in_both_roles!(Config::new(), |tx, _masked| {
+                tx.send_text("waiting").unwrap();
+                let mut wire = Vec::new();
+                let frame = tx.frame(payload).unwrap();
+                let whole = frame.parts().concat();
+                let taken = taken.min(whole.len());
+                wire.extend_from_slice(&whole[..taken]);
+                frame.sent(taken);
+                ping(&mut tx, b"between");
+                tx.send_text("behind").unwrap();
+                wire.extend_from_slice(tx.pending());
+                tx.consume(usize::MAX);
+                wire.extend_from_slice(tx.pending());
+                let frames = frames(&wire);
+                assert_eq!(frames[0], (0x81, b"waiting".to_vec()));
+                assert_eq!(frames[1], (0x82, payload.to_vec()));
+                assert_eq!(frames[2], (0x8A, b"between".to_vec()));
+                assert_eq!(frames[3], (0x81, b"behind".to_vec()));
+                assert_eq!(frames.len(), 4);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_vectored_frame_of_a_server_copies_nothing_and_a_dropped_one_is_not_lost() {
+    let (mut server, mut client) = open(Config::new());
+    let message = vec![9; 1000];
+    let frame = server.sender.frame(&message[..]).unwrap();
+    assert_eq!(frame.parts()[2].as_ptr(), message.as_ptr());
+    #[cfg(feature = "std")]
+    assert_eq!(frame.slices().iter().map(|slice| slice.len()).collect::<Vec<_>>(), [0, 4, 1000]);
+    frame.sent(1004);
+    assert!(server.sender.is_empty());
+    // A write that failed with WouldBlock leaves through `?`.
+    drop(server.sender.frame("dropped").unwrap());
+    drop(client.sender.frame("dropped").unwrap());
+    assert_eq!(drain(&mut server.sender), [(0x81, b"dropped".to_vec())]);
+    assert_eq!(drain(&mut client.sender), [(0x81, b"dropped".to_vec())]);
+}
+
+#[test]
+fn every_partial_write_gives_the_same_bytes() {
+    let expected = {
+        let (mut server, _) = open(Config::new());
+        script(&mut server.sender);
+        server.sender.pending().to_vec()
+    };
+    for step in 1..60 {
+        let (mut server, _) = open(Config::new());
+        script(&mut server.sender);
+        let mut wire = Vec::new();
+        while !server.sender.is_empty() {
+            let taken = step.min(server.sender.pending().len());
+            wire.extend_from_slice(&server.sender.pending()[..taken]);
+            server.sender.consume(taken);
+        }
+        assert_eq!(wire, expected);
+    }
+
+    fn script<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
+        tx.send_text("one").unwrap();
+        tx.send(Message::Binary(&[2; 200])).unwrap();
+        tx.pong(b"three").unwrap();
+        tx.close(CloseCode::GOING_AWAY, "four").unwrap();
+    }
+}
+
+#[test]
+fn a_fixed_store_says_what_it_can_take_and_always_has_room_for_a_close() {
+    // 127 bytes are for a Close.
+    let (mut server, _) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new([0; 327])));
+    let tx = &mut server.sender;
+    assert_eq!(tx.send_binary(&[0; 197]), Err(SendError::TooLong { len: 201, limit: 200 }));
+    tx.send_binary(&[1; 196]).unwrap();
+    let full = SendError::Backlog { waiting: 200, limit: 200 };
+    assert_eq!(tx.send_binary(&[]), Err(full));
+    assert_eq!(tx.ping(&[]), Err(full));
+    // A vectored frame is refused when its rest would not fit, and not after half of it was written.
+    assert_eq!(tx.frame(&[3; 10][..]).err(), Some(full));
+    // The newest Pong waits apart, and follows when there is room for it and a Close.
+    ping(tx, b"old");
+    ping(tx, &[5; 125]);
+    assert_eq!((tx.pending().len(), tx.backlog()), (200, 327));
+    tx.consume(126);
+    assert_eq!(tx.pending().len(), 74);
+    tx.consume(1);
+    assert_eq!(frames(&tx.pending()[73..]), [(0x8A, vec![5; 125])]);
+    tx.close(CloseCode::NORMAL, &"r".repeat(123)).unwrap();
+    assert_eq!(tx.pending().len(), 327);
+    assert_eq!(frames(&tx.pending()[73..])[1].1.len(), 125);
+}
+
+#[test]
+fn a_store_that_could_not_answer_the_peer_is_refused_by_the_handshake() {
+    use websocket_proto::{Uri, client, server};
+    let request = client::Request::new(Uri::parse("ws://h/").unwrap());
+    let client = |size| {
+        let output = FixedStorage::new(vec![0; size]);
+        client::Handshake::with_storage(Config::new(), &request, common::keys, Vec::new(), output).map(|_| ())
+    };
+    assert_eq!(client(261), Err(client::RequestError::StoreTooSmall { needed: 262, capacity: 261 }));
+    assert_eq!(client(262), Ok(()));
+    let server = |size| {
+        let mut head =
+            *b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let output = FixedStorage::new(vec![0; size]);
+        let mut handshake = server::Handshake::with_storage(Config::new(), Vec::new(), output);
+        assert!(handshake.read(&mut Input::new(&mut head)));
+        handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).map(|_| ())
+    };
+    assert_eq!(server(253), Err(server::AcceptError::StoreTooSmall { needed: 254, capacity: 253 }));
+    assert_eq!(server(254), Ok(()));
+}
+
+/// Whatever the peer is owed is pending as soon as it is: a loop that writes what is pending and then sleeps in `read` has left nothing
+/// unsaid, however much it had to write before.
+#[test]
+fn a_reply_behind_any_backlog_is_pending_at_once() {
+    for len in [0, 1, 4000, 4080, 4090, 4091, 4096, 5000, 100_000] {
+        for (control, answer) in [(0x88, 0x88), (0x89, 0x8A)] {
+            let (server, _) = open(Config::new());
+            let Connection { receiver: mut rx, sender: mut tx } = server;
+            let mut bytes = [frame(0x82, &vec![1; len], true), frame(control, b"", true)].concat();
+            let mut input = Input::new(&mut bytes);
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                if let Event::Binary(data) = event {
+                    tx.send_binary(data).unwrap();
+                }
+            }
+            assert_eq!(frames(tx.pending()), [(0x82, vec![1; len]), (answer, vec![])], "behind {len} bytes");
+            tx.consume(tx.pending().len());
+            assert!(tx.is_empty());
+        }
+    }
+}
+
+#[test]
+fn any_order_of_writes_and_sends_through_a_small_store_keeps_every_byte() {
+    let (mut server, _) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new([0; 277])));
+    let (mut sent, mut wire) = (Vec::new(), Vec::new());
+    for number in 0..2000_usize {
+        let payload = vec![number as u8; number % 37];
+        if server.sender.send_binary(&payload).is_ok() {
+            sent.push((0x82, payload));
+        }
+        let taken = (number * 7 % 41).min(server.sender.pending().len());
+        wire.extend_from_slice(&server.sender.pending()[..taken]);
+        server.sender.consume(taken);
+    }
+    wire.extend_from_slice(server.sender.pending());
+    assert!(sent.len() > 500);
+    assert_eq!(frames(&wire), sent);
+}
