@@ -400,7 +400,13 @@ impl<R: Role, S: Storage> End<R, S> {
                 history.clear();
             }
             packed.extend(inflate::TAIL);
-            let inflated = inflate::inflate(&packed, &history, 1 << agreement.send_window.get(), usize::MAX / 2);
+            let inflated = inflate::inflate(
+                &packed,
+                inflate::TAIL.len(),
+                &history,
+                1 << agreement.send_window.get(),
+                usize::MAX / 2,
+            );
             assert_eq!(inflated.end, inflate::End::Whole);
             assert!(inflated.bytes == *payload);
             history = inflated.history;

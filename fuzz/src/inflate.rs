@@ -25,9 +25,12 @@ pub enum End {
     Wrong,
 }
 
-/// Inflates `packed`, as far as it goes, to at most `limit` bytes. It may refer to `history`, and `reach` bytes back.
-pub fn inflate(packed: &[u8], history: &[u8], reach: usize, limit: usize) -> Inflated {
-    let mut decoder = Decoder { packed, at: 0, window: history.to_vec(), start: 0, reach, most: history.len() + limit };
+/// Inflates `packed`, as far as it goes, to at most `limit` bytes. It may refer to `history`, and `reach` bytes back. Its last
+/// `tail` bytes must say nothing.
+pub fn inflate(packed: &[u8], tail: usize, history: &[u8], reach: usize, limit: usize) -> Inflated {
+    let most = history.len() + limit;
+    let payload = (packed.len() - tail) * 8;
+    let mut decoder = Decoder { packed, at: 0, payload, window: history.to_vec(), start: 0, reach, most };
     let end = loop {
         if decoder.at == packed.len() * 8 {
             break End::Whole;
@@ -43,6 +46,8 @@ struct Decoder<'p> {
     packed: &'p [u8],
     /// In bits.
     at: usize,
+    /// Where the tail begins, in bits.
+    payload: usize,
     /// The history, and behind it what has come out.
     window: Vec<u8>,
     /// Where in it the stream has begun.
@@ -67,6 +72,9 @@ impl Decoder<'_> {
     }
 
     fn put(&mut self, byte: u8) -> Result<(), End> {
+        if self.at > self.payload {
+            return Err(End::Wrong);
+        }
         if self.window.len() == self.most {
             return Err(End::TooLong);
         }

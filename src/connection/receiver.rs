@@ -1,5 +1,7 @@
 #[cfg(feature = "deflate")]
 use alloc::boxed::Box;
+#[cfg(feature = "deflate")]
+use core::ops::Range;
 use core::{fmt, mem, str};
 
 #[cfg(feature = "deflate")]
@@ -83,9 +85,9 @@ struct Data<'b> {
 enum Payload<'b> {
     /// In the input.
     Lent(&'b [u8]),
-    /// As much of what the inflater has in its room.
+    /// In the inflater's room.
     #[cfg(feature = "deflate")]
-    Inflated(usize),
+    Inflated(Range<usize>),
 }
 
 /// A message that is complete, before anything of the receiver is lent.
@@ -95,7 +97,7 @@ enum Whole<'b> {
     /// In the store.
     Stored(Kind),
     #[cfg(feature = "deflate")]
-    Inflated(Kind, usize),
+    Inflated(Kind, Range<usize>),
     Control {
         opcode: Opcode,
         payload: Option<&'b [u8]>,
@@ -115,7 +117,7 @@ enum Part<'b> {
     #[cfg(feature = "deflate")]
     Inflated {
         kind: Kind,
-        len: usize,
+        piece: Range<usize>,
         last: bool,
     },
     /// The code point that two chunks had cut.
@@ -188,9 +190,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 }
             }
             #[cfg(feature = "deflate")]
-            Whole::Inflated(Kind::Text, len) => Event::Text(checked_text(inflated(&self.inflater, len))),
+            Whole::Inflated(Kind::Text, piece) => Event::Text(checked_text(inflated(&self.inflater, piece))),
             #[cfg(feature = "deflate")]
-            Whole::Inflated(Kind::Binary, len) => Event::Binary(inflated(&self.inflater, len)),
+            Whole::Inflated(Kind::Binary, piece) => Event::Binary(inflated(&self.inflater, piece)),
             Whole::Control { opcode, payload } => self.control(opcode, payload, replies).into(),
         })
     }
@@ -218,9 +220,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             Part::Text { text, last } => ChunkEvent::Text(Chunk { data: text, first: self.hand_out(last), last }),
             Part::Binary { bytes, last } => ChunkEvent::Binary(Chunk { data: bytes, first: self.hand_out(last), last }),
             #[cfg(feature = "deflate")]
-            Part::Inflated { kind, len, last } => {
+            Part::Inflated { kind, piece, last } => {
                 let first = self.hand_out(last);
-                let data = inflated(&self.inflater, len);
+                let data = inflated(&self.inflater, piece);
                 match kind {
                     Kind::Text => ChunkEvent::Text(Chunk { data: checked_text(data), first, last }),
                     Kind::Binary => ChunkEvent::Binary(Chunk { data, first, last }),
@@ -302,7 +304,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 self.begun = false;
             }
             let in_one_piece = last && self.store.bytes().is_empty();
-            let bytes = match payload {
+            let bytes = match &payload {
                 Payload::Lent(bytes) if in_one_piece => {
                     return Ok(Some(match kind {
                         Kind::Text => Whole::Text(self.utf8.whole(bytes)?),
@@ -311,7 +313,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 }
                 Payload::Lent(bytes) => bytes,
                 #[cfg(feature = "deflate")]
-                Payload::Inflated(len) => inflated(&self.inflater, len),
+                Payload::Inflated(piece) => inflated(&self.inflater, piece.clone()),
             };
             if kind == Kind::Text {
                 self.utf8.check(bytes)?;
@@ -320,8 +322,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 }
             }
             #[cfg(feature = "deflate")]
-            if let (true, Payload::Inflated(len)) = (in_one_piece, payload) {
-                return Ok(Some(Whole::Inflated(kind, len)));
+            if let (true, Payload::Inflated(piece)) = (in_one_piece, payload) {
+                return Ok(Some(Whole::Inflated(kind, piece)));
             }
             let len = bytes.len();
             self.store.append(bytes).map_err(|full| self.no_room(full, len))?;
@@ -352,17 +354,17 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 return Ok(Some(match payload {
                     Payload::Lent(bytes) => Part::Binary { bytes, last },
                     #[cfg(feature = "deflate")]
-                    Payload::Inflated(len) => Part::Inflated { kind, len, last },
+                    Payload::Inflated(piece) => Part::Inflated { kind, piece, last },
                 }));
             }
             #[cfg_attr(
                 not(feature = "deflate"),
                 expect(clippy::infallible_destructuring_match, reason = "payload can only be lent")
             )]
-            let bytes = match payload {
-                Payload::Lent(bytes) => bytes,
+            let bytes = match &payload {
+                Payload::Lent(bytes) => *bytes,
                 #[cfg(feature = "deflate")]
-                Payload::Inflated(len) => inflated(&self.inflater, len),
+                Payload::Inflated(piece) => inflated(&self.inflater, piece.clone()),
             };
             if self.utf8.missing() > 0 && !bytes.is_empty() {
                 if let Some(char) = self.utf8.finish(bytes)? {
@@ -388,7 +390,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             return Ok(Some(match payload {
                 Payload::Lent(bytes) => Part::Text { text: lent_text(bytes, text.len()), last },
                 #[cfg(feature = "deflate")]
-                Payload::Inflated(_) => Part::Inflated { kind, len: text.len(), last },
+                Payload::Inflated(Range { start, .. }) => {
+                    Part::Inflated { kind, piece: start..start + text.len(), last }
+                }
             }));
         }
     }
@@ -415,8 +419,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     fn find_open<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Found<'b>>, Failure> {
         loop {
             if let Some(inflater) = &mut self.inflater {
-                if let Some(Inflated { kind, len, last }) = inflater.next(most, limit)? {
-                    return Ok(Some(Found::Data(Data { kind, payload: Payload::Inflated(len), last })));
+                if let Some(Inflated { kind, piece, last }) = inflater.next(most, limit)? {
+                    return Ok(Some(Found::Data(Data { kind, payload: Payload::Inflated(piece), last })));
                 }
             }
             match (self.frames.next(input, limit, most)?, &mut self.inflater) {
@@ -527,8 +531,8 @@ impl<'b> From<frames::Found<'b>> for Found<'b> {
 }
 
 #[cfg(feature = "deflate")]
-fn inflated(inflater: &Option<Box<Inflater>>, len: usize) -> &[u8] {
-    inflater.as_ref().map_or(&[], |inflater| inflater.piece(len))
+fn inflated(inflater: &Option<Box<Inflater>>, piece: Range<usize>) -> &[u8] {
+    inflater.as_ref().map_or(&[], |inflater| inflater.piece(piece))
 }
 
 /// The first `len` bytes, which were found to be text.

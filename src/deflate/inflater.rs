@@ -1,5 +1,5 @@
 use alloc::vec::Vec;
-use core::mem;
+use core::{mem, ops::Range};
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
@@ -17,9 +17,10 @@ pub(crate) struct Inflater {
     context: Option<Inflate>,
     /// Between messages, the end of what came before, when that is less than a context.
     history: Vec<u8>,
-    /// The piece, behind it the input that waits.
+    /// What has come out.
     room: Vec<u8>,
-    /// What of the input waits, as places in `input`.
+    /// Where in the room the bytes are that have not been handed out.
+    ready: Range<usize>,
     input: Vec<u8>,
     used: usize,
     progress: Progress,
@@ -32,41 +33,34 @@ pub(crate) struct Inflater {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Progress {
     Between,
-    /// More input comes.
+    /// All of `input` has come out; more comes.
+    Waiting,
     Open,
-    /// The message's last byte is in `input`, or was.
+    /// The message's last byte is in `input`.
     Last,
-    /// What the sender removed has been added.
-    Tail,
+    /// All has come out, and is in the room.
+    Ended,
+    /// Behind what is in the room is garbage.
+    Wrong,
 }
 
-/// A piece of a message: the first `len` bytes of [`Inflater::piece`].
-#[derive(Clone, Copy, Debug)]
+/// A piece of a message, and where in the room it is.
+#[derive(Clone, Debug)]
 pub(crate) struct Inflated {
     pub(crate) kind: Kind,
-    pub(crate) len: usize,
+    pub(crate) piece: Range<usize>,
     pub(crate) last: bool,
 }
 
-/// The size of a piece.
+/// The most that comes out at once.
 const ROOM: usize = 8 << 10;
 
-/// An empty stored block, a final one. Where a message has ended as it should it adds nothing and ends the stream; anywhere else it
-/// is garbage.
-const PROBE: [u8; 5] = [0x01, 0x00, 0x00, 0xFF, 0xFF];
-
-/// The same for a context that must go on, and so can't be told to end: enough empty blocks to get through the header of any
-/// block that was cut.
-const LONG_PROBE: [u8; 320] = {
-    let mut blocks = [0x00; 320];
-    let mut index = 3;
-    while index < blocks.len() {
-        blocks[index] = 0xFF;
-        blocks[index + 1] = 0xFF;
-        index += 5;
-    }
-    blocks
-};
+/// What the sender has removed, and behind it an empty block.
+///
+/// "Block" makes a decompressor stop behind each block. If it does between these two, then a block ends there, or no more than seven
+/// bits before, which the [tail](TAIL) has set. With any of them left over, what follows would be a final block, or garbage. So
+/// whatever was cut is told from a message that has ended as it should, and the context can go on.
+const END: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0xFF, 0xFF];
 
 impl Inflater {
     pub(crate) fn new(agreement: Agreement, wanted: &Deflate) -> Self {
@@ -76,6 +70,7 @@ impl Inflater {
             context: None,
             history: Vec::new(),
             room: Vec::new(),
+            ready: 0..0,
             input: Vec::new(),
             used: 0,
             progress: Progress::Between,
@@ -102,7 +97,6 @@ impl Inflater {
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
-        self.total = 0;
         self.room.resize(ROOM, 0);
         if self.context.is_none() {
             let context = self.context.insert(self.pool.inflate());
@@ -115,61 +109,73 @@ impl Inflater {
 
     /// The next piece, at most `most` bytes; `None` when more input is needed. A message may have `limit` bytes.
     pub(crate) fn next(&mut self, most: usize, limit: u64) -> Result<Option<Inflated>, Failure> {
-        while self.progress != Progress::Between {
-            let Some(context) = &mut self.context else { break };
-            let input = self.input.get(self.used..).unwrap_or_default();
-            // A piece never crosses the limit; one byte beyond it is enough to know.
-            let allowed = usize::try_from(limit.saturating_sub(self.total)).unwrap_or(usize::MAX).max(1);
-            let room = self.room.get_mut(..most.min(ROOM).min(allowed)).unwrap_or_default();
-            let (before_in, before_out) = (context.total_in(), context.total_out());
-            let status = context.decompress(input, room, InflateFlush::SyncFlush);
-            let consumed = (context.total_in() - before_in) as usize;
-            let len = (context.total_out() - before_out) as usize;
-            let full = len == room.len();
-            self.used += consumed;
-            self.total += len as u64;
-            if self.total > limit {
-                return Err(Failure::MessageTooLong { len: self.total, limit });
+        loop {
+            if !self.ready.is_empty() || self.progress == Progress::Ended {
+                let end = self.ready.start + self.ready.len().min(most);
+                let piece = mem::replace(&mut self.ready.start, end)..end;
+                let last = self.progress == Progress::Ended && self.ready.is_empty();
+                if last {
+                    (self.progress, self.total) = (Progress::Between, 0);
+                }
+                return Ok(Some(Inflated { kind: self.kind, piece, last }));
             }
-            self.remember(len)?;
-            let status = match status {
-                Ok(status) => status,
-                Err(_) if len == 0 => return Err(Failure::Inflate),
-                // What came before the fault was good; the same input again is at the fault.
-                Err(_) => return Ok(Some(Inflated { kind: self.kind, len, last: false })),
-            };
-            if status == Status::StreamEnd {
-                // A block may say that it is the last, and another stream may follow in the same message (§7.2.3.4, §7.2.3.5).
-                self.restart()?;
-            } else if consumed == 0 && len == 0 && self.used < self.input.len() {
+            if self.total > limit {
+                return Err(Failure::MessageTooLong { len: limit.saturating_add(1), limit });
+            }
+            if self.progress == Progress::Wrong {
                 return Err(Failure::Inflate);
             }
-            if self.used == self.input.len() && !full {
-                match self.progress {
-                    Progress::Last => {
-                        self.input.clear();
-                        self.input.extend_from_slice(&TAIL);
-                        self.used = 0;
-                        self.progress = Progress::Tail;
-                    }
-                    Progress::Tail => {
-                        self.end()?;
-                        return Ok(Some(Inflated { kind: self.kind, len, last: true }));
-                    }
-                    Progress::Open if len == 0 => return Ok(None),
-                    Progress::Open | Progress::Between => {}
-                }
-            }
-            if len > 0 {
-                return Ok(Some(Inflated { kind: self.kind, len, last: false }));
+            if !self.step(limit)? {
+                return Ok(None);
             }
         }
-        Ok(None)
     }
 
-    /// The piece that was found last.
-    pub(crate) fn piece(&self, len: usize) -> &[u8] {
-        self.room.get(..len).unwrap_or_default()
+    /// Fills the room anew; false if that takes more input. What is wrong behind good bytes has to wait until they are handed out.
+    fn step(&mut self, limit: u64) -> Result<bool, Failure> {
+        let input = self.input.get(self.used..).unwrap_or_default();
+        let idle = matches!(self.progress, Progress::Between | Progress::Waiting);
+        let Some(context) = self.context.as_mut().filter(|_| !idle) else { return Ok(false) };
+        let Step { consumed, len, status } = inflate(context, input, &mut self.room, InflateFlush::SyncFlush);
+        self.used += consumed;
+        self.ready = 0..len;
+        self.total += len as u64;
+        if self.total > limit {
+            // Up to the limit it is good.
+            let beyond = usize::try_from(self.total - limit).unwrap_or(usize::MAX);
+            self.ready.end = len.saturating_sub(beyond);
+            return Ok(true);
+        }
+        self.remember(len)?;
+        let all_used = self.used == self.input.len();
+        match status {
+            // A block may say that it is the last, and another stream may follow in the same message (§7.2.3.4, §7.2.3.5).
+            Some(Status::StreamEnd) => self.restart(),
+            Some(_) if consumed > 0 || len > 0 || all_used => {}
+            Some(_) | None => {
+                self.progress = Progress::Wrong;
+                return Ok(true);
+            }
+        }
+        if !all_used || len == self.room.len() {
+            return Ok(true);
+        }
+        self.progress = match self.progress {
+            Progress::Last => {
+                if self.end() {
+                    Progress::Ended
+                } else {
+                    Progress::Wrong
+                }
+            }
+            _ => Progress::Waiting,
+        };
+        Ok(true)
+    }
+
+    /// The bytes of a piece that was found last.
+    pub(crate) fn piece(&self, piece: Range<usize>) -> &[u8] {
+        self.room.get(piece).unwrap_or_default()
     }
 
     /// Keeps the end of what comes out, if the next message needs it and will not have the context.
@@ -197,33 +203,35 @@ impl Inflater {
         self.agreement.receive_takeover && self.agreement.receive_window < WindowBits::MAX
     }
 
-    fn restart(&mut self) -> Result<(), Failure> {
+    /// Behind the end of a stream is another, which refers to nothing before it.
+    fn restart(&mut self) {
+        self.history.clear();
         if let Some(context) = &mut self.context {
             context.reset(false);
-            if !self.history.is_empty() {
-                context.set_dictionary(&self.history).map_err(|_| Failure::OutOfMemory)?;
-            }
         }
-        Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Failure> {
-        self.progress = Progress::Between;
-        let goes_on = self.agreement.receive_takeover && !self.keeps_history();
-        if let Some(context) = &mut self.context {
-            let (probe, end) = if goes_on { (&LONG_PROBE[..], Status::Ok) } else { (&PROBE[..], Status::StreamEnd) };
-            let (before_in, before_out) = (context.total_in(), context.total_out());
-            let mut room = [0; 1];
-            let status = context.decompress(probe, &mut room, InflateFlush::SyncFlush).map_err(|_| Failure::Inflate)?;
-            let all_used = context.total_in() - before_in == probe.len() as u64;
-            if !all_used || context.total_out() != before_out || status != end {
-                return Err(Failure::Inflate);
+    /// The message's last byte has been used: whether a message can end there. Leaves the context for the next.
+    fn end(&mut self) -> bool {
+        let (mut used, mut between_blocks) = (0, false);
+        while used < END.len() {
+            let Some(context) = &mut self.context else { return false };
+            let rest = END.get(used..).unwrap_or_default();
+            let flush = if between_blocks { InflateFlush::SyncFlush } else { InflateFlush::Block };
+            let Step { consumed, len, status } = inflate(context, rest, &mut [0], flush);
+            used += consumed;
+            between_blocks |= used == TAIL.len();
+            // "an empty DEFLATE block with no compression" (§7.2.1) says nothing.
+            match status {
+                Some(Status::StreamEnd) if len == 0 && used <= TAIL.len() => self.restart(),
+                Some(_) if len == 0 && consumed > 0 => {}
+                _ => return false,
             }
         }
-        if !goes_on {
+        if !self.agreement.receive_takeover || self.keeps_history() {
             self.release_context();
         }
-        Ok(())
+        between_blocks
     }
 
     fn release_context(&mut self) {
@@ -242,6 +250,7 @@ impl Inflater {
     /// Between messages, frees the room for pieces.
     pub(crate) fn release(&mut self) {
         if self.progress == Progress::Between {
+            self.ready = 0..0;
             (self.room, self.input) = (Vec::new(), Vec::new());
         }
     }
@@ -253,6 +262,21 @@ impl Inflater {
         self.history = Vec::new();
         self.release();
     }
+}
+
+/// What one call of the decompressor has done.
+struct Step {
+    consumed: usize,
+    len: usize,
+    /// `None` for garbage.
+    status: Option<Status>,
+}
+
+fn inflate(context: &mut Inflate, input: &[u8], room: &mut [u8], flush: InflateFlush) -> Step {
+    let (before_in, before_out) = (context.total_in(), context.total_out());
+    let status = context.decompress(input, room, flush).ok();
+    let consumed = (context.total_in() - before_in) as usize;
+    Step { consumed, len: (context.total_out() - before_out) as usize, status }
 }
 
 impl core::fmt::Debug for Inflater {

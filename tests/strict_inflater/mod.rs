@@ -25,11 +25,12 @@ impl StrictInflater {
         self.begin = self.out.len();
     }
 
-    /// What a message with this payload says (RFC 7692 §7.2.2): with the removed end added again, it is blocks and nothing else.
+    /// What a message with this payload says (RFC 7692 §7.2.2): with the removed end added again, it is blocks and nothing else. The
+    /// end was that of an empty block (§7.2.1), so it says nothing.
     pub fn message(&mut self, payload: &[u8]) -> Result<Vec<u8>, Wrong> {
         let start = self.out.len();
         let bytes = [payload, &[0x00, 0x00, 0xFF, 0xFF]].concat();
-        let mut bits = Bits { bytes: &bytes, at: 0 };
+        let mut bits = Bits { bytes: &bytes, at: 0, payload: 8 * payload.len() };
         while bits.at < 8 * bytes.len() {
             let is_last = bits.take(1)? == 1;
             match bits.take(2)? {
@@ -59,17 +60,21 @@ impl StrictInflater {
         let start = bits.at / 8;
         self.out.extend_from_slice(bits.bytes.get(start..start + len).ok_or(CUT)?);
         bits.at += 8 * len;
-        Ok(())
+        if len > 0 { bits.says_something() } else { Ok(()) }
     }
 
     fn compressed(&mut self, bits: &mut Bits<'_>, codes: &Codes) -> Result<(), Wrong> {
         loop {
             match codes.literals.read(bits)? {
-                literal @ 0..=255 => self.out.push(literal as u8),
+                literal @ 0..=255 => {
+                    bits.says_something()?;
+                    self.out.push(literal as u8);
+                }
                 256 => return Ok(()),
                 symbol => {
                     let len = length(symbol, bits)?;
                     let distance = distance(codes.distances.read(bits)?, bits)?;
+                    bits.says_something()?;
                     self.copy(len, distance)?;
                 }
             }
@@ -210,6 +215,8 @@ struct Bits<'a> {
     bytes: &'a [u8],
     /// The place of the next bit.
     at: usize,
+    /// The place of the first bit that the receiver has added.
+    payload: usize,
 }
 
 impl Bits<'_> {
@@ -222,6 +229,11 @@ impl Bits<'_> {
             self.at += 1;
         }
         Ok(bits)
+    }
+
+    /// What ends here is a part of the message.
+    fn says_something(&self) -> Result<(), Wrong> {
+        if self.at > self.payload { Err("the end says something") } else { Ok(()) }
     }
 
     /// Goes on to the next whole byte.
