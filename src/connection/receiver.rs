@@ -357,10 +357,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                     Payload::Inflated(piece) => Part::Inflated { kind, piece, last },
                 }));
             }
-            #[cfg_attr(
-                not(feature = "deflate"),
-                expect(clippy::infallible_destructuring_match, reason = "payload can only be lent")
-            )]
             let bytes = match &payload {
                 Payload::Lent(bytes) => *bytes,
                 #[cfg(feature = "deflate")]

@@ -33,9 +33,14 @@
 //! | memory level 5 | 279 872 | 47 784 | 147 456 + 39 936 |
 //! | memory level 1 | 266 432 | 47 784 | 132 096 + 39 936 |
 //!
-//! Nothing of it is there before the first compressed message. `zlib-rs` has a table of 128 KiB in every compressor, so small windows
+//! Before the first compressed message there are the 192 and the 232 bytes, and nothing more. `zlib-rs` has a table of 128 KiB in every compressor, so small windows
 //! save less on the sending side than elsewhere. A receiver with a window below 15 keeps the window, and takes a decompressor from the
 //! [`Pool`] for the length of a message. With ten thousand idle connections, let neither side remember.
+//!
+//! # What is read
+//!
+//! Blocks that say they are the last (RFC 7692 §7.2.3.4) may come, and others behind them, in the same message or the next: another
+//! stream, which refers to nothing before it. A message that ends inside a block is no message.
 
 mod deflater;
 mod inflater;
