@@ -48,6 +48,19 @@ impl<'b> Input<'b> {
         front
     }
 
+    /// Takes exactly `count` bytes from the front, or none when there are fewer.
+    #[inline]
+    pub(crate) fn take_exactly(&mut self, count: usize) -> Option<&'b mut [u8]> {
+        let bytes = mem::take(&mut self.bytes);
+        if count > bytes.len() {
+            self.bytes = bytes;
+            return None;
+        }
+        let (front, rest) = bytes.split_at_mut(count);
+        self.bytes = rest;
+        Some(front)
+    }
+
     /// Uses up everything: what comes behind a Close, or a failure.
     pub(crate) fn discard(&mut self) {
         self.bytes = &mut [];

@@ -66,6 +66,9 @@ pub(crate) mod sealed {
         /// Adds all of `bytes`, or none.
         fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
 
+        /// Adds the first `len` of `bytes`, or none. A copy whose length the compiler knows is a move or two.
+        fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull>;
+
         /// Drops the first `count` bytes by moving the rest down, which costs as much as the rest is long.
         fn drop_front(&mut self, count: usize);
 
@@ -76,63 +79,89 @@ pub(crate) mod sealed {
 
 #[cfg(feature = "alloc")]
 impl sealed::Store for Vec<u8> {
+    #[inline]
     fn bytes(&self) -> &[u8] {
         self
     }
 
+    #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         self
     }
 
+    #[inline]
     fn capacity(&self) -> usize {
         isize::MAX as usize
     }
 
+    #[inline]
     fn spare(&self) -> usize {
         Self::capacity(self) - self.len()
     }
 
+    #[inline]
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
         self.try_reserve(more).map_err(|_| StorageFull)
     }
 
+    #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        sealed::Store::reserve(self, bytes.len())?;
+        if bytes.len() > self.spare() {
+            sealed::Store::reserve(self, bytes.len())?;
+        }
         self.extend_from_slice(bytes);
         Ok(())
     }
 
+    #[inline]
+    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
+        let end = self.len() + len;
+        sealed::Store::append(self, bytes)?;
+        self.truncate(end);
+        Ok(())
+    }
+
+    #[inline]
     fn drop_front(&mut self, count: usize) {
         self.drain(..count.min(self.len()));
     }
 
+    #[inline]
     fn clear(&mut self, keep: usize) {
         Self::clear(self);
-        self.shrink_to(keep);
+        if Self::capacity(self) > keep {
+            self.shrink_to(keep);
+        }
     }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> sealed::Store for FixedStorage<B> {
+    #[inline]
     fn bytes(&self) -> &[u8] {
         self.room.as_ref().get(..self.len).unwrap_or_default()
     }
 
+    #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         self.room.as_mut().get_mut(..self.len).unwrap_or_default()
     }
 
+    #[inline]
     fn capacity(&self) -> usize {
         self.room.as_ref().len()
     }
 
+    #[inline]
     fn spare(&self) -> usize {
         self.capacity().saturating_sub(self.len)
     }
 
+    #[inline]
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
         if more > self.spare() { Err(StorageFull) } else { Ok(()) }
     }
 
+    #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
         let room = self.room.as_mut().get_mut(self.len..).and_then(|spare| spare.get_mut(..bytes.len()));
         room.ok_or(StorageFull)?.copy_from_slice(bytes);
@@ -140,12 +169,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> sealed::Store for FixedStorage<B> {
         Ok(())
     }
 
+    #[inline]
+    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
+        self.append(bytes.get(..len).unwrap_or_default())
+    }
+
+    #[inline]
     fn drop_front(&mut self, count: usize) {
         let count = count.min(self.len);
         self.bytes_mut().copy_within(count.., 0);
         self.len -= count;
     }
 
+    #[inline]
     fn clear(&mut self, _keep: usize) {
         self.len = 0;
     }

@@ -2,6 +2,8 @@
 
 use core::str;
 
+use simdutf8::basic;
+
 /// What stands between two pieces of a text: the code point that the last piece began and did not finish.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Utf8 {
@@ -13,6 +15,37 @@ pub(crate) struct Utf8 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
 
+/// A text that is all there.
+#[inline]
+pub(crate) fn whole(text: &[u8]) -> Result<&str, InvalidUtf8> {
+    basic::from_utf8(text).map_err(|_| InvalidUtf8)
+}
+
+/// How many bytes at the end look like a code point that goes on behind it: up to three.
+fn unfinished_end(piece: &[u8]) -> usize {
+    let from_end = (1..=3).zip(piece.iter().rev());
+    let mut lead = from_end.skip_while(|(_, byte)| (0x80..0xC0).contains(*byte));
+    match lead.next() {
+        Some((len, byte)) if len < length(*byte) => len,
+        _ => 0,
+    }
+}
+
+/// Whether these bytes, which may be none, begin a code point.
+fn is_beginning(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none() && error.valid_up_to() == 0, str::is_empty)
+}
+
+/// How many bytes the code point has that begins so; what begins none is taken for one byte.
+fn length(lead: u8) -> usize {
+    match lead {
+        ..0xC0 => 1,
+        0xC0..0xE0 => 2,
+        0xE0..0xF0 => 3,
+        0xF0.. => 4,
+    }
+}
+
 impl Utf8 {
     /// The bytes of the unfinished code point: none, or up to three.
     #[inline]
@@ -23,12 +56,7 @@ impl Utf8 {
     /// How many bytes the unfinished code point still needs: 0 when there is none.
     #[inline]
     pub(crate) fn missing(&self) -> usize {
-        let whole = match self.unfinished().first() {
-            None => 0,
-            Some(..0xE0) => 2,
-            Some(0xE0..0xF0) => 3,
-            Some(0xF0..) => 4,
-        };
+        let whole = self.unfinished().first().map_or(0, |lead| length(*lead));
         whole - usize::from(self.len)
     }
 
@@ -38,13 +66,6 @@ impl Utf8 {
         let (end, rest) = piece.split_at(self.missing().min(piece.len()));
         self.finish(end)?;
         self.text(rest).1
-    }
-
-    /// A piece that is a whole text by itself, when no code point is unfinished.
-    #[inline]
-    pub(crate) fn whole<'a>(&self, text: &'a [u8]) -> Result<&'a str, InvalidUtf8> {
-        self.end()?;
-        str::from_utf8(text).map_err(|_| InvalidUtf8)
     }
 
     /// The text's last byte is here: it must not be inside a code point.
@@ -74,6 +95,18 @@ impl Utf8 {
     /// they are a code point's beginning, now kept, or they can't be UTF-8.
     #[inline]
     pub(crate) fn text<'a>(&mut self, piece: &'a [u8]) -> (&'a str, Result<(), InvalidUtf8>) {
+        let cut = unfinished_end(piece);
+        let (front, end) = piece.split_at(piece.len() - cut);
+        if let (Ok(text), true) = (whole(front), is_beginning(end)) {
+            end.iter().for_each(|byte| self.push(*byte));
+            return (text, Ok(()));
+        }
+        self.broken(piece)
+    }
+
+    /// The same, where something may be wrong.
+    #[cold]
+    fn broken<'a>(&mut self, piece: &'a [u8]) -> (&'a str, Result<(), InvalidUtf8>) {
         let error = match str::from_utf8(piece) {
             Ok(text) => return (text, Ok(())),
             Err(error) => error,

@@ -130,6 +130,38 @@ impl<R: Role> Frames<R> {
         }
     }
 
+    /// Whether the next byte begins a frame, and no message is open.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.message.is_none() && !self.is_inside_frame()
+    }
+
+    /// The straight path, which most messages take: one frame, all of it in the input, and nothing wrong with it, when all is at rest.
+    /// `None` says nothing, and leaves the input as it was: [`next`](Self::next) judges everything else.
+    #[inline]
+    pub(crate) fn whole_message<'b>(&self, input: &mut Input<'b>, max_message: u64) -> Option<(Kind, &'b mut [u8])> {
+        const TEXT: u8 = FirstByte::last(Opcode::Text).encode();
+        const BINARY: u8 = FirstByte::last(Opcode::Binary).encode();
+        let (kind, second) = match *input.remaining() {
+            [BINARY, second, ..] => (Kind::Binary, second),
+            [TEXT, second, ..] => (Kind::Text, second),
+            _ => return None,
+        };
+        if frame::is_masked(second) != R::PEER_IS_CLIENT {
+            return None;
+        }
+        let (len, used) = frame::payload_len(FirstByte::last(Opcode::Binary), input.remaining()).ok()??;
+        if len > self.max_frame.min(max_message) {
+            return None;
+        }
+        let header_len = used + if R::PEER_IS_CLIENT { 4 } else { 0 };
+        let frame = input.take_exactly(header_len.checked_add(usize::try_from(len).ok()?)?)?;
+        let (header, payload) = frame.split_at_mut_checked(header_len)?;
+        if R::PEER_IS_CLIENT {
+            MaskingKey(*header.last_chunk()?).apply(payload);
+        }
+        Some((kind, payload))
+    }
+
     /// The payload of the last control frame, if it came in more than one piece.
     pub(crate) fn control_payload(&self) -> &[u8] {
         self.control.as_slice()

@@ -38,9 +38,11 @@ impl<S: Storage> Outbox<S> {
     }
 
     /// Forgets what has been written.
+    #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
-        self.head += count.min(self.pending().len());
-        if self.pending().is_empty() {
+        if count < self.pending().len() {
+            self.head += count;
+        } else {
             self.head = 0;
             self.store.clear(self.keep);
         }
@@ -54,9 +56,16 @@ impl<S: Storage> Outbox<S> {
     }
 
     /// Adds a frame, masked if its header has a key; or nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, header: &Header, payload: &[u8]) -> Result<(), StorageFull> {
-        self.push_encoded(header.encode().as_slice(), payload)?;
+        let encoded = header.encode();
+        let (padded, header_len) = encoded.padded();
+        let len = header_len + payload.len();
+        if len > self.store.spare() {
+            self.make_room(len)?;
+        }
+        self.store.append_front(padded, header_len)?;
+        self.store.append(payload)?;
         if let Some(key) = header.mask {
             let bytes = self.store.bytes_mut();
             let start = bytes.len().saturating_sub(payload.len());
@@ -66,26 +75,24 @@ impl<S: Storage> Outbox<S> {
     }
 
     /// Adds what the socket did not take of a frame's header and payload; or nothing.
-    pub(crate) fn push_encoded(&mut self, header: &[u8], payload: &[u8]) -> Result<(), StorageFull> {
-        let len = header.len().saturating_add(payload.len());
-        self.make_room(len)?;
+    pub(crate) fn push_rest(&mut self, header: &[u8], payload: &[u8]) -> Result<(), StorageFull> {
+        self.make_room(header.len() + payload.len())?;
         self.store.append(header)?;
         self.store.append(payload)
     }
 
+    #[cold]
     fn make_room(&mut self, len: usize) -> Result<(), StorageFull> {
         let pending = self.pending().len();
         if len > self.store.capacity().saturating_sub(pending) {
             return Err(StorageFull);
         }
-        if len > self.store.spare() {
-            // The rest is moved down only when as much has been written before, so a byte moves once on average;
-            // a store that can't grow has no choice.
-            let full = len > self.store.capacity().saturating_sub(self.head + pending);
-            if self.head >= pending || full {
-                self.store.drop_front(self.head);
-                self.head = 0;
-            }
+        // The rest is moved down only when as much has been written before, so a byte moves once on average;
+        // a store that can't grow has no choice.
+        let full = len > self.store.capacity().saturating_sub(self.head + pending);
+        if self.head >= pending || full {
+            self.store.drop_front(self.head);
+            self.head = 0;
         }
         self.store.reserve(len)
     }

@@ -2,7 +2,7 @@
 use alloc::boxed::Box;
 #[cfg(feature = "deflate")]
 use core::ops::Range;
-use core::{fmt, mem, str};
+use core::{fmt, mem};
 
 #[cfg(feature = "deflate")]
 use crate::deflate::{Agreement, Inflated, Inflater, RSV1};
@@ -10,7 +10,7 @@ use crate::{
     Input, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
     storage::StorageFull,
-    utf8::{InvalidUtf8, Utf8},
+    utf8::{self, InvalidUtf8, Utf8},
 };
 
 use super::{
@@ -33,6 +33,8 @@ use super::{
 pub struct Receiver<R, S> {
     frames: Frames<R>,
     state: State,
+    /// Open, between two messages, and nothing of what was lent is to be cleared away: never true when it isn't so.
+    at_rest: bool,
     /// The text's code point that a read or a frame has cut.
     utf8: Utf8,
     /// The same when it has been joined, to be lent.
@@ -149,6 +151,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         Self {
             frames: Frames::new(config, claimed_rsv),
             state: State::Open,
+            at_rest: true,
             utf8: Utf8::default(),
             joined: [0; 4],
             begun: false,
@@ -174,7 +177,30 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        self.clear_lent_store();
+        if self.at_rest || self.settle() {
+            let limit = self.max_message.min(self.store.capacity() as u64);
+            match self.frames.whole_message(input, limit) {
+                Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
+                Some((Kind::Text, bytes)) => {
+                    return Some(match utf8::whole(bytes) {
+                        Ok(text) => Event::Text(text),
+                        Err(InvalidUtf8) => self.fail(Failure::InvalidUtf8, replies).into(),
+                    });
+                }
+                None if input.is_empty() => return None,
+                None => self.at_rest = false,
+            }
+        }
+        self.next_message_in_parts(input, replies)
+    }
+
+    /// What is no message of one frame in one piece.
+    #[inline(never)]
+    fn next_message_in_parts<'a, 'b: 'a>(
+        &'a mut self,
+        input: &mut Input<'b>,
+        replies: &mut (impl Replies + ?Sized),
+    ) -> Option<Event<'a>> {
         let whole = match self.find_whole(input) {
             Ok(whole) => whole?,
             Err(failure) => return Some(self.fail(failure, replies).into()),
@@ -211,7 +237,27 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        self.clear_lent_store();
+        if self.at_rest || self.settle() {
+            match self.frames.whole_message(input, self.max_message) {
+                Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
+                Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
+                    Ok(data) => return Some(ChunkEvent::Text(Chunk { data, first: true, last: true })),
+                    Err(InvalidUtf8) => return Some(self.broken_text(bytes, replies)),
+                },
+                None if input.is_empty() => return None,
+                None => self.at_rest = false,
+            }
+        }
+        self.next_in_parts(input, replies)
+    }
+
+    /// What is no message of one frame in one piece.
+    #[inline(never)]
+    fn next_in_parts<'a, 'b: 'a>(
+        &'a mut self,
+        input: &mut Input<'b>,
+        replies: &mut (impl Replies + ?Sized),
+    ) -> Option<ChunkEvent<'a>> {
         let part = match self.find_part(input) {
             Ok(part) => part?,
             Err(failure) => return Some(self.fail(failure, replies).into()),
@@ -307,7 +353,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             let bytes = match &payload {
                 Payload::Lent(bytes) if in_one_piece => {
                     return Ok(Some(match kind {
-                        Kind::Text => Whole::Text(self.utf8.whole(bytes)?),
+                        Kind::Text => {
+                            self.utf8.end()?;
+                            Whole::Text(utf8::whole(bytes)?)
+                        }
                         Kind::Binary => Whole::Binary(bytes),
                     }));
                 }
@@ -444,7 +493,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         !mem::replace(&mut self.begun, !last)
     }
 
-    fn clear_lent_store(&mut self) {
+    /// Clears away what was lent, and finds out whether all is at rest.
+    #[inline(never)]
+    fn settle(&mut self) -> bool {
         if mem::take(&mut self.store_lent) {
             self.store.clear(self.keep);
         }
@@ -452,6 +503,24 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if let Some(inflater) = &mut self.inflater {
             inflater.keep(self.keep);
         }
+        #[cfg(feature = "deflate")]
+        let is_inflating = self.inflater.as_ref().is_some_and(|inflater| inflater.is_inside_message());
+        #[cfg(not(feature = "deflate"))]
+        let is_inflating = false;
+        self.at_rest = matches!(self.state, State::Open) && self.frames.is_at_rest() && !is_inflating;
+        self.at_rest
+    }
+
+    /// The good beginning of a text, as it would have been had it come in a read of its own; or its failure.
+    #[cold]
+    fn broken_text<'a>(&'a mut self, bytes: &'a [u8], replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'a> {
+        self.at_rest = false;
+        let (data, _) = self.utf8.text(bytes);
+        if data.is_empty() {
+            return self.fail(Failure::InvalidUtf8, replies).into();
+        }
+        self.state = State::AboutToFail(Failure::InvalidUtf8);
+        ChunkEvent::Text(Chunk { data, first: self.hand_out(false), last: false })
     }
 
     fn control<'a>(
@@ -482,6 +551,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
+    #[cold]
     fn fail(&mut self, failure: Failure, replies: &mut (impl Replies + ?Sized)) -> ControlEvent<'static> {
         self.end(State::Failed(failure));
         let close = Close { code: Some(failure.close_code()), reason: failure.reason() };
@@ -494,6 +564,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Nothing more will come, nor the rest of what is stored.
     fn end(&mut self, state: State) {
         self.state = state;
+        self.at_rest = false;
         #[cfg(feature = "deflate")]
         if let Some(inflater) = &mut self.inflater {
             inflater.close();
@@ -538,7 +609,7 @@ fn lent_text(bytes: &[u8], len: usize) -> &str {
 
 /// Text whose every piece was checked as it came: to make a `str` of it without checking it once more is not for safe code.
 fn checked_text(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).unwrap_or_default()
+    utf8::whole(bytes).unwrap_or_default()
 }
 
 impl From<InvalidUtf8> for Failure {

@@ -113,9 +113,10 @@ impl ControlPayload {
     /// Adds as much as fits: the receiver has refused longer control frames at their header.
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         let room = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
-        for (room, byte) in room.iter_mut().zip(bytes) {
-            *room = *byte;
-            self.len += 1;
+        let count = bytes.len().min(room.len());
+        if let (Some(room), Some(bytes)) = (room.get_mut(..count), bytes.get(..count)) {
+            room.copy_from_slice(bytes);
+            self.len += count as u8;
         }
     }
 }

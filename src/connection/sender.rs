@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use crate::deflate::{Agreement, Deflater, Prepared, RSV1, WindowBits};
 use crate::{
     Storage,
-    frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, Opcode},
+    frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
 };
 
 use super::{
@@ -106,6 +106,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     /// The socket has taken the first `count` bytes of [`pending`](Self::pending) (no more than all of them).
+    #[inline]
     pub fn consume(&mut self, count: usize) {
         self.out.consume(count);
         self.pongs = self.pongs.min(self.out.pending().len());
@@ -226,7 +227,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let mut payload = message.as_bytes();
         let mut header = EncodedHeader::EMPTY;
         if R::PEER_IS_CLIENT && !self.compresses(payload) {
-            header = self.admit(first, payload.len())?.encode();
+            self.admit(payload.len())?;
+            header = self.header(first, payload.len()).encode();
         } else {
             self.push_message(message)?;
             payload = &[];
@@ -367,13 +369,14 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub(crate) fn frame_sent(&mut self, of_pending: usize, header: &[u8], payload: &[u8]) {
         // Not yet `self.consume`: it could put a Pong before the rest of the frame.
         self.out.consume(of_pending);
-        if self.out.push_encoded(header, payload).is_err() {
+        if self.out.push_rest(header, payload).is_err() {
             // No memory for the rest of a frame that may have begun: the stream can't be continued.
             self.give_up();
         }
         self.consume(0);
     }
 
+    #[inline]
     fn may_begin(&self) -> Result<(), SendError> {
         if !self.is_open() {
             Err(SendError::Closing)
@@ -384,23 +387,26 @@ impl<R: Role, S: Storage> Sender<R, S> {
         }
     }
 
-    /// The header of a frame that fits behind what waits. A Pong that waits has then gone before it.
-    fn admit(&mut self, first: FirstByte, payload_len: usize) -> Result<Header, SendError> {
-        let header = self.header(first, payload_len);
-        let len = header.encoded_len().saturating_add(payload_len);
+    /// Whether a frame fits behind what waits. A Pong that waits has then gone before it.
+    #[inline]
+    fn admit(&mut self, payload_len: usize) -> Result<(), SendError> {
+        let len = Self::frame_len(payload_len);
         let room = self.out.capacity().saturating_sub(Self::CLOSE);
         if len > room {
             return Err(SendError::TooLong { len, limit: room });
         }
         let waiting = self.backlog();
         let limit = self.high_water.min(room);
-        if waiting > 0 && waiting.saturating_add(len) > limit {
+        if waiting > 0 && waiting + len > limit {
             return Err(SendError::Backlog { waiting, limit });
         }
-        self.push_newest_pong();
-        Ok(header)
+        if self.newest_pong.is_some() {
+            self.push_newest_pong();
+        }
+        Ok(())
     }
 
+    #[inline]
     fn push_message(&mut self, message: Message<'_>) -> Result<(), SendError> {
         let first = FirstByte::last(message.kind().opcode());
         #[cfg(feature = "deflate")]
@@ -438,11 +444,12 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     #[cfg(feature = "deflate")]
+    #[inline(never)]
     fn push_compressed(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
         // A message in one frame can still go as it is, if it is not shorter compressed.
         let is_whole = first.fin && first.opcode != Opcode::Continuation;
         let most = if is_whole { payload.len() } else { Deflater::bound(payload.len()) };
-        self.admit(first, most)?;
+        self.admit(most)?;
         let Some(mut deflater) = self.deflater.take() else { return Err(SendError::OutOfMemory) };
         let rsv = if first.opcode == Opcode::Continuation { 0 } else { RSV1 };
         let pushed = match deflater.compress(payload, first.fin) {
@@ -464,8 +471,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
         pushed
     }
 
+    #[inline]
     fn push_data(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
-        let header = self.admit(first, payload.len())?;
+        self.admit(payload.len())?;
+        let header = self.header(first, payload.len());
         self.out.push(&header, payload).map_err(|_| SendError::OutOfMemory)
     }
 
@@ -486,7 +495,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     fn try_push_pong(&mut self, payload: &[u8]) -> bool {
         let header = self.header(FirstByte::last(Opcode::Pong), payload.len());
-        let len = header.encoded_len() + payload.len();
+        let len = Self::frame_len(payload.len());
         let fits = self.out.pending().len() + len + Self::CLOSE <= self.out.capacity();
         let pushed = fits && self.out.push(&header, payload).is_ok();
         if pushed {
@@ -516,6 +525,13 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.newest_pong.as_ref().map_or(0, |payload| header + payload.as_slice().len())
     }
 
+    #[inline]
+    fn frame_len(payload_len: usize) -> usize {
+        let mask = if R::PEER_IS_CLIENT { None } else { Some(MaskingKey::default()) };
+        Header::new(Opcode::Binary, mask, payload_len as u64).encoded_len() + payload_len
+    }
+
+    #[inline]
     fn header(&mut self, first: FirstByte, payload_len: usize) -> Header {
         Header { first, mask: self.role.masking_key(), payload_len: payload_len as u64 }
     }

@@ -83,6 +83,10 @@ impl Inflater {
         &self.agreement
     }
 
+    pub(crate) fn is_inside_message(&self) -> bool {
+        self.progress != Progress::Between
+    }
+
     /// Adds payload of a message when all before it has been taken. It is copied, so it had better be little.
     pub(crate) fn feed(&mut self, kind: Kind, payload: &[u8], last: bool) -> Result<(), Failure> {
         self.kind = kind;

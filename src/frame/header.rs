@@ -64,26 +64,21 @@ impl Header {
     }
 
     /// The header's bytes, with the length in its shortest form.
+    // As a number, lowest byte first: it is put together in registers, and written with a move or two.
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
-        let mut encoded = EncodedHeader::EMPTY;
-        let mask_bit = if self.mask.is_some() { 0x80 } else { 0 };
-        encoded.push([self.first.encode()]);
-        match self.payload_len {
-            len @ 0..=125 => encoded.push([mask_bit | len as u8]),
-            len @ 126..=0xFFFF => {
-                encoded.push([mask_bit | 126]);
-                encoded.push((len as u16).to_be_bytes());
-            }
-            len => {
-                encoded.push([mask_bit | 127]);
-                encoded.push(len.to_be_bytes());
-            }
-        }
-        if let Some(MaskingKey(key)) = self.mask {
-            encoded.push(key);
-        }
-        encoded
+        let (mask_bit, key, key_len) = match self.mask {
+            Some(MaskingKey(key)) => (0x80, u128::from(u32::from_le_bytes(key)), 4),
+            None => (0, 0, 0),
+        };
+        let (short, long, len) = match self.payload_len {
+            len @ 0..=125 => (len, 0, 2),
+            len @ 126..=0xFFFF => (126, u64::from((len as u16).swap_bytes()), 4),
+            len => (127, len.swap_bytes(), 10),
+        };
+        let first = u128::from(self.first.encode()) | u128::from(mask_bit | short) << 8;
+        let number = first | u128::from(long) << 16 | key << (8 * len);
+        EncodedHeader { bytes: number.to_le_bytes(), len: len + key_len }
     }
 }
 
@@ -122,12 +117,14 @@ impl FirstByte {
         Ok(Self { fin, rsv: byte & 0x70, opcode })
     }
 
-    const fn encode(self) -> u8 {
+    #[inline]
+    pub(crate) const fn encode(self) -> u8 {
         (self.fin as u8) << 7 | self.rsv & 0x70 | self.opcode as u8
     }
 }
 
 /// The MASK bit of a frame's second byte.
+#[inline]
 pub(crate) const fn is_masked(second: u8) -> bool {
     second & 0x80 != 0
 }
@@ -168,12 +165,12 @@ pub(crate) fn payload_len(first: FirstByte, bytes: &[u8]) -> Result<Option<(u64,
 /// A header's bytes, ready to be sent: 2 to 14 of them.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedHeader {
-    bytes: [u8; Header::MAX_LEN],
+    bytes: [u8; 16],
     len: u8,
 }
 
 impl EncodedHeader {
-    pub(crate) const EMPTY: Self = Self { bytes: [0; Header::MAX_LEN], len: 0 };
+    pub(crate) const EMPTY: Self = Self { bytes: [0; 16], len: 0 };
 
     /// The bytes.
     #[inline]
@@ -181,11 +178,10 @@ impl EncodedHeader {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    fn push<const N: usize>(&mut self, part: [u8; N]) {
-        if let Some(room) = self.bytes.get_mut(usize::from(self.len)..).and_then(<[u8]>::first_chunk_mut) {
-            *room = part;
-            self.len += N as u8;
-        }
+    /// The bytes with zeros behind them, which are always as many together; and how many are the header.
+    #[inline]
+    pub(crate) fn padded(&self) -> (&[u8; 16], usize) {
+        (&self.bytes, usize::from(self.len))
     }
 }
 

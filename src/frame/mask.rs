@@ -22,19 +22,19 @@ impl MaskingKey {
     /// Masks or unmasks `payload`, which starts on this key's first byte, and returns the key for what follows it.
     #[inline]
     pub fn apply(self, payload: &mut [u8]) -> Self {
+        let next = self.at(payload.len());
         let word = u64::from(u32::from_ne_bytes(self.0));
         let word = word | word << 32;
-        // Eight bytes a step is what the compiler widens to the machine's vectors; the tail is at most seven.
-        let mut words = payload.chunks_exact_mut(8);
-        for bytes in &mut words {
-            if let Ok(array) = <&mut [u8; 8]>::try_from(bytes) {
-                *array = (u64::from_ne_bytes(*array) ^ word).to_ne_bytes();
-            }
+        // Four words a step are what the compiler turns into the machine's vectors; then words, then at most seven bytes.
+        let mut blocks = payload.chunks_exact_mut(32);
+        for block in &mut blocks {
+            xor_words(block, word);
         }
-        for (byte, key) in words.into_remainder().iter_mut().zip(self.0.iter().cycle()) {
+        let rest = xor_words(blocks.into_remainder(), word);
+        for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
             *byte ^= key;
         }
-        self.at(payload.len())
+        next
     }
 
     /// The key as it stands at `offset` bytes into a payload: its bytes rotated by `offset` modulo 4.
@@ -48,4 +48,16 @@ impl MaskingKey {
         let bits = (offset % 4) as u32 * 8;
         Self(u32::from_be_bytes(self.0).rotate_left(bits).to_be_bytes())
     }
+}
+
+/// XORs all whole words, and returns what is behind them.
+#[inline(always)]
+fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
+    let mut words = bytes.chunks_exact_mut(8);
+    for bytes in &mut words {
+        if let Ok(array) = <&mut [u8; 8]>::try_from(bytes) {
+            *array = (u64::from_ne_bytes(*array) ^ word).to_ne_bytes();
+        }
+    }
+    words.into_remainder()
 }

@@ -11,10 +11,12 @@ use super::headers::Headers;
 /// Every byte is looked at once while it is collected, and once more by the parser: the cost is linear however the reads cut it.
 pub(crate) struct Head<S> {
     store: S,
-    /// Where the line that is being collected begins.
-    line_start: usize,
-    /// Whole lines in the store.
+    /// How long the line is that is being collected, so far.
+    line: usize,
+    /// Whole lines before it.
     lines: usize,
+    /// The last byte was a CR.
+    cr: bool,
     /// Every byte so far, those dropped included.
     seen: usize,
     max_size: usize,
@@ -40,8 +42,9 @@ impl<S: Storage> Head<S> {
     pub(crate) fn new(config: &Config, mut store: S) -> Self {
         store.clear(usize::MAX);
         Self {
-            line_start: 0,
+            line: 0,
             lines: 0,
+            cr: false,
             seen: 0,
             max_size: config.max_head.min(store.capacity()),
             max_headers: config.max_headers,
@@ -52,53 +55,64 @@ impl<S: Storage> Head<S> {
 
     /// Takes what belongs to the head, and not a byte more; whether that was the last of it, for good or bad.
     pub(crate) fn read(&mut self, input: &mut Input<'_>) -> bool {
-        while let Progress::Collecting = self.progress {
-            if input.is_empty() {
-                return false;
-            }
-            if let Err(error) = self.read_line(input) {
+        while matches!(self.progress, Progress::Collecting) && !input.is_empty() {
+            if let Err(error) = self.read_lines(input) {
                 self.progress = Progress::Failed(error);
             }
         }
-        true
+        !matches!(self.progress, Progress::Collecting)
     }
 
-    /// Collects up to the next line's end, or as far as the input goes.
-    fn read_line(&mut self, input: &mut Input<'_>) -> Result<(), HeadError> {
-        let end = input.remaining().iter().position(|byte| *byte == b'\n');
-        let piece = input.take(end.map_or(usize::MAX, |end| end + 1));
-        self.seen = self.seen.saturating_add(piece.len());
-        if self.seen > self.max_size {
-            return Err(HeadError::TooLarge { limit: self.max_size });
-        }
-        self.store.append(piece).map_err(|_| HeadError::TooLarge { limit: self.max_size })?;
-        if end.is_none() {
-            return Ok(());
-        }
-        let line = self.store.bytes().get(self.line_start..).unwrap_or_default();
-        match (line, self.lines) {
-            // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
-            // (RFC 9112 §2.2)
-            (b"\r\n", 0) => self.store.clear(usize::MAX),
-            (b"\r\n", _) => self.progress = Progress::Whole,
-            ([.., b'\r', b'\n'], headers) => {
-                if headers > self.max_headers {
-                    return Err(HeadError::TooManyHeaders { limit: self.max_headers });
-                }
-                self.lines += 1;
-                self.line_start = self.store.bytes().len();
+    /// Collects up to the empty line, or as far as the input goes.
+    fn read_lines(&mut self, input: &mut Input<'_>) -> Result<(), HeadError> {
+        let mut len = 0;
+        while let Some(rest) = input.remaining().get(len..).filter(|rest| !rest.is_empty()) {
+            let (piece, is_whole) = match find(b'\n', rest) {
+                Some(end) => (rest.get(..=end).unwrap_or_default(), true),
+                None => (rest, false),
+            };
+            len += piece.len();
+            self.line += piece.len();
+            self.seen = self.seen.saturating_add(piece.len());
+            if self.seen > self.max_size {
+                return Err(HeadError::TooLarge { limit: self.max_size });
             }
-            // A parser that takes LF for CRLF and one that does not see two different messages.
-            _ => return Err(HeadError::Malformed("line ending")),
+            if is_whole {
+                let cr = match piece {
+                    [.., before, _] => *before == b'\r',
+                    _ => self.cr,
+                };
+                match (cr, self.line, self.lines) {
+                    // A parser that takes LF for CRLF and one that does not see two different messages.
+                    (false, ..) => return Err(HeadError::Malformed("line ending")),
+                    // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
+                    // (RFC 9112 §2.2)
+                    (true, 2, 0) => {
+                        input.take(len);
+                        self.restart();
+                        return Ok(());
+                    }
+                    (true, 2, _) => {
+                        self.progress = Progress::Whole;
+                        break;
+                    }
+                    (true, _, headers) if headers > self.max_headers => {
+                        return Err(HeadError::TooManyHeaders { limit: self.max_headers });
+                    }
+                    (true, ..) => self.lines += 1,
+                }
+                self.line = 0;
+            }
+            self.cr = piece.last() == Some(&b'\r');
         }
-        Ok(())
+        let too_large = HeadError::TooLarge { limit: self.max_size };
+        self.store.append(input.take(len)).map_err(|_| too_large)
     }
 
     /// Drops a head that was read, and collects the next one under the same limit.
     pub(crate) fn restart(&mut self) {
         self.store.clear(usize::MAX);
-        self.line_start = 0;
-        self.lines = 0;
+        (self.line, self.lines, self.cr) = (0, 0, false);
         self.progress = Progress::Collecting;
     }
 
@@ -184,8 +198,26 @@ impl StatusLine {
 
 /// The headers of a head that was parsed.
 pub(crate) fn headers(head: &[u8]) -> Headers<'_> {
-    let first_line = head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |end| end + 1);
+    let first_line = find(b'\n', head).map_or(head.len(), |end| end + 1);
     Headers::new(head.get(first_line..).unwrap_or_default())
+}
+
+/// Where the first such byte is, eight at a time.
+pub(crate) fn find(needle: u8, bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let mut words = bytes.chunks_exact(8);
+    let mut index = 0;
+    for word in &mut words {
+        // A byte that is equal becomes zero, and the lowest zero is the lowest byte from which one can't be taken.
+        let word = u64::from_le_bytes(word.try_into().unwrap_or_default()) ^ (ONES * u64::from(needle));
+        let zeros = word.wrapping_sub(ONES) & !word & TOPS;
+        if zeros != 0 {
+            return Some(index + zeros.trailing_zeros() as usize / 8);
+        }
+        index += 8;
+    }
+    words.remainder().iter().position(|byte| *byte == needle).map(|place| index + place)
 }
 
 /// Why bytes are not the head of an HTTP/1.1 request or response.

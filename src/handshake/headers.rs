@@ -1,5 +1,7 @@
 use core::{fmt, str};
 
+use super::head::find;
+
 /// The headers of a request or response, in their order; an iterator over them.
 ///
 /// ```
@@ -77,12 +79,46 @@ impl<'h> Iterator for Headers<'h> {
     type Item = Header<'h>;
 
     fn next(&mut self) -> Option<Header<'h>> {
-        let end = self.lines.iter().position(|byte| *byte == b'\n')?;
+        let end = find(b'\n', self.lines)?;
         let (line, rest) = self.lines.split_at_checked(end + 1)?;
         let colon = line.iter().position(|byte| *byte == b':')?;
         let (name, value) = line.split_at_checked(colon)?;
         self.lines = rest;
         Some(Header { name: str::from_utf8(name).ok()?, value: value.get(1..)?.trim_ascii() })
+    }
+}
+
+/// A header that should be there at most once, as it was found in a pass over all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Single<'h> {
+    name: &'static str,
+    value: Option<&'h [u8]>,
+    is_repeated: bool,
+}
+
+impl<'h> Single<'h> {
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self { name, value: None, is_repeated: false }
+    }
+
+    /// Takes note of the header, if it is this one.
+    pub(crate) fn take(&mut self, header: &Header<'h>) -> bool {
+        let is_this = header.is(self.name);
+        if is_this {
+            self.is_repeated = self.value.is_some();
+            self.value = self.value.or(Some(header.value));
+        }
+        is_this
+    }
+
+    /// The value of a header that must be there.
+    pub(crate) fn once(&self) -> Result<&'h [u8], HeaderFault> {
+        self.at_most_once()?.ok_or(HeaderFault::Missing(self.name))
+    }
+
+    /// The value of a header that may be there.
+    pub(crate) fn at_most_once(&self) -> Result<Option<&'h [u8]>, HeaderFault> {
+        if self.is_repeated { Err(HeaderFault::Repeated(self.name)) } else { Ok(self.value) }
     }
 }
 
@@ -94,6 +130,17 @@ pub struct Header<'h> {
     pub name: &'h str,
     /// The value, without the space around it; mostly, but not necessarily, ASCII.
     pub value: &'h [u8],
+}
+
+impl Header<'_> {
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Whether it is a list of tokens with this member, in any case.
+    pub(crate) fn has_token(&self, token: &str) -> bool {
+        self.value.split(|byte| *byte == b',').any(|member| member.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    }
 }
 
 impl fmt::Display for Header<'_> {

@@ -8,7 +8,7 @@ use crate::{
     handshake::{
         EXTENSIONS, PROTOCOL, VERSION, extensions,
         head::{self, HeadError, RequestLine},
-        headers::{HeaderFault, Headers},
+        headers::{HeaderFault, Headers, Single},
         key::{self, AcceptKey},
         uri::is_authority,
         write,
@@ -180,36 +180,39 @@ impl<I: Storage, O: Storage> Request<I, O> {
         if self.line.version != 1 {
             return Err(Refusal::Head(HeadError::Version));
         }
-        let headers = self.headers();
+        let found = Found::new(self.headers());
         // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header
         // field and to any request message that contains more than one Host header field line or a Host header field with an
         // invalid field value." (RFC 9112 §3.2)
-        if !str::from_utf8(headers.once("Host")?).is_ok_and(is_authority) {
+        if !str::from_utf8(found.host.once()?).is_ok_and(is_authority) {
             return Err(HeaderFault::Wrong("Host").into());
         }
-        if !self.is_upgrade() {
+        if !found.upgrade {
             return Err(Refusal::NotAnUpgrade);
         }
-        headers.connection_upgrade()?;
-        if headers.once("Sec-WebSocket-Version")? != VERSION.as_bytes() {
+        match found.connection {
+            None => return Err(HeaderFault::Missing("Connection").into()),
+            Some(false) => return Err(HeaderFault::Wrong("Connection").into()),
+            Some(true) => {}
+        }
+        if found.version.once()? != VERSION.as_bytes() {
             return Err(Refusal::WebSocketVersion);
         }
-        let key = headers.once("Sec-WebSocket-Key")?;
+        let key = found.key.once()?;
         if !key::is_key(key) {
             return Err(HeaderFault::Wrong("Sec-WebSocket-Key").into());
         }
         // A body would be taken for frames, or frames for a body.
-        let length = headers.at_most_once("Content-Length")?;
-        if headers.get("Transfer-Encoding").is_some() || length.is_some_and(|length| length != b"0") {
+        if found.encoding || found.length.at_most_once()?.is_some_and(|length| length != b"0") {
             return Err(Refusal::Body);
         }
-        if !headers.all(EXTENSIONS).all(|value| extensions::count(value).is_some_and(|count| count > 0)) {
+        if !found.extensions {
             return Err(HeaderFault::Wrong(EXTENSIONS).into());
         }
-        if !headers.tokens(PROTOCOL).all(|name| name.iter().copied().all(write::is_token_byte)) {
+        if !found.protocols {
             return Err(HeaderFault::Wrong(PROTOCOL).into());
         }
-        headers.at_most_once("Origin")?;
+        found.origin.at_most_once()?;
         Ok(key::accept_key(key))
     }
 
@@ -227,6 +230,63 @@ impl<I: Storage, O: Storage> Request<I, O> {
     fn text(&self, start: usize, len: usize) -> &str {
         let bytes = self.head.bytes().get(start..).and_then(|rest| rest.get(..len));
         str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// The headers that matter, in one pass over all of them.
+struct Found<'h> {
+    host: Single<'h>,
+    /// `Upgrade: websocket`
+    upgrade: bool,
+    /// `Connection: Upgrade`, if there is such a header.
+    connection: Option<bool>,
+    version: Single<'h>,
+    key: Single<'h>,
+    length: Single<'h>,
+    /// There is a `Transfer-Encoding`.
+    encoding: bool,
+    /// All lists of extensions are such.
+    extensions: bool,
+    /// All lists of subprotocols are such.
+    protocols: bool,
+    origin: Single<'h>,
+}
+
+impl<'h> Found<'h> {
+    fn new(headers: Headers<'h>) -> Self {
+        let mut found = Self {
+            host: Single::new("Host"),
+            upgrade: false,
+            connection: None,
+            version: Single::new("Sec-WebSocket-Version"),
+            key: Single::new("Sec-WebSocket-Key"),
+            length: Single::new("Content-Length"),
+            encoding: false,
+            extensions: true,
+            protocols: true,
+            origin: Single::new("Origin"),
+        };
+        for header in headers {
+            let Self { host, version, key, length, origin, .. } = &mut found;
+            if [host, version, key, length, origin].into_iter().any(|single| single.take(&header)) {
+                continue;
+            }
+            if header.is("Upgrade") {
+                found.upgrade |= header.has_token("websocket");
+            } else if header.is("Connection") {
+                found.connection = Some(found.connection == Some(true) || header.has_token("upgrade"));
+            } else if header.is("Transfer-Encoding") {
+                found.encoding = true;
+            } else if header.is(EXTENSIONS) {
+                found.extensions &= extensions::count(header.value).is_some_and(|count| count > 0);
+            } else if header.is(PROTOCOL) {
+                found.protocols &= header
+                    .value
+                    .split(|byte| *byte == b',')
+                    .all(|name| name.trim_ascii().iter().copied().all(write::is_token_byte));
+            }
+        }
+        found
     }
 }
 
