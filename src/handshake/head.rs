@@ -141,7 +141,11 @@ pub(crate) struct RequestLine {
 }
 
 impl RequestLine {
-    pub(crate) fn parse(head: &[u8]) -> Result<Self, HeadError> {
+    /// The first line, and what `judge` says of the headers.
+    pub(crate) fn parse<T>(
+        head: &[u8],
+        judge: impl FnOnce(&[httparse::Header<'_>]) -> T,
+    ) -> Result<(Self, T), HeadError> {
         let mut headers = [const { MaybeUninit::uninit() }; Config::MAX_HEADERS];
         let mut request = httparse::Request::new(&mut []);
         let parsed =
@@ -149,7 +153,7 @@ impl RequestLine {
         match (request.method, request.path, request.version) {
             // Both must agree on where the head ends.
             (Some(method), Some(target), Some(version)) if parsed == Status::Complete(head.len()) => {
-                Ok(Self { method: method.len(), target: target.len(), version })
+                Ok((Self { method: method.len(), target: target.len(), version }, judge(request.headers)))
             }
             _ => Err(HeadError::Malformed("request line")),
         }

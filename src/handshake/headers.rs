@@ -42,10 +42,7 @@ impl<'h> Headers<'h> {
     /// The members of all comma-separated lists of tokens under this name, without the space around them; empty ones are
     /// passed over (RFC 9110 §5.6.1). Not for lists with quoted strings, which may have commas in them.
     pub fn tokens<'n>(&self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
-        self.all(name)
-            .flat_map(|value| value.split(|byte| *byte == b','))
-            .map(<[u8]>::trim_ascii)
-            .filter(|token| !token.is_empty())
+        self.all(name).flat_map(members)
     }
 
     /// Whether a list under this name has this member, in any case.
@@ -88,6 +85,11 @@ impl<'h> Iterator for Headers<'h> {
     }
 }
 
+/// The members of a comma-separated list of tokens.
+pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+}
+
 /// A header that should be there at most once, as it was found in a pass over all of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Single<'h> {
@@ -102,11 +104,12 @@ impl<'h> Single<'h> {
     }
 
     /// Takes note of the header, if it is this one.
-    pub(crate) fn take(&mut self, header: &Header<'h>) -> bool {
-        let is_this = header.is(self.name);
+    #[inline]
+    pub(crate) fn take(&mut self, name: &str, value: &'h [u8]) -> bool {
+        let is_this = name.eq_ignore_ascii_case(self.name);
         if is_this {
             self.is_repeated = self.value.is_some();
-            self.value = self.value.or(Some(header.value));
+            self.value = self.value.or(Some(value));
         }
         is_this
     }
@@ -130,17 +133,6 @@ pub struct Header<'h> {
     pub name: &'h str,
     /// The value, without the space around it; mostly, but not necessarily, ASCII.
     pub value: &'h [u8],
-}
-
-impl Header<'_> {
-    pub(crate) fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
-    }
-
-    /// Whether it is a list of tokens with this member, in any case.
-    pub(crate) fn has_token(&self, token: &str) -> bool {
-        self.value.split(|byte| *byte == b',').any(|member| member.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-    }
 }
 
 impl fmt::Display for Header<'_> {

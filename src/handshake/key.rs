@@ -32,13 +32,14 @@ pub(crate) fn encode_key(nonce: [u8; 16]) -> Key {
 }
 
 /// "a base64-encoded [...] value that, when decoded, is 16 bytes in length" (§4.2.1)
-pub(crate) fn is_key(value: &[u8]) -> bool {
+pub(crate) fn parse(value: &[u8]) -> Option<Key> {
+    let key = Key::try_from(value).ok()?;
     let mut nonce = [0; 18];
-    value.len() == 24 && BASE64.decode_slice(value, &mut nonce) == Ok(16)
+    (BASE64.decode_slice(key, &mut nonce) == Ok(16)).then_some(key)
 }
 
 /// The answer to a key: its text, not its 16 bytes, is what is hashed.
-pub(crate) fn accept_key(key: &[u8]) -> AcceptKey {
+pub(crate) fn accept_key(key: &Key) -> AcceptKey {
     let mut sha1 = Sha1::new();
     sha1.update(key);
     sha1.update(GUID);
@@ -57,8 +58,8 @@ mod tests {
             ("dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
             ("x3JJHMbDL1EzLkh9GBhXDw==", "HSmrc0sMlYUkAGmm5OPpG2HaGWk="),
         ] {
-            assert!(is_key(key.as_bytes()));
-            assert_eq!(accept_key(key.as_bytes()), accept.as_bytes());
+            let key = parse(key.as_bytes()).unwrap();
+            assert_eq!(accept_key(&key), accept.as_bytes());
         }
     }
 
@@ -74,8 +75,8 @@ mod tests {
             "dGhlIHNhbXBsZSBub25jZ!==", // not the alphabet
             "dGhlIHNhbXBsZSBub25jZQ==dGhlIHNhbXBsZSA=",
         ] {
-            assert!(!is_key(wrong.as_bytes()), "{wrong}");
+            assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
         }
-        assert!(is_key(b"dGhlIHNhbXBsZSBub25jZR=="), "bits behind the last byte don't matter");
+        assert!(parse(b"dGhlIHNhbXBsZSBub25jZR==").is_some(), "bits behind the last byte don't matter");
     }
 }

@@ -104,8 +104,10 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         self.check_output()?;
         let answer = self.answer;
         write::write(&mut self.request.output, |out| {
-            out(b"HTTP/1.1 101 Switching Protocols\r\n");
-            for (name, value) in answer.headers(accept) {
+            out(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+            out(&answer.accept_key);
+            out(b"\r\n");
+            for (name, value) in answer.agreed().chain(accept.added()) {
                 write::header(out, name, value.as_bytes());
             }
             out(b"\r\n");
@@ -123,7 +125,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         accept: &'a Accept<'a>,
     ) -> Result<impl Iterator<Item = (&'a str, &'a str)>, AcceptError> {
         self.check(accept)?;
-        Ok(self.answer.headers(accept))
+        Ok(self.answer.headers().into_iter().chain(self.answer.agreed()).chain(accept.added()))
     }
 
     /// The connection, when the 101 response is written elsewhere.
@@ -160,18 +162,19 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
 }
 
 impl Answer {
-    fn headers<'a>(&'a self, accept: &'a Accept<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let upgrade = [
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Accept", str::from_utf8(&self.accept_key).unwrap_or_default()),
-        ];
-        let subprotocol = accept.subprotocol.map(|name| (PROTOCOL, name));
+    /// The headers that every acceptance has.
+    fn headers(&self) -> [(&str, &str); 3] {
+        let accept_key = str::from_utf8(&self.accept_key).unwrap_or_default();
+        [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key)]
+    }
+
+    /// Those that say what was agreed on by the library itself.
+    fn agreed(&self) -> impl Iterator<Item = (&str, &str)> {
         #[cfg(feature = "deflate")]
         let extensions = self.deflate.as_ref().map(|accepted| (EXTENSIONS, accepted.answer()));
         #[cfg(not(feature = "deflate"))]
         let extensions = None;
-        upgrade.into_iter().chain(subprotocol).chain(extensions).chain(accept.headers.iter().copied())
+        extensions.into_iter()
     }
 
     fn extensions(&self) -> Extensions {
@@ -206,6 +209,13 @@ impl<'a> Accept<'a> {
     pub const fn headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {
         self.headers = headers;
         self
+    }
+}
+
+impl<'a> Accept<'a> {
+    fn added(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let subprotocol = self.subprotocol.map(|name| (PROTOCOL, name));
+        subprotocol.into_iter().chain(self.headers.iter().copied())
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     handshake::{
         EXTENSIONS, PROTOCOL, VERSION, extensions,
         head::{self, HeadError, RequestLine},
-        headers::{HeaderFault, Headers, Single},
-        key::{self, AcceptKey},
+        headers::{HeaderFault, Headers, Single, members},
+        key::{self, AcceptKey, Key},
         uri::is_authority,
         write,
     },
@@ -23,6 +23,8 @@ pub struct Request<I, O> {
     /// The head, which parsed.
     pub(crate) head: I,
     line: RequestLine,
+    /// What its headers are as those of an opening handshake.
+    verdict: Result<Key, Refusal>,
     pub(crate) output: O,
     pub(crate) config: Config,
 }
@@ -73,8 +75,8 @@ impl Request<Vec<u8>, Vec<u8>> {
 
 impl<I: Storage, O: Storage> Request<I, O> {
     pub(crate) fn parse(head: I, output: O, config: Config) -> Result<Self, Refusal> {
-        let line = RequestLine::parse(head.bytes())?;
-        let request = Self { head, line, output, config };
+        let (line, verdict) = RequestLine::parse(head.bytes(), |headers| Found::new(headers).check())?;
+        let request = Self { head, line, verdict, output, config };
         match request.method() {
             method if is_target(method, request.target()) => Ok(request),
             // Where the target may have another form (CONNECT), the method is what is wrong.
@@ -180,40 +182,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         if self.line.version != 1 {
             return Err(Refusal::Head(HeadError::Version));
         }
-        let found = Found::new(self.headers());
-        // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header
-        // field and to any request message that contains more than one Host header field line or a Host header field with an
-        // invalid field value." (RFC 9112 §3.2)
-        if !str::from_utf8(found.host.once()?).is_ok_and(is_authority) {
-            return Err(HeaderFault::Wrong("Host").into());
-        }
-        if !found.upgrade {
-            return Err(Refusal::NotAnUpgrade);
-        }
-        match found.connection {
-            None => return Err(HeaderFault::Missing("Connection").into()),
-            Some(false) => return Err(HeaderFault::Wrong("Connection").into()),
-            Some(true) => {}
-        }
-        if found.version.once()? != VERSION.as_bytes() {
-            return Err(Refusal::WebSocketVersion);
-        }
-        let key = found.key.once()?;
-        if !key::is_key(key) {
-            return Err(HeaderFault::Wrong("Sec-WebSocket-Key").into());
-        }
-        // A body would be taken for frames, or frames for a body.
-        if found.encoding || found.length.at_most_once()?.is_some_and(|length| length != b"0") {
-            return Err(Refusal::Body);
-        }
-        if !found.extensions {
-            return Err(HeaderFault::Wrong(EXTENSIONS).into());
-        }
-        if !found.protocols {
-            return Err(HeaderFault::Wrong(PROTOCOL).into());
-        }
-        found.origin.at_most_once()?;
-        Ok(key::accept_key(key))
+        Ok(key::accept_key(&self.verdict?))
     }
 
     /// The target without scheme and authority.
@@ -253,7 +222,7 @@ struct Found<'h> {
 }
 
 impl<'h> Found<'h> {
-    fn new(headers: Headers<'h>) -> Self {
+    fn new(headers: &[httparse::Header<'h>]) -> Self {
         let mut found = Self {
             host: Single::new("Host"),
             upgrade: false,
@@ -267,26 +236,59 @@ impl<'h> Found<'h> {
             origin: Single::new("Origin"),
         };
         for header in headers {
+            let (name, value) = (header.name, header.value.trim_ascii());
+            let has = |token: &[u8]| members(value).any(|member| member.eq_ignore_ascii_case(token));
             let Self { host, version, key, length, origin, .. } = &mut found;
-            if [host, version, key, length, origin].into_iter().any(|single| single.take(&header)) {
+            if [host, version, key, length, origin].into_iter().any(|single| single.take(name, value)) {
                 continue;
             }
-            if header.is("Upgrade") {
-                found.upgrade |= header.has_token("websocket");
-            } else if header.is("Connection") {
-                found.connection = Some(found.connection == Some(true) || header.has_token("upgrade"));
-            } else if header.is("Transfer-Encoding") {
+            if name.eq_ignore_ascii_case("Upgrade") {
+                found.upgrade |= has(b"websocket");
+            } else if name.eq_ignore_ascii_case("Connection") {
+                found.connection = Some(found.connection == Some(true) || has(b"upgrade"));
+            } else if name.eq_ignore_ascii_case("Transfer-Encoding") {
                 found.encoding = true;
-            } else if header.is(EXTENSIONS) {
-                found.extensions &= extensions::count(header.value).is_some_and(|count| count > 0);
-            } else if header.is(PROTOCOL) {
-                found.protocols &= header
-                    .value
-                    .split(|byte| *byte == b',')
-                    .all(|name| name.trim_ascii().iter().copied().all(write::is_token_byte));
+            } else if name.eq_ignore_ascii_case(EXTENSIONS) {
+                found.extensions &= extensions::count(value).is_some_and(|count| count > 0);
+            } else if name.eq_ignore_ascii_case(PROTOCOL) {
+                found.protocols &= members(value).all(|name| name.iter().copied().all(write::is_token_byte));
             }
         }
         found
+    }
+
+    /// The key, if they are those of an opening handshake.
+    fn check(&self) -> Result<Key, Refusal> {
+        // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header
+        // field and to any request message that contains more than one Host header field line or a Host header field with an
+        // invalid field value." (RFC 9112 §3.2)
+        if !str::from_utf8(self.host.once()?).is_ok_and(is_authority) {
+            return Err(HeaderFault::Wrong("Host").into());
+        }
+        if !self.upgrade {
+            return Err(Refusal::NotAnUpgrade);
+        }
+        match self.connection {
+            None => return Err(HeaderFault::Missing("Connection").into()),
+            Some(false) => return Err(HeaderFault::Wrong("Connection").into()),
+            Some(true) => {}
+        }
+        if self.version.once()? != VERSION.as_bytes() {
+            return Err(Refusal::WebSocketVersion);
+        }
+        let key = key::parse(self.key.once()?).ok_or(HeaderFault::Wrong("Sec-WebSocket-Key"))?;
+        // A body would be taken for frames, or frames for a body.
+        if self.encoding || self.length.at_most_once()?.is_some_and(|length| length != b"0") {
+            return Err(Refusal::Body);
+        }
+        if !self.extensions {
+            return Err(HeaderFault::Wrong(EXTENSIONS).into());
+        }
+        if !self.protocols {
+            return Err(HeaderFault::Wrong(PROTOCOL).into());
+        }
+        self.origin.at_most_once()?;
+        Ok(key)
     }
 }
 
