@@ -276,3 +276,26 @@ impl From<httparse::Error> for HeadError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate alloc;
+    use alloc::vec;
+
+    use super::find;
+
+    #[test]
+    fn the_first_is_found_wherever_it_stands() {
+        // Neighbours of the byte that is looked for, and bytes with the top bit, are what the arithmetic could mistake for it.
+        for other in [0x00, b'\n' - 1, b'\n' + 1, b'\n' ^ 0x80, 0x7F, 0x80, 0xFF] {
+            for len in 0..40 {
+                let mut bytes = vec![other; len];
+                assert_eq!(find(b'\n', &bytes), None);
+                for place in (0..len).rev() {
+                    bytes[place] = b'\n';
+                    assert_eq!(find(b'\n', &bytes), Some(place), "{other:#04x}, {len} bytes");
+                }
+            }
+        }
+    }
+}
