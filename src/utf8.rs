@@ -11,6 +11,20 @@ pub(crate) struct Utf8 {
     len: u8,
 }
 
+/// What a piece of a text has brought.
+pub(crate) enum Checked<'a> {
+    /// Nothing but a part of a code point that goes on behind it.
+    Nothing,
+    /// The code point that was cut, which takes all of the piece.
+    Joined(char),
+    /// All whole code points at its front.
+    Text {
+        text: &'a str,
+        /// What follows them can't be UTF-8.
+        is_broken: bool,
+    },
+}
+
 /// The bytes are not UTF-8, and nothing that may follow could make them so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
@@ -49,7 +63,7 @@ fn length(lead: u8) -> usize {
 impl Utf8 {
     /// The bytes of the unfinished code point: none, or up to three.
     #[inline]
-    pub(crate) fn unfinished(&self) -> &[u8] {
+    fn unfinished(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
@@ -60,22 +74,34 @@ impl Utf8 {
         whole - usize::from(self.len)
     }
 
-    /// Checks a piece of text, whatever went before.
+    /// Checks the next piece of a text, the end of it if it is the `last`. While a code point is unfinished, a piece must not be longer
+    /// than what is [missing](Self::missing).
     #[inline]
-    pub(crate) fn check(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
-        let (end, rest) = piece.split_at(self.missing().min(piece.len()));
-        self.finish(end)?;
-        self.text(rest).1
+    pub(crate) fn next<'a>(&mut self, piece: &'a [u8], last: bool) -> Result<Checked<'a>, InvalidUtf8> {
+        if self.missing() > 0 && !piece.is_empty() {
+            return match self.finish(piece)? {
+                Some(whole) => Ok(Checked::Joined(whole)),
+                None if last => Err(InvalidUtf8),
+                None => Ok(Checked::Nothing),
+            };
+        }
+        let (text, verdict) = self.text(piece);
+        let verdict = if last { verdict.and_then(|()| self.end()) } else { verdict };
+        match verdict {
+            Err(InvalidUtf8) if text.is_empty() => Err(InvalidUtf8),
+            Ok(()) if text.is_empty() && !last => Ok(Checked::Nothing),
+            verdict => Ok(Checked::Text { text, is_broken: verdict.is_err() }),
+        }
     }
 
     /// The text's last byte is here: it must not be inside a code point.
     #[inline]
-    pub(crate) fn end(&self) -> Result<(), InvalidUtf8> {
+    fn end(&self) -> Result<(), InvalidUtf8> {
         if self.len > 0 { Err(InvalidUtf8) } else { Ok(()) }
     }
 
     /// Adds at most [`missing`](Self::missing) bytes to the unfinished code point, and returns it when it is whole.
-    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Result<Option<char>, InvalidUtf8> {
+    fn finish(&mut self, bytes: &[u8]) -> Result<Option<char>, InvalidUtf8> {
         for byte in bytes {
             self.push(*byte);
             match str::from_utf8(self.unfinished()) {
@@ -122,11 +148,26 @@ impl Utf8 {
         (str::from_utf8(valid).unwrap_or_default(), verdict)
     }
 
+    /// Lends a code point from where it was put together.
+    pub(crate) fn lend(&mut self, whole: char) -> &str {
+        whole.encode_utf8(&mut self.bytes)
+    }
+
     fn push(&mut self, byte: u8) {
         if let Some(room) = self.bytes.get_mut(usize::from(self.len)) {
             *room = byte;
             self.len += 1;
         }
+    }
+}
+
+#[cfg(test)]
+impl Utf8 {
+    /// Checks a piece of text, whatever went before.
+    fn check(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
+        let (end, rest) = piece.split_at(self.missing().min(piece.len()));
+        self.finish(end)?;
+        self.text(rest).1
     }
 }
 

@@ -210,9 +210,8 @@ fn a_failed_connection_holds_nothing() {
 /// State of an open connection without heap. The figures are of a 64-bit machine.
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn a_connection_is_a_few_hundred_bytes() {
+fn a_connection_is_256_bytes() {
     let sizes = (size_of::<Receiver<Server, Vec<u8>>>(), size_of::<Sender<Server, Vec<u8>>>());
-    assert!(sizes.0 <= 320 && sizes.1 <= 224, "{sizes:?}");
-    assert_eq!(size_of::<ServerEnd>(), sizes.0 + sizes.1);
+    assert!(size_of::<ServerEnd>() <= 256, "{sizes:?}");
     assert!(size_of::<ClientEnd>() <= size_of::<Connection<Server, Vec<u8>, Vec<u8>>>() + 16);
 }

@@ -12,7 +12,7 @@ use websocket_proto::{
 };
 
 /// One end, and what is on its way to it.
-struct End<R, I, O> {
+struct End<R, I: Storage, O: Storage> {
     connection: Connection<R, I, O>,
     incoming: VecDeque<u8>,
     /// What the application has sent and received.

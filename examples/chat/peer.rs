@@ -82,7 +82,6 @@ pub(crate) struct Peer {
     ending: Option<(u16, String)>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "most peers are WebSockets, most of the time")]
 enum State {
     Handshake(server::Handshake<Vec<u8>, Vec<u8>>),
     /// Anything that is not a WebSocket; what of it is not written yet.

@@ -38,6 +38,18 @@ impl<'a> Event<'a> {
             _ => None,
         }
     }
+
+    /// Of a chunk that is a whole message, or of no chunk.
+    pub(crate) fn of_whole(event: ChunkEvent<'a>) -> Self {
+        match event {
+            ChunkEvent::Text(Chunk { data, .. }) => Self::Text(data),
+            ChunkEvent::Binary(Chunk { data, .. }) => Self::Binary(data),
+            ChunkEvent::Ping(payload) => Self::Ping(payload),
+            ChunkEvent::Pong(payload) => Self::Pong(payload),
+            ChunkEvent::Close { code, reason, message_cut_short } => Self::Close { code, reason, message_cut_short },
+            ChunkEvent::Failed(failure) => Self::Failed(failure),
+        }
+    }
 }
 
 /// What [`Receiver::next`](crate::Receiver::next) has found: a chunk of a message, or a control frame.
@@ -174,31 +186,3 @@ impl<'a> From<&'a [u8]> for Message<'a> {
         Self::Binary(bytes)
     }
 }
-
-/// What both kinds of event share.
-pub(crate) enum ControlEvent<'a> {
-    Ping(&'a [u8]),
-    Pong(&'a [u8]),
-    Close { code: Option<CloseCode>, reason: &'a str, message_cut_short: bool },
-    Failed(Failure),
-}
-
-macro_rules! from_control_event {
-    ($event:ident) => {
-        impl<'a> From<ControlEvent<'a>> for $event<'a> {
-            fn from(event: ControlEvent<'a>) -> Self {
-                match event {
-                    ControlEvent::Ping(payload) => Self::Ping(payload),
-                    ControlEvent::Pong(payload) => Self::Pong(payload),
-                    ControlEvent::Close { code, reason, message_cut_short } => {
-                        Self::Close { code, reason, message_cut_short }
-                    }
-                    ControlEvent::Failed(failure) => Self::Failed(failure),
-                }
-            }
-        }
-    };
-}
-
-from_control_event!(Event);
-from_control_event!(ChunkEvent);

@@ -3,21 +3,19 @@ use core::marker::PhantomData;
 use crate::{
     Input,
     frame::{self, Close, CloseError, FirstByte, Header, MaskingKey, Opcode},
+    storage::{ControlStore, StorageFull},
 };
 
-use super::{Config, Failure, Kind, Role, reply::ControlPayload};
+use super::{Config, Failure, Kind, Role};
 
 /// The peer's bytes taken apart into frames: headers judged, payloads unmasked where they lie, control frames made
 /// whole, and the order of fragments kept. What a message is made of is for the [`Receiver`](super::Receiver).
-pub(crate) struct Frames<R> {
+pub(crate) struct Frames<R, C> {
     place: Place,
     /// The message whose last frame has not begun.
     message: Option<OpenMessage>,
-    /// The bytes of a header that a read has cut.
-    header: [u8; Header::MAX_LEN],
-    header_len: u8,
     /// The payload of a control frame that a read has cut.
-    control: ControlPayload,
+    control: C,
     max_frame: u64,
     max_fragments: u32,
     /// The RSV bits that an extension has claimed.
@@ -25,15 +23,19 @@ pub(crate) struct Frames<R> {
     role: PhantomData<fn() -> R>,
 }
 
-/// Where in the stream the next byte is.
+/// Where in the stream the next byte is. The masking key is used where the peer is a client, and nowhere else.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// Before a header, or inside it.
-    Header,
+    /// Behind so many bytes of a header, which a read has cut; before it when there are none.
+    Header { bytes: [u8; Header::MAX_LEN], len: u8 },
     /// Inside the payload of a text, binary or continuation frame.
-    Data { kind: Kind, rsv: u8, fin: bool, mask: Option<MaskingKey>, remaining: u64 },
+    Data { kind: Kind, rsv: u8, fin: bool, mask: MaskingKey, remaining: u64 },
     /// Inside the payload of a control frame.
-    Control { opcode: Opcode, mask: Option<MaskingKey>, remaining: usize },
+    Control { opcode: Opcode, mask: MaskingKey, remaining: u8 },
+}
+
+impl Place {
+    const BETWEEN: Self = Self::Header { bytes: [0; Header::MAX_LEN], len: 0 };
 }
 
 /// An extension copies what it is given, so that it gets only so much at a time.
@@ -63,14 +65,12 @@ pub(crate) enum Found<'b> {
     Control { opcode: Opcode, payload: Option<&'b [u8]> },
 }
 
-impl<R: Role> Frames<R> {
+impl<R: Role, C: ControlStore> Frames<R, C> {
     pub(crate) fn new(config: &Config, claimed_rsv: u8) -> Self {
         Self {
-            place: Place::Header,
+            place: Place::BETWEEN,
             message: None,
-            header: [0; Header::MAX_LEN],
-            header_len: 0,
-            control: ControlPayload::default(),
+            control: C::default(),
             max_frame: config.max_frame,
             max_fragments: config.max_fragments,
             claimed_rsv,
@@ -88,7 +88,7 @@ impl<R: Role> Frames<R> {
     ) -> Result<Option<Found<'b>>, Failure> {
         loop {
             match self.place {
-                Place::Header => {
+                Place::Header { .. } => {
                     let Some(header) = self.next_header(input, max_message)? else { return Ok(None) };
                     self.begin(&header);
                 }
@@ -96,37 +96,51 @@ impl<R: Role> Frames<R> {
                     let most = if rsv == 0 { most } else { MOST_OF_EXTENSION };
                     // A length beyond `usize` can't be had in one piece anyway.
                     let bytes = input.take(usize::try_from(remaining).unwrap_or(usize::MAX).min(most));
-                    let mask = mask.map(|key| key.apply(bytes));
+                    let mask = Self::unmask(mask, bytes);
                     let remaining = remaining - bytes.len() as u64;
                     if remaining > 0 {
                         self.place = Place::Data { kind, rsv, fin, mask, remaining };
                         let found = Found::Data { kind, rsv, bytes, last: false };
                         return Ok(Some(found).filter(|_| !bytes.is_empty()));
                     }
-                    self.place = Place::Header;
+                    self.place = Place::BETWEEN;
                     if fin || !bytes.is_empty() {
                         return Ok(Some(Found::Data { kind, rsv, bytes, last: fin }));
                     }
                 }
                 Place::Control { opcode, mask, remaining } => {
-                    let bytes = input.take(remaining);
-                    let mask = mask.map(|key| key.apply(bytes));
-                    if self.control.as_slice().is_empty() && bytes.len() == remaining {
-                        self.place = Place::Header;
+                    let bytes = input.take(usize::from(remaining));
+                    let mask = Self::unmask(mask, bytes);
+                    let remaining = remaining - bytes.len() as u8;
+                    if self.control.bytes().is_empty() && remaining == 0 {
+                        self.place = Place::BETWEEN;
                         return Ok(Some(Found::Control { opcode, payload: Some(bytes) }));
                     }
-                    self.control.append(bytes);
+                    self.control.append(bytes).map_err(|StorageFull| Failure::OutOfMemory)?;
                     if opcode == Opcode::Close {
-                        Close::parse_prefix(self.control.as_slice())?;
+                        Close::parse_prefix(self.control.bytes())?;
                     }
-                    if bytes.len() == remaining {
-                        self.place = Place::Header;
+                    if remaining == 0 {
+                        self.place = Place::BETWEEN;
                         return Ok(Some(Found::Control { opcode, payload: None }));
                     }
-                    self.place = Place::Control { opcode, mask, remaining: remaining - bytes.len() };
+                    self.place = Place::Control { opcode, mask, remaining };
                     return Ok(None);
                 }
             }
+        }
+    }
+
+    /// Where the peer masks, unmasks these bytes, and gives the key for those behind them.
+    #[inline]
+    fn unmask(key: MaskingKey, bytes: &mut [u8]) -> MaskingKey {
+        if R::PEER_IS_CLIENT { key.apply(bytes) } else { key }
+    }
+
+    /// Forgets what was lent.
+    pub(crate) fn clear(&mut self) {
+        if !matches!(self.place, Place::Control { .. }) {
+            self.control.clear();
         }
     }
 
@@ -164,7 +178,12 @@ impl<R: Role> Frames<R> {
 
     /// The payload of the last control frame, if it came in more than one piece.
     pub(crate) fn control_payload(&self) -> &[u8] {
-        self.control.as_slice()
+        self.control.bytes()
+    }
+
+    /// Whether all that is missing of the open message is in the input.
+    pub(crate) fn ends_in(&self, input: &Input<'_>) -> bool {
+        matches!(self.place, Place::Data { fin: true, remaining, .. } if remaining <= input.remaining().len() as u64)
     }
 
     /// How much payload of the open data frame has not come.
@@ -182,17 +201,17 @@ impl<R: Role> Frames<R> {
 
     /// Whether a frame has begun whose last byte has not been found.
     pub(crate) fn is_inside_frame(&self) -> bool {
-        self.header_len > 0 || !matches!(self.place, Place::Header)
+        !matches!(self.place, Place::Header { len: 0, .. })
     }
 
     fn begin(&mut self, header: &Header) {
         let Header { first: FirstByte { fin, rsv, opcode }, mask, payload_len } = *header;
+        let mask = mask.unwrap_or_default();
         let before = self.message.take();
         let (kind, rsv) = match (opcode, before) {
             (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => {
                 self.message = before;
-                self.control.clear();
-                self.place = Place::Control { opcode, mask, remaining: payload_len as usize };
+                self.place = Place::Control { opcode, mask, remaining: payload_len as u8 };
                 return;
             }
             (Opcode::Continuation, Some(message)) => (message.kind, message.rsv),
@@ -207,25 +226,29 @@ impl<R: Role> Frames<R> {
         self.place = Place::Data { kind, rsv, fin, mask, remaining: payload_len };
     }
 
-    /// The next header, from the input if it is whole there, else byte by byte through `self.header`.
+    /// The next header, from the input if it is whole there, else byte by byte.
     fn next_header(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<Option<Header>, Failure> {
-        if self.header_len == 0 {
+        let (mut bytes, mut len) = match self.place {
+            Place::Header { bytes, len } => (bytes, len),
+            _ => ([0; Header::MAX_LEN], 0),
+        };
+        if len == 0 {
             if let Some((header, used)) = self.judge(input.remaining(), max_message)? {
                 input.take(used);
                 return Ok(Some(header));
             }
         }
         while let [byte] = input.take(1) {
-            if let Some(room) = self.header.get_mut(usize::from(self.header_len)) {
+            if let Some(room) = bytes.get_mut(usize::from(len)) {
                 *room = *byte;
-                self.header_len += 1;
+                len += 1;
             }
-            let so_far = self.header.get(..usize::from(self.header_len)).unwrap_or_default();
+            let so_far = bytes.get(..usize::from(len)).unwrap_or_default();
             if let Some((header, _)) = self.judge(so_far, max_message)? {
-                self.header_len = 0;
                 return Ok(Some(header));
             }
         }
+        self.place = Place::Header { bytes, len };
         Ok(None)
     }
 

@@ -53,7 +53,7 @@ pub(crate) struct Extensions {
 /// `R` is the [role](Role), `I` stores messages that arrive in pieces, `O` output that waits for the socket.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "made to be taken apart")]
-pub struct Connection<R, I, O> {
+pub struct Connection<R, I: Storage, O: Storage> {
     /// Turns bytes from the peer into events.
     pub receiver: Receiver<R, I>,
     /// Turns messages into bytes for the peer.

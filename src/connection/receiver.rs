@@ -9,13 +9,12 @@ use crate::deflate::{Agreement, Inflated, Inflater, RSV1};
 use crate::{
     Input, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
-    storage::StorageFull,
-    utf8::{self, InvalidUtf8, Utf8},
+    storage::{MessageStore, StorageFull},
+    utf8::{self, Checked, InvalidUtf8, Utf8},
 };
 
 use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
-    event::ControlEvent,
     frames::{self, Frames},
     reply::ReplyKind,
 };
@@ -30,23 +29,21 @@ use super::{
 /// tells of it.
 ///
 /// After a Close or a failure every further byte is discarded.
-pub struct Receiver<R, S> {
-    frames: Frames<R>,
+pub struct Receiver<R, S: Storage> {
+    frames: Frames<R, S::Control>,
     state: State,
-    /// Open, between two messages, and nothing of what was lent is to be cleared away: never true when it isn't so.
-    at_rest: bool,
     /// The text's code point that a read or a frame has cut.
     utf8: Utf8,
-    /// The same when it has been joined, to be lent.
-    joined: [u8; 4],
+    /// Open, between two messages, and nothing of what was lent is to be cleared away: never true when it isn't so.
+    at_rest: bool,
     /// Some of the message that comes has been handed out as a chunk.
     begun: bool,
-    /// The message's payload so far, for whole messages.
-    store: S,
     /// What is in the store has been handed out.
     store_lent: bool,
     /// The kind of the message that is in the store.
     stored: Kind,
+    /// The message's payload so far, for whole messages.
+    store: S::Message,
     max_message: u64,
     keep: usize,
     #[cfg(feature = "deflate")]
@@ -54,7 +51,7 @@ pub struct Receiver<R, S> {
 }
 
 // Not what is stored: it is somebody's message.
-impl<R, S> fmt::Debug for Receiver<R, S> {
+impl<R, S: Storage> fmt::Debug for Receiver<R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Receiver({:?})", self.state)
     }
@@ -64,26 +61,20 @@ impl<R, S> fmt::Debug for Receiver<R, S> {
 enum State {
     Open,
     /// The last event was the valid text before a bad byte; the next one says so.
-    AboutToFail(Failure),
+    BrokenText,
     /// A Close has come.
     Closed,
     /// The peer broke the protocol.
     Failed(Failure),
 }
 
-/// What was found, before anything of the receiver is lent.
+/// What the frames have brought, decompressed.
 enum Found<'b> {
-    Data(Data<'b>),
+    Data { kind: Kind, payload: Payload<'b>, last: bool },
     Control { opcode: Opcode, payload: Option<&'b [u8]> },
 }
 
-/// Payload of a message, and where it is.
-struct Data<'b> {
-    kind: Kind,
-    payload: Payload<'b>,
-    last: bool,
-}
-
+/// Where the payload of a message is.
 enum Payload<'b> {
     /// In the input.
     Lent(&'b [u8]),
@@ -92,21 +83,13 @@ enum Payload<'b> {
     Inflated(Range<usize>),
 }
 
-/// A message that is complete, before anything of the receiver is lent.
-enum Whole<'b> {
-    Text(&'b str),
-    Binary(&'b [u8]),
-    /// In the store.
-    Stored(Kind),
-    #[cfg(feature = "deflate")]
-    Inflated(Kind, Range<usize>),
-    Control {
-        opcode: Opcode,
-        payload: Option<&'b [u8]>,
-    },
+/// What comes next, before anything of the receiver is lent.
+enum Next<'b> {
+    Part(Part<'b>),
+    Control { opcode: Opcode, payload: Option<&'b [u8]> },
 }
 
-/// A chunk of a message, before anything of the receiver is lent.
+/// A part of a message. Text has been checked.
 enum Part<'b> {
     Text {
         text: &'b str,
@@ -122,21 +105,31 @@ enum Part<'b> {
         piece: Range<usize>,
         last: bool,
     },
-    /// The code point that two chunks had cut.
+    /// The code point that two pieces had cut.
     Joined {
         char: char,
         last: bool,
     },
-    /// This much of what `next_message` has stored.
+    /// All that is in the store.
     Stored {
-        kind: Kind,
-        len: usize,
-    },
-    Control {
-        opcode: Opcode,
-        payload: Option<&'b [u8]>,
+        last: bool,
     },
 }
+
+impl Part<'_> {
+    fn is_last(&self) -> bool {
+        match self {
+            Self::Text { last, .. } | Self::Binary { last, .. } | Self::Joined { last, .. } | Self::Stored { last } => {
+                *last
+            }
+            #[cfg(feature = "deflate")]
+            Self::Inflated { last, .. } => *last,
+        }
+    }
+}
+
+/// How much of a message that has to be stored is unmasked, checked and stored at a time: it stays in the innermost cache meanwhile.
+const BLOCK: usize = 8 << 10;
 
 impl<R: Role, S: Storage> Receiver<R, S> {
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
@@ -151,13 +144,12 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         Self {
             frames: Frames::new(config, claimed_rsv),
             state: State::Open,
-            at_rest: true,
             utf8: Utf8::default(),
-            joined: [0; 4],
+            at_rest: true,
             begun: false,
-            store,
             store_lent: false,
             stored: Kind::Binary,
+            store: store.into(),
             max_message: config.max_message,
             keep: config.keep,
             #[cfg(feature = "deflate")]
@@ -184,7 +176,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 Some((Kind::Text, bytes)) => {
                     return Some(match utf8::whole(bytes) {
                         Ok(text) => Event::Text(text),
-                        Err(InvalidUtf8) => self.fail(Failure::InvalidUtf8, replies).into(),
+                        Err(InvalidUtf8) => Event::of_whole(self.fail(Failure::InvalidUtf8, replies)),
                     });
                 }
                 None if input.is_empty() => return None,
@@ -201,26 +193,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        let whole = match self.find_whole(input) {
-            Ok(whole) => whole?,
-            Err(failure) => return Some(self.fail(failure, replies).into()),
-        };
-        Some(match whole {
-            Whole::Text(text) => Event::Text(text),
-            Whole::Binary(bytes) => Event::Binary(bytes),
-            Whole::Stored(kind) => {
-                self.store_lent = true;
-                match kind {
-                    Kind::Text => Event::Text(checked_text(self.store.bytes())),
-                    Kind::Binary => Event::Binary(self.store.bytes()),
-                }
-            }
-            #[cfg(feature = "deflate")]
-            Whole::Inflated(Kind::Text, piece) => Event::Text(checked_text(inflated(&self.inflater, piece))),
-            #[cfg(feature = "deflate")]
-            Whole::Inflated(Kind::Binary, piece) => Event::Binary(inflated(&self.inflater, piece)),
-            Whole::Control { opcode, payload } => self.control(opcode, payload, replies).into(),
-        })
+        let found = self.find_whole(input);
+        self.tell(found, replies).map(Event::of_whole)
     }
 
     /// The next chunk of a message, or control frame; `None` when the input is used up.
@@ -258,37 +232,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        let part = match self.find_part(input) {
-            Ok(part) => part?,
-            Err(failure) => return Some(self.fail(failure, replies).into()),
-        };
-        Some(match part {
-            Part::Text { text, last } => ChunkEvent::Text(Chunk { data: text, first: self.hand_out(last), last }),
-            Part::Binary { bytes, last } => ChunkEvent::Binary(Chunk { data: bytes, first: self.hand_out(last), last }),
-            #[cfg(feature = "deflate")]
-            Part::Inflated { kind, piece, last } => {
-                let first = self.hand_out(last);
-                let data = inflated(&self.inflater, piece);
-                match kind {
-                    Kind::Text => ChunkEvent::Text(Chunk { data: checked_text(data), first, last }),
-                    Kind::Binary => ChunkEvent::Binary(Chunk { data, first, last }),
-                }
-            }
-            Part::Joined { char, last } => {
-                let first = self.hand_out(last);
-                ChunkEvent::Text(Chunk { data: char.encode_utf8(&mut self.joined), first, last })
-            }
-            Part::Stored { kind, len } => {
-                let first = self.hand_out(false);
-                self.store_lent = true;
-                let data = self.store.bytes().get(..len).unwrap_or_default();
-                match kind {
-                    Kind::Text => ChunkEvent::Text(Chunk { data: checked_text(data), first, last: false }),
-                    Kind::Binary => ChunkEvent::Binary(Chunk { data, first, last: false }),
-                }
-            }
-            Part::Control { opcode, payload } => self.control(opcode, payload, replies).into(),
-        })
+        let found = self.find_chunk(input);
+        self.tell(found, replies)
     }
 
     /// How many bytes of the current message's frame are still to come: 0 between frames, and nothing is said about
@@ -307,7 +252,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     pub fn end_of_input(&self) -> Result<(), EndOfInput> {
         match self.state {
             State::Closed => Ok(()),
-            State::Failed(failure) | State::AboutToFail(failure) => Err(EndOfInput::Failed(failure)),
+            State::Failed(failure) => Err(EndOfInput::Failed(failure)),
+            State::BrokenText => Err(EndOfInput::Failed(Failure::InvalidUtf8)),
             State::Open if self.frames.is_inside_frame() || self.frames.is_inside_message() => {
                 Err(EndOfInput::InsideMessage)
             }
@@ -333,112 +279,103 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    fn find_whole<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Whole<'b>>, Failure> {
+    /// The next message that is complete: as it lies there, if that is in one piece, else put together in the store.
+    fn find_whole<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
         // What is stored for a message must fit, whatever the limit; and the answer must be the same when the message
         // happens to come in one piece.
         let limit = self.max_message.min(self.store.capacity() as u64);
-        if self.store.bytes().is_empty() && self.utf8.missing() > 0 {
-            // `next` has given what was before this code point.
-            self.store.append(self.utf8.unfinished()).map_err(|full| self.no_room(full, 0))?;
-        }
-        while let Some(found) = self.find(input, limit, usize::MAX)? {
-            let Data { kind, payload, last } = match found {
-                Found::Data(data) => data,
-                Found::Control { opcode, payload } => return Ok(Some(Whole::Control { opcode, payload })),
+        loop {
+            let in_one_piece = self.store.bytes().is_empty() && self.frames.ends_in(input);
+            let most = if in_one_piece { usize::MAX } else { BLOCK };
+            let part = match self.find_part(input, limit, most)? {
+                Some(Next::Part(part)) => part,
+                other => return Ok(other),
             };
+            let last = part.is_last();
+            if last && self.store.bytes().is_empty() {
+                return Ok(Some(Next::Part(part)));
+            }
+            self.store_part(part)?;
             if last {
-                self.begun = false;
-            }
-            let in_one_piece = last && self.store.bytes().is_empty();
-            let bytes = match &payload {
-                Payload::Lent(bytes) if in_one_piece => {
-                    return Ok(Some(match kind {
-                        Kind::Text => {
-                            self.utf8.end()?;
-                            Whole::Text(utf8::whole(bytes)?)
-                        }
-                        Kind::Binary => Whole::Binary(bytes),
-                    }));
-                }
-                Payload::Lent(bytes) => bytes,
-                #[cfg(feature = "deflate")]
-                Payload::Inflated(piece) => inflated(&self.inflater, piece.clone()),
-            };
-            if kind == Kind::Text {
-                self.utf8.check(bytes)?;
-                if last {
-                    self.utf8.end()?;
-                }
-            }
-            #[cfg(feature = "deflate")]
-            if let (true, Payload::Inflated(piece)) = (in_one_piece, payload) {
-                return Ok(Some(Whole::Inflated(kind, piece)));
-            }
-            let len = bytes.len();
-            self.store.append(bytes).map_err(|full| self.no_room(full, len))?;
-            self.stored = kind;
-            if last {
-                return Ok(Some(Whole::Stored(kind)));
+                return Ok(Some(Next::Part(Part::Stored { last })));
             }
         }
-        Ok(None)
     }
 
-    fn find_part<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Part<'b>>, Failure> {
-        if let Some(stored) = self.stored_beginning() {
-            return Ok(Some(stored));
+    fn store_part(&mut self, part: Part<'_>) -> Result<(), Failure> {
+        let (kind, len, stored) = match part {
+            Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text)),
+            Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes)),
+            #[cfg(feature = "deflate")]
+            Part::Inflated { kind, piece, .. } => {
+                let bytes = inflated(&self.inflater, piece);
+                let stored = match kind {
+                    Kind::Text => self.store.append_text(checked_text(bytes)),
+                    Kind::Binary => self.store.append(bytes),
+                };
+                (kind, bytes.len(), stored)
+            }
+            Part::Joined { char, .. } => {
+                (Kind::Text, char.len_utf8(), self.store.append_text(char.encode_utf8(&mut [0; 4])))
+            }
+            Part::Stored { .. } => return Ok(()),
+        };
+        self.stored = kind;
+        stored.map_err(|StorageFull| self.no_room(len))
+    }
+
+    /// The next chunk; first of all, what `next_message` has stored of a message whose rest is now asked for in chunks.
+    fn find_chunk<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
+        if self.store.bytes().is_empty() {
+            self.find_part(input, self.max_message, usize::MAX)
+        } else {
+            Ok(Some(Next::Part(Part::Stored { last: false })))
         }
+    }
+
+    /// The next part of a message, at most `most` bytes where it can be chosen.
+    fn find_part<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Next<'b>>, Failure> {
         loop {
             // To join a cut code point, take its missing bytes and no more.
             let most = match self.utf8.missing() {
-                0 => usize::MAX,
+                0 => most,
                 missing => missing,
             };
-            let Data { kind, payload, last } = match self.find(input, self.max_message, most)? {
+            let (kind, payload, last) = match self.find(input, limit, most)? {
                 None => return Ok(None),
-                Some(Found::Control { opcode, payload }) => return Ok(Some(Part::Control { opcode, payload })),
-                Some(Found::Data(data)) => data,
+                Some(Found::Control { opcode, payload }) => return Ok(Some(Next::Control { opcode, payload })),
+                Some(Found::Data { kind, payload, last }) => (kind, payload, last),
             };
             if kind == Kind::Binary {
-                return Ok(Some(match payload {
+                return Ok(Some(Next::Part(match payload {
                     Payload::Lent(bytes) => Part::Binary { bytes, last },
                     #[cfg(feature = "deflate")]
                     Payload::Inflated(piece) => Part::Inflated { kind, piece, last },
-                }));
+                })));
             }
-            let bytes = match &payload {
-                Payload::Lent(bytes) => *bytes,
+            let (part, is_broken) = match payload {
+                Payload::Lent(bytes) => match self.utf8.next(bytes, last)? {
+                    Checked::Nothing => continue,
+                    Checked::Joined(char) => (Part::Joined { char, last }, false),
+                    Checked::Text { text, is_broken } => (Part::Text { text, last: last && !is_broken }, is_broken),
+                },
                 #[cfg(feature = "deflate")]
-                Payload::Inflated(piece) => inflated(&self.inflater, piece.clone()),
+                Payload::Inflated(Range { start, end }) => {
+                    match self.utf8.next(inflated(&self.inflater, start..end), last)? {
+                        Checked::Nothing => continue,
+                        Checked::Joined(char) => (Part::Joined { char, last }, false),
+                        Checked::Text { text, is_broken } => {
+                            let piece = start..start + text.len();
+                            (Part::Inflated { kind, piece, last: last && !is_broken }, is_broken)
+                        }
+                    }
+                }
             };
-            if self.utf8.missing() > 0 && !bytes.is_empty() {
-                if let Some(char) = self.utf8.finish(bytes)? {
-                    return Ok(Some(Part::Joined { char, last }));
-                }
-                if last {
-                    self.utf8.end()?;
-                }
-                continue;
-            }
-            let (text, verdict) = self.utf8.text(bytes);
-            let verdict = if last { verdict.and_then(|()| self.utf8.end()) } else { verdict };
-            if verdict.is_err() {
-                if text.is_empty() {
-                    return Err(Failure::InvalidUtf8);
-                }
+            if is_broken {
                 // As it would have been, had the good bytes come in a read of their own.
-                self.state = State::AboutToFail(Failure::InvalidUtf8);
-            } else if text.is_empty() && !last {
-                continue;
+                self.state = State::BrokenText;
             }
-            let last = last && verdict.is_ok();
-            return Ok(Some(match payload {
-                Payload::Lent(bytes) => Part::Text { text: lent_text(bytes, text.len()), last },
-                #[cfg(feature = "deflate")]
-                Payload::Inflated(Range { start, .. }) => {
-                    Part::Inflated { kind, piece: start..start + text.len(), last }
-                }
-            }));
+            return Ok(Some(Next::Part(part)));
         }
     }
 
@@ -446,7 +383,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     fn find<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Found<'b>>, Failure> {
         match self.state {
             State::Open => self.find_open(input, limit, most),
-            State::AboutToFail(failure) => Err(failure),
+            State::BrokenText => Err(Failure::InvalidUtf8),
             State::Closed | State::Failed(_) => {
                 input.discard();
                 Ok(None)
@@ -465,7 +402,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         loop {
             if let Some(inflater) = &mut self.inflater {
                 if let Some(Inflated { kind, piece, last }) = inflater.next(most, limit)? {
-                    return Ok(Some(Found::Data(Data { kind, payload: Payload::Inflated(piece), last })));
+                    return Ok(Some(Found::Data { kind, payload: Payload::Inflated(piece), last }));
                 }
             }
             match (self.frames.next(input, limit, most)?, &mut self.inflater) {
@@ -477,15 +414,43 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    /// What `next_message` has stored of a message whose rest is now asked for in chunks.
-    fn stored_beginning(&mut self) -> Option<Part<'static>> {
-        // A code point that is cut at its end is in `utf8` as well, and comes when it is whole.
-        let len = self.store.bytes().len().saturating_sub(self.utf8.unfinished().len());
-        if len == 0 {
-            self.store.clear(self.keep);
-            return None;
+    /// Lends what was found, and owns up to what is owed for it.
+    fn tell<'a, 'b: 'a>(
+        &'a mut self,
+        found: Result<Option<Next<'b>>, Failure>,
+        replies: &mut (impl Replies + ?Sized),
+    ) -> Option<ChunkEvent<'a>> {
+        Some(match found {
+            Ok(None) => return None,
+            Ok(Some(Next::Part(part))) => self.lend(part),
+            Ok(Some(Next::Control { opcode, payload })) => self.control(opcode, payload, replies),
+            Err(failure) => self.fail(failure, replies),
+        })
+    }
+
+    fn lend<'a, 'b: 'a>(&'a mut self, part: Part<'b>) -> ChunkEvent<'a> {
+        let last = part.is_last();
+        let first = self.hand_out(last);
+        match part {
+            Part::Text { text, .. } => ChunkEvent::Text(Chunk { data: text, first, last }),
+            Part::Binary { bytes, .. } => ChunkEvent::Binary(Chunk { data: bytes, first, last }),
+            #[cfg(feature = "deflate")]
+            Part::Inflated { kind, piece, .. } => {
+                let data = inflated(&self.inflater, piece);
+                match kind {
+                    Kind::Text => ChunkEvent::Text(Chunk { data: checked_text(data), first, last }),
+                    Kind::Binary => ChunkEvent::Binary(Chunk { data, first, last }),
+                }
+            }
+            Part::Joined { char, .. } => ChunkEvent::Text(Chunk { data: self.utf8.lend(char), first, last }),
+            Part::Stored { .. } => {
+                self.store_lent = true;
+                match self.stored {
+                    Kind::Text => ChunkEvent::Text(Chunk { data: self.store.text(), first, last }),
+                    Kind::Binary => ChunkEvent::Binary(Chunk { data: self.store.bytes(), first, last }),
+                }
+            }
         }
-        Some(Part::Stored { kind: self.stored, len })
     }
 
     /// Notes that a chunk is handed out, and answers whether it is its message's first.
@@ -499,6 +464,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if mem::take(&mut self.store_lent) {
             self.store.clear(self.keep);
         }
+        self.frames.clear();
         #[cfg(feature = "deflate")]
         if let Some(inflater) = &mut self.inflater {
             inflater.keep(self.keep);
@@ -517,9 +483,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.at_rest = false;
         let (data, _) = self.utf8.text(bytes);
         if data.is_empty() {
-            return self.fail(Failure::InvalidUtf8, replies).into();
+            return self.fail(Failure::InvalidUtf8, replies);
         }
-        self.state = State::AboutToFail(Failure::InvalidUtf8);
+        self.state = State::BrokenText;
         ChunkEvent::Text(Chunk { data, first: self.hand_out(false), last: false })
     }
 
@@ -528,7 +494,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         opcode: Opcode,
         payload: Option<&'a [u8]>,
         replies: &mut (impl Replies + ?Sized),
-    ) -> ControlEvent<'a> {
+    ) -> ChunkEvent<'a> {
         let message_cut_short = self.frames.is_inside_message();
         if opcode == Opcode::Close {
             if let Err(error) = Close::parse(payload.unwrap_or(self.frames.control_payload())) {
@@ -540,25 +506,25 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         match opcode {
             Opcode::Ping => {
                 replies.reply(Reply { kind: ReplyKind::Pong, payload });
-                ControlEvent::Ping(payload)
+                ChunkEvent::Ping(payload)
             }
             Opcode::Close => {
                 replies.reply(Reply { kind: ReplyKind::Close, payload });
                 let Close { code, reason } = Close::parse(payload).unwrap_or(Close::EMPTY);
-                ControlEvent::Close { code, reason, message_cut_short }
+                ChunkEvent::Close { code, reason, message_cut_short }
             }
-            _ => ControlEvent::Pong(payload),
+            _ => ChunkEvent::Pong(payload),
         }
     }
 
     #[cold]
-    fn fail(&mut self, failure: Failure, replies: &mut (impl Replies + ?Sized)) -> ControlEvent<'static> {
+    fn fail(&mut self, failure: Failure, replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'static> {
         self.end(State::Failed(failure));
         let close = Close { code: Some(failure.close_code()), reason: failure.reason() };
         let mut room = [0; MAX_CONTROL_PAYLOAD];
         let payload = close.encode(&mut room).unwrap_or_default();
         replies.reply(Reply { kind: ReplyKind::Fail, payload });
-        ControlEvent::Failed(failure)
+        ChunkEvent::Failed(failure)
     }
 
     /// Nothing more will come, nor the rest of what is stored.
@@ -575,7 +541,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     /// The store has no room for this much more of the message.
-    fn no_room(&self, StorageFull: StorageFull, more: usize) -> Failure {
+    fn no_room(&self, more: usize) -> Failure {
         let (len, limit) = (self.store.bytes().len() + more, self.store.capacity());
         if len > limit {
             // Accepted by `next`, which needs no store, and then asked for whole.
@@ -589,9 +555,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 impl<'b> From<frames::Found<'b>> for Found<'b> {
     fn from(found: frames::Found<'b>) -> Self {
         match found {
-            frames::Found::Data { kind, bytes, last, .. } => {
-                Self::Data(Data { kind, payload: Payload::Lent(bytes), last })
-            }
+            frames::Found::Data { kind, bytes, last, .. } => Self::Data { kind, payload: Payload::Lent(bytes), last },
             frames::Found::Control { opcode, payload } => Self::Control { opcode, payload },
         }
     }
@@ -602,12 +566,8 @@ fn inflated(inflater: &Option<Box<Inflater>>, piece: Range<usize>) -> &[u8] {
     inflater.as_ref().map_or(&[], |inflater| inflater.piece(piece))
 }
 
-/// The first `len` bytes, which were found to be text.
-fn lent_text(bytes: &[u8], len: usize) -> &str {
-    checked_text(bytes.get(..len).unwrap_or_default())
-}
-
-/// Text whose every piece was checked as it came: to make a `str` of it without checking it once more is not for safe code.
+/// Text that was checked as it came out: to make a `str` of it without checking it once more is not for safe code.
+#[cfg(feature = "deflate")]
 fn checked_text(bytes: &[u8]) -> &str {
     utf8::whole(bytes).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::frame::MAX_CONTROL_PAYLOAD;
+use crate::storage::{ControlPayload, ControlStore};
 
 /// What a receiver owes the peer: a Pong, the answer to its Close, or the Close that says why the connection failed.
 ///
@@ -32,7 +32,8 @@ impl Reply<'_> {
     // Shadows `ToOwned`, which would only copy the reference.
     pub fn to_owned(self) -> OwnedReply {
         let mut payload = ControlPayload::default();
-        payload.append(self.payload);
+        // A receiver makes none that doesn't fit.
+        let _ = payload.append(self.payload);
         OwnedReply { kind: self.kind, payload }
     }
 }
@@ -59,7 +60,7 @@ impl OwnedReply {
 
 impl<'a> From<&'a OwnedReply> for Reply<'a> {
     fn from(owned: &'a OwnedReply) -> Self {
-        Self { kind: owned.kind, payload: owned.payload.as_slice() }
+        Self { kind: owned.kind, payload: owned.payload.bytes() }
     }
 }
 
@@ -85,44 +86,5 @@ pub trait Replies {
 impl<F: FnMut(Reply<'_>)> Replies for F {
     fn reply(&mut self, reply: Reply<'_>) {
         self(reply);
-    }
-}
-
-/// The payload of one control frame.
-#[derive(Clone, Copy)]
-pub(crate) struct ControlPayload {
-    bytes: [u8; MAX_CONTROL_PAYLOAD],
-    len: u8,
-}
-
-impl Default for ControlPayload {
-    fn default() -> Self {
-        Self { bytes: [0; MAX_CONTROL_PAYLOAD], len: 0 }
-    }
-}
-
-impl ControlPayload {
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    /// Adds as much as fits: the receiver has refused longer control frames at their header.
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
-        let room = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
-        let count = bytes.len().min(room.len());
-        if let (Some(room), Some(bytes)) = (room.get_mut(..count), bytes.get(..count)) {
-            room.copy_from_slice(bytes);
-            self.len += count as u8;
-        }
-    }
-}
-
-impl fmt::Debug for ControlPayload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_slice().fmt(f)
     }
 }

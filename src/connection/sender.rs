@@ -1,18 +1,20 @@
 #[cfg(feature = "deflate")]
 use alloc::boxed::Box;
+use core::fmt;
 
 #[cfg(feature = "deflate")]
 use crate::deflate::{Agreement, Deflater, Prepared, RSV1, WindowBits};
 use crate::{
     Storage,
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
+    storage::ControlStore,
 };
 
 use super::{
     Config, Extensions, Kind, Message, Replies, Reply, Role, SendCloseError, SendError, Transport, VectoredFrame,
     closing::{Closing, Owed},
     outbox::Outbox,
-    reply::{ControlPayload, ReplyKind},
+    reply::ReplyKind,
 };
 
 /// How many bytes of Pongs may wait for the socket. Beyond it only the newest is kept, in a place of its own.
@@ -35,14 +37,13 @@ const MAX_PONGS: usize = 4096;
 ///     Ok(())
 /// }
 /// ```
-#[derive(Debug)]
-pub struct Sender<R, S> {
+pub struct Sender<R, S: Storage> {
     role: R,
     out: Outbox<S>,
     /// How much of what is pending may be Pongs: not less than what is.
-    pongs: usize,
+    pongs: u16,
     /// The payload of the newest Pong, when too many wait.
-    newest_pong: Option<ControlPayload>,
+    newest_pong: Option<S::Control>,
     closing: Closing,
     /// The fragmented message that has begun and not ended.
     fragmented: Option<Kind>,
@@ -52,6 +53,13 @@ pub struct Sender<R, S> {
     /// The fragmented message that has begun is compressed.
     #[cfg(feature = "deflate")]
     fragments_compressed: bool,
+}
+
+// Not what waits: it may be megabytes, and somebody's secrets.
+impl<R, S: Storage> fmt::Debug for Sender<R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender({:?})", self.closing)
+    }
 }
 
 impl<R: Role, S: Storage> Sender<R, S> {
@@ -109,7 +117,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[inline]
     pub fn consume(&mut self, count: usize) {
         self.out.consume(count);
-        self.pongs = self.pongs.min(self.out.pending().len());
+        self.pongs = self.pongs.min(u16::try_from(self.out.pending().len()).unwrap_or(u16::MAX));
         if self.newest_pong.is_some() && self.backlog() <= MAX_PONGS {
             self.push_newest_pong();
         }
@@ -479,15 +487,16 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     fn push_pong(&mut self, payload: &[u8]) {
-        let few = self.newest_pong.is_none() && self.pongs + Self::CLOSE <= MAX_PONGS;
+        let few = self.newest_pong.is_none() && usize::from(self.pongs) + Self::CLOSE <= MAX_PONGS;
         if !few || !self.try_push_pong(payload) {
-            self.newest_pong.insert(ControlPayload::default()).append(payload);
+            // Without memory it has to go unanswered: the next Ping may have more luck.
+            let _ = self.newest_pong.insert(S::Control::default()).append(payload);
         }
     }
 
     fn push_newest_pong(&mut self) {
         if let Some(payload) = self.newest_pong.take() {
-            if !self.try_push_pong(payload.as_slice()) {
+            if !self.try_push_pong(payload.bytes()) {
                 self.newest_pong = Some(payload);
             }
         }
@@ -499,7 +508,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let fits = self.out.pending().len() + len + Self::CLOSE <= self.out.capacity();
         let pushed = fits && self.out.push(&header, payload).is_ok();
         if pushed {
-            self.pongs += len;
+            self.pongs += len as u16;
         }
         pushed
     }
@@ -522,7 +531,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// The size of the Pong that waits apart.
     fn newest_pong_len(&self) -> usize {
         let header = Self::CLOSE - MAX_CONTROL_PAYLOAD;
-        self.newest_pong.as_ref().map_or(0, |payload| header + payload.as_slice().len())
+        self.newest_pong.as_ref().map_or(0, |payload| header + payload.bytes().len())
     }
 
     #[inline]

@@ -1,0 +1,50 @@
+use core::fmt;
+
+use super::StorageFull;
+use crate::frame::MAX_CONTROL_PAYLOAD;
+
+/// The payload of one control frame, at most 125 bytes, on the rare occasions when it has to be kept.
+pub(crate) trait ControlStore: Default {
+    fn bytes(&self) -> &[u8];
+
+    /// Adds all of `bytes`, or none.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
+
+    fn clear(&mut self);
+}
+
+/// Kept in place.
+#[derive(Clone, Copy)]
+pub(crate) struct ControlPayload {
+    bytes: [u8; MAX_CONTROL_PAYLOAD],
+    len: u8,
+}
+
+impl Default for ControlPayload {
+    fn default() -> Self {
+        Self { bytes: [0; MAX_CONTROL_PAYLOAD], len: 0 }
+    }
+}
+
+impl ControlStore for ControlPayload {
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+        let room = self.bytes.get_mut(usize::from(self.len)..).and_then(|room| room.get_mut(..bytes.len()));
+        room.ok_or(StorageFull)?.copy_from_slice(bytes);
+        self.len += bytes.len() as u8;
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl fmt::Debug for ControlPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes().fmt(f)
+    }
+}

@@ -1,0 +1,116 @@
+use core::fmt;
+
+use super::{ControlPayload, StorageFull, Store};
+use crate::utf8;
+
+/// A store over an array or a slice of the caller's, for machines without an allocator.
+///
+/// ```
+/// use websocket_proto::FixedStorage;
+///
+/// let owned = FixedStorage::new([0; 512]);
+///
+/// let mut array = [0; 512];
+/// let lent = FixedStorage::new(&mut array[..]);
+/// # let _ = (owned, lent);
+/// ```
+#[derive(Clone)]
+pub struct FixedStorage<B> {
+    room: B,
+    len: usize,
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> FixedStorage<B> {
+    /// An empty store that holds as many bytes as `room` is long.
+    pub const fn new(room: B) -> Self {
+        Self { room, len: 0 }
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for FixedStorage<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FixedStorage({} of {} bytes)", self.len, self.room.as_ref().len())
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
+    type Message = Self;
+    type Control = ControlPayload;
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.room.as_ref().get(..self.len).unwrap_or_default()
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.room.as_mut().get_mut(..self.len).unwrap_or_default()
+    }
+
+    #[inline]
+    fn capacity(&self) -> usize {
+        self.room.as_ref().len()
+    }
+
+    #[inline]
+    fn spare(&self) -> usize {
+        self.capacity().saturating_sub(self.len)
+    }
+
+    #[inline]
+    fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
+        if more > self.spare() { Err(StorageFull) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+        let room = self.room.as_mut().get_mut(self.len..).and_then(|spare| spare.get_mut(..bytes.len()));
+        room.ok_or(StorageFull)?.copy_from_slice(bytes);
+        self.len += bytes.len();
+        Ok(())
+    }
+
+    #[inline]
+    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
+        self.append(bytes.get(..len).unwrap_or_default())
+    }
+
+    #[inline]
+    fn drop_front(&mut self, count: usize) {
+        let count = count.min(self.len);
+        self.bytes_mut().copy_within(count.., 0);
+        self.len -= count;
+    }
+
+    #[inline]
+    fn clear(&mut self, _keep: usize) {
+        self.len = 0;
+    }
+}
+
+// Safe code can't note that what an array holds was found to be text: it is looked at once more, when the message is whole.
+impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
+    fn bytes(&self) -> &[u8] {
+        Store::bytes(self)
+    }
+
+    fn text(&self) -> &str {
+        utf8::whole(Store::bytes(self)).unwrap_or_default()
+    }
+
+    fn capacity(&self) -> usize {
+        Store::capacity(self)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+        Store::append(self, bytes)
+    }
+
+    fn append_text(&mut self, text: &str) -> Result<(), StorageFull> {
+        Store::append(self, text.as_bytes())
+    }
+
+    fn clear(&mut self, keep: usize) {
+        Store::clear(self, keep);
+    }
+}

@@ -1,0 +1,76 @@
+//! Where bytes are kept that must outlive a read.
+
+mod control;
+mod fixed;
+#[cfg(feature = "alloc")]
+mod growing;
+
+pub(crate) use control::{ControlPayload, ControlStore};
+pub use fixed::FixedStorage;
+
+/// Room for bytes that must outlive a read: a head, a message in parts, output that waits for the socket.
+///
+/// `Vec<u8>` (feature `alloc`) grows with what arrives, [`FixedStorage`] is an array of the caller's. A store that is
+/// too small for something refuses it whole; nothing is cut.
+#[expect(private_bounds, reason = "sealed: what a store must do is this crate's to change")]
+pub trait Storage: Store {}
+
+impl<S: Store> Storage for S {}
+
+/// A store had no room for something, and is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StorageFull;
+
+/// A queue of bytes: added at the back, dropped from the front.
+pub(crate) trait Store: Sized {
+    /// The same memory, for a message in parts.
+    type Message: MessageStore + From<Self>;
+
+    /// Where a control frame's payload is kept on such a machine.
+    type Control: ControlStore;
+
+    fn bytes(&self) -> &[u8];
+
+    fn bytes_mut(&mut self) -> &mut [u8];
+
+    /// The most it can ever hold.
+    fn capacity(&self) -> usize;
+
+    /// Room for more without growing.
+    fn spare(&self) -> usize;
+
+    /// Makes room for `more` bytes, so that as much can be added.
+    fn reserve(&mut self, more: usize) -> Result<(), StorageFull>;
+
+    /// Adds all of `bytes`, or none.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
+
+    /// Adds the first `len` of `bytes`, or none. A copy whose length the compiler knows is a move or two.
+    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull>;
+
+    /// Drops the first `count` bytes by moving the rest down, which costs as much as the rest is long.
+    fn drop_front(&mut self, count: usize);
+
+    /// Drops everything, and all memory but `keep` bytes.
+    fn clear(&mut self, keep: usize);
+}
+
+/// A message that is put together from pieces, all of them text or none.
+pub(crate) trait MessageStore {
+    fn bytes(&self) -> &[u8];
+
+    /// What is there, if all of it came as text.
+    fn text(&self) -> &str;
+
+    /// The most it can ever hold.
+    fn capacity(&self) -> usize;
+
+    /// Adds all of `bytes`, or none.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
+
+    /// Adds all of `text`, or none.
+    fn append_text(&mut self, text: &str) -> Result<(), StorageFull>;
+
+    /// Drops everything, and all memory but `keep` bytes.
+    fn clear(&mut self, keep: usize);
+}
