@@ -232,11 +232,11 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             Place::Header { bytes, len } => (bytes, len),
             _ => ([0; Header::MAX_LEN], 0),
         };
-        if len == 0 {
-            if let Some((header, used)) = self.judge(input.remaining(), max_message)? {
-                input.take(used);
-                return Ok(Some(header));
-            }
+        if len == 0
+            && let Some((header, used)) = self.judge(input.remaining(), max_message)?
+        {
+            input.take(used);
+            return Ok(Some(header));
         }
         while let [byte] = input.take(1) {
             if let Some(room) = bytes.get_mut(usize::from(len)) {

@@ -400,10 +400,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     #[cfg(feature = "deflate")]
     fn find_open<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Found<'b>>, Failure> {
         loop {
-            if let Some(inflater) = &mut self.inflater {
-                if let Some(Inflated { kind, piece, last }) = inflater.next(most, limit)? {
-                    return Ok(Some(Found::Data { kind, payload: Payload::Inflated(piece), last }));
-                }
+            if let Some(inflater) = &mut self.inflater
+                && let Some(Inflated { kind, piece, last }) = inflater.next(most, limit)?
+            {
+                return Ok(Some(Found::Data { kind, payload: Payload::Inflated(piece), last }));
             }
             match (self.frames.next(input, limit, most)?, &mut self.inflater) {
                 (Some(frames::Found::Data { kind, rsv: RSV1, bytes, last }), Some(inflater)) => {

@@ -495,10 +495,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     fn push_newest_pong(&mut self) {
-        if let Some(payload) = self.newest_pong.take() {
-            if !self.try_push_pong(payload.bytes()) {
-                self.newest_pong = Some(payload);
-            }
+        if let Some(payload) = self.newest_pong.take()
+            && !self.try_push_pong(payload.bytes())
+        {
+            self.newest_pong = Some(payload);
         }
     }
 

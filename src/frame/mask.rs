@@ -24,16 +24,7 @@ impl MaskingKey {
     pub fn apply(self, payload: &mut [u8]) -> Self {
         let next = self.at(payload.len());
         let word = u64::from(u32::from_ne_bytes(self.0));
-        let word = word | word << 32;
-        // Four words a step are what the compiler turns into the machine's vectors; then words, then at most seven bytes.
-        let mut blocks = payload.chunks_exact_mut(32);
-        for block in &mut blocks {
-            xor_words(block, word);
-        }
-        let rest = xor_words(blocks.into_remainder(), word);
-        for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
-            *byte ^= key;
-        }
+        xor(payload, word | word << 32);
         next
     }
 
@@ -50,6 +41,46 @@ impl MaskingKey {
     }
 }
 
+/// From here on it pays to ask for the machine's widest vectors, in bytes.
+#[cfg(feature = "std")]
+const LONG: usize = 256;
+
+#[inline]
+fn xor(bytes: &mut [u8], word: u64) {
+    #[cfg(feature = "std")]
+    if bytes.len() >= LONG {
+        return xor_long(bytes, word);
+    }
+    xor_blocks::<32>(bytes, word);
+}
+
+/// Compiled once for each width of vectors: what there is, is found out when the program runs.
+#[cfg(feature = "std")]
+#[inline(never)]
+fn xor_long(bytes: &mut [u8], word: u64) {
+    fearless_simd::dispatch!(fearless_simd::Level::new(), _ => xor_blocks::<128>(bytes, word));
+}
+
+/// Blocks of several words are what the compiler turns into vectors; then come words, then at most seven bytes.
+#[inline(always)]
+fn xor_blocks<const BLOCK: usize>(bytes: &mut [u8], word: u64) {
+    let mut blocks = bytes.chunks_exact_mut(BLOCK);
+    for block in &mut blocks {
+        xor_words(block, word);
+    }
+    let rest = xor_words(blocks.into_remainder(), word);
+    let [a, b, c, d, ..] = word.to_ne_bytes();
+    let mut fours = rest.chunks_exact_mut(4);
+    for bytes in &mut fours {
+        if let Ok(array) = <&mut [u8; 4]>::try_from(bytes) {
+            *array = (u32::from_ne_bytes(*array) ^ u32::from_ne_bytes([a, b, c, d])).to_ne_bytes();
+        }
+    }
+    for (byte, key) in fours.into_remainder().iter_mut().zip([a, b, c]) {
+        *byte ^= key;
+    }
+}
+
 /// XORs all whole words, and returns what is behind them.
 #[inline(always)]
 fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
@@ -60,4 +91,33 @@ fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
         }
     }
     words.into_remainder()
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate alloc;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// The loop that the RFC describes (§5.3).
+    fn naive(key: [u8; 4], bytes: &[u8]) -> Vec<u8> {
+        bytes.iter().enumerate().map(|(index, byte)| byte ^ key[index % 4]).collect()
+    }
+
+    #[test]
+    fn every_length_and_place_agrees_with_the_naive_loop() {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        let bytes: Vec<u8> = (0..1200_u32).map(|index| (index * 31 + index / 7) as u8).collect();
+        for start in 0..8 {
+            for len in (0..600).chain([1000, 1023, 1024, 1025, 1150]) {
+                let plain = &bytes[start..start + len];
+                let mut masked = bytes.clone();
+                let next = MaskingKey(key).apply(&mut masked[start..start + len]);
+                assert_eq!(masked[start..start + len], naive(key, plain), "{len} bytes from {start}");
+                assert_eq!((&masked[..start], &masked[start + len..]), (&bytes[..start], &bytes[start + len..]));
+                assert_eq!(next, MaskingKey(key).at(len));
+            }
+        }
+    }
 }

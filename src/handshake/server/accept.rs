@@ -152,10 +152,10 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
 
     fn check(&self, accept: &Accept<'_>) -> Result<(), AcceptError> {
         // "The value chosen MUST be derived from the client's handshake" (§4.2.2)
-        if let Some(subprotocol) = accept.subprotocol {
-            if !self.subprotocols().any(|offered| offered == subprotocol) {
-                return Err(AcceptError::SubprotocolNotOffered);
-            }
+        if let Some(subprotocol) = accept.subprotocol
+            && !self.subprotocols().any(|offered| offered == subprotocol)
+        {
+            return Err(AcceptError::SubprotocolNotOffered);
         }
         write::check_handshake_headers(accept.headers).map_err(AcceptError::Header)
     }
