@@ -1,8 +1,10 @@
 use core::mem;
 
+use crate::read_buffer::Tail;
+
 /// Bytes that came from the peer, and how much of them is used up.
 ///
-/// One is made around the caller's buffer after every read. Handshake and [receiver](crate::Receiver) take from its
+/// One is made around the caller's buffer after every read, or by a [`ReadBuffer`](crate::ReadBuffer). Handshake and [receiver](crate::Receiver) take from its
 /// front; payloads are unmasked in place and lent from it. A receiver always uses all of it; a handshake stops
 /// behind the head, and what is left is the connection's first input.
 ///
@@ -18,16 +20,28 @@ use core::mem;
 #[derive(Debug, Default)]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
+    /// Bytes that were read into the store of the receiver that this goes to, and so are not in `bytes`.
+    in_store: usize,
+    /// Where a receiver may leave the end of `bytes` to be presented again.
+    tail: Option<&'b mut Tail>,
 }
 
 impl<'b> Input<'b> {
     /// All of `bytes`, as they were read. Their contents afterwards are unspecified: payloads are unmasked in place.
     #[inline]
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes }
+        Self { bytes, in_store: 0, tail: None }
     }
 
-    /// What has not been used yet.
+    pub(crate) fn in_store(count: usize) -> Self {
+        Self { in_store: count, ..Self::default() }
+    }
+
+    pub(crate) fn with_tail(bytes: &'b mut [u8], tail: &'b mut Tail) -> Self {
+        Self { bytes, in_store: 0, tail: Some(tail) }
+    }
+
+    /// What has not been used yet, of the bytes that are in the caller's buffer.
     #[inline]
     pub fn remaining(&self) -> &[u8] {
         self.bytes
@@ -36,7 +50,7 @@ impl<'b> Input<'b> {
     /// Whether all has been used.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && self.in_store == 0
     }
 
     /// Takes up to `most` bytes from the front. They live as long as the buffer, not as long as this cursor.
@@ -61,8 +75,26 @@ impl<'b> Input<'b> {
         Some(front)
     }
 
+    /// Takes the bytes that are in the receiver's store: how many.
+    #[inline]
+    pub(crate) fn take_stored(&mut self) -> usize {
+        mem::take(&mut self.in_store)
+    }
+
+    /// Whether there is a place to [leave](Self::leave) anything.
+    pub(crate) fn can_leave(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    /// Leaves all that remains, the beginning of a frame of `frame` bytes, to be presented again together with the rest of it;
+    /// whether it can be.
+    pub(crate) fn leave(&mut self, frame: usize) -> bool {
+        let left = self.bytes.len();
+        self.tail.as_mut().is_some_and(|tail| tail.leave(left, frame))
+    }
+
     /// Uses up everything: what comes behind a Close, or a failure.
     pub(crate) fn discard(&mut self) {
-        self.bytes = &mut [];
+        *self = Self::default();
     }
 }

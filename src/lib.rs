@@ -140,6 +140,7 @@ pub mod deflate;
 pub mod frame;
 mod handshake;
 mod input;
+mod read_buffer;
 mod storage;
 mod utf8;
 
@@ -151,4 +152,5 @@ pub use connection::{
 pub use connection::{NoRandomness, SystemRandom};
 pub use handshake::{Uri, UriError, client, http, server};
 pub use input::Input;
+pub use read_buffer::ReadBuffer;
 pub use storage::{FixedStorage, Storage};

@@ -236,7 +236,7 @@ type Frames<'f> = &'f [(u8, &'f [u8])];
 fn everywhere(deflate: Deflate, config: Config, parts: Frames<'_>, check: impl Fn(&Trace)) {
     for masked in [true, false] {
         let bytes: Vec<u8> = parts.iter().flat_map(|(first, payload)| frame(*first, payload, masked)).collect();
-        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+        for mode in Mode::ALL {
             let splits = (0..bytes.len()).filter(|at| bytes.len() < 200 || *at < 20 || bytes.len() - at < 20);
             let cuts = [vec![], (1..bytes.len()).collect()].into_iter().chain(splits.map(|at| vec![at]));
             for cuts in cuts {
@@ -516,7 +516,7 @@ proptest! {
             expected.push(if *is_text { Seen::Text(text) } else { Seen::Binary(payload.clone()) });
         }
         let (from_server, from_client) = (server.sender.pending().to_vec(), client.sender.pending().to_vec());
-        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+        for mode in Mode::ALL {
             let (server, client) = open(config, Config::new().deflate(Deflate::new()));
             let cuts = |len: usize| (read..len).step_by(read).collect::<Vec<_>>();
             let trace = feed(client, &from_server, cuts(from_server.len()), mode);

@@ -477,7 +477,7 @@ proptest! {
                 zlib.reset();
             }
         }
-        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+        for mode in Mode::ALL {
             let reads = (0..wire.len()).step_by(read).skip(1);
             let trace = feed(terms.open(config(Deflate::new())), &wire, reads, mode);
             prop_assert!(trace.seen == expected, "{:?}", mode);

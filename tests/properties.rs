@@ -154,7 +154,7 @@ proptest! {
             let message = if first == 1 { Seen::Text(text.clone()) } else { Seen::Binary(binary.clone()) };
             seen.insert(seen.len() - 1, message);
         }
-        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+        for mode in Mode::ALL {
             let (server, client) = open(Config::new());
             let cuts = at(&cuts, bytes.len());
             let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };

@@ -56,7 +56,7 @@ fn everywhere(config: Config, parts: &[Part], check: impl Fn(&Trace, bool)) {
             let (server, client) = open(config);
             if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) }
         };
-        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+        for mode in Mode::ALL {
             let whole = run(vec![], mode);
             check(&whole, masked);
             let bytewise = run((1..bytes.len()).collect(), mode);
@@ -110,7 +110,7 @@ fn fails(label: &str, config: Config, parts: &[Part], before: &[Seen], failure: 
             Byte(n) => start + n,
             Payload(n) => start + header + n,
         };
-        for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+        for mode in Mode::ALL {
             let (server, client) = open(config);
             let cuts = 1..bytes.len();
             let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
@@ -247,7 +247,7 @@ fn lengths_at_the_borders_of_their_forms() {
     for len in [0, 1, 124, 125, 126, 127, 128, 65535, 65536, 65537] {
         for masked in [true, false] {
             let bytes = frame(0x82, &vec![7; len], masked);
-            for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+            for mode in Mode::ALL {
                 for cuts in [vec![], (1..bytes.len().min(20)).collect(), vec![bytes.len() - 1]] {
                     let (server, client) = open(Config::new());
                     let trace =
@@ -307,7 +307,7 @@ fn f10_text_that_is_not_utf8() {
                 let first = u8::from(index == 0) | if index + 1 == pieces.len() { 0x80 } else { 0 };
                 frame(first, piece, masked)
             }).collect();
-            for mode in [Mode::Whole, Mode::Chunks, Mode::Mixed] {
+            for mode in Mode::ALL {
                 for cuts in [vec![], (1..bytes.len()).collect()] {
                     let (server, client) = open(Config::new());
                     let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };

@@ -32,11 +32,17 @@ enum Place {
     Data { kind: Kind, rsv: u8, fin: bool, mask: MaskingKey, remaining: u64 },
     /// Inside the payload of a control frame.
     Control { opcode: Opcode, mask: MaskingKey, remaining: u8 },
+    /// Before a frame whose beginning is left in the caller's buffer, and of whose payload so much is to come.
+    Left { remaining: u64 },
 }
 
 impl Place {
     const BETWEEN: Self = Self::Header { bytes: [0; Header::MAX_LEN], len: 0 };
 }
+
+/// The first bytes of messages in one frame.
+const TEXT: u8 = FirstByte::last(Opcode::Text).encode();
+const BINARY: u8 = FirstByte::last(Opcode::Binary).encode();
 
 /// An extension copies what it is given, so that it gets only so much at a time.
 const MOST_OF_EXTENSION: usize = 2 << 10;
@@ -88,7 +94,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     ) -> Result<Option<Found<'b>>, Failure> {
         loop {
             match self.place {
-                Place::Header { .. } => {
+                Place::Header { .. } | Place::Left { .. } => {
                     let Some(header) = self.next_header(input, max_message)? else { return Ok(None) };
                     self.begin(&header);
                 }
@@ -139,9 +145,13 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
 
     /// Forgets what was lent.
     pub(crate) fn clear(&mut self) {
-        if !matches!(self.place, Place::Control { .. }) {
-            self.control.clear();
+        match self.place {
+            Place::Control { .. } => return,
+            // It is presented again, from its beginning.
+            Place::Left { .. } => self.place = Place::BETWEEN,
+            _ => {}
         }
+        self.control.clear();
     }
 
     /// Whether the next byte begins a frame, and no message is open.
@@ -153,8 +163,6 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// `None` says nothing, and leaves the input as it was: [`next`](Self::next) judges everything else.
     #[inline]
     pub(crate) fn whole_message<'b>(&self, input: &mut Input<'b>, max_message: u64) -> Option<(Kind, &'b mut [u8])> {
-        const TEXT: u8 = FirstByte::last(Opcode::Text).encode();
-        const BINARY: u8 = FirstByte::last(Opcode::Binary).encode();
         let (kind, second) = match *input.remaining() {
             [BINARY, second, ..] => (Kind::Binary, second),
             [TEXT, second, ..] => (Kind::Text, second),
@@ -176,6 +184,39 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some((kind, payload))
     }
 
+    /// Leaves the beginning of a binary message, when all is at rest, to be presented again with the rest of it; whether it can be.
+    pub(crate) fn leave(&mut self, input: &mut Input<'_>, max_message: u64) -> bool {
+        if !input.can_leave() || input.remaining().first() != Some(&BINARY) {
+            return false;
+        }
+        let Ok(Some((header, used))) = self.judge(input.remaining(), max_message) else { return false };
+        let frame = usize::try_from(header.payload_len).ok().and_then(|len| len.checked_add(used));
+        let left = frame.is_some_and(|frame| input.leave(frame));
+        if left {
+            let come = (input.remaining().len() - used) as u64;
+            self.place = Place::Left { remaining: header.payload_len.saturating_sub(come) };
+        }
+        left
+    }
+
+    /// How much binary payload is to come next, as it is.
+    pub(crate) fn binary_remaining(&self) -> u64 {
+        match self.place {
+            Place::Data { kind: Kind::Binary, rsv: 0, remaining, .. } => remaining,
+            _ => 0,
+        }
+    }
+
+    /// Unmasks payload that is where it belongs already, and no more than is [to come](Self::binary_remaining); whether it is its
+    /// message's last.
+    pub(crate) fn unmask_stored(&mut self, bytes: &mut [u8]) -> bool {
+        let Place::Data { kind, rsv, fin, mask, remaining } = self.place else { return false };
+        let mask = Self::unmask(mask, bytes);
+        let remaining = remaining.saturating_sub(bytes.len() as u64);
+        self.place = if remaining > 0 { Place::Data { kind, rsv, fin, mask, remaining } } else { Place::BETWEEN };
+        fin && remaining == 0
+    }
+
     /// The payload of the last control frame, if it came in more than one piece.
     pub(crate) fn control_payload(&self) -> &[u8] {
         self.control.bytes()
@@ -189,7 +230,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// How much payload of the open data frame has not come.
     pub(crate) fn payload_remaining(&self) -> u64 {
         match self.place {
-            Place::Data { remaining, .. } => remaining,
+            Place::Data { remaining, .. } | Place::Left { remaining } => remaining,
             _ => 0,
         }
     }

@@ -180,7 +180,12 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                     });
                 }
                 None if input.is_empty() => return None,
-                None => self.at_rest = false,
+                None => {
+                    self.at_rest = false;
+                    if self.frames.leave(input, limit) {
+                        return None;
+                    }
+                }
             }
         }
         self.next_message_in_parts(input, replies)
@@ -244,6 +249,16 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.frames.payload_remaining()
     }
 
+    /// Where the next bytes of a long binary message belong, when that is room for `least` bytes or all that are missing of a frame.
+    pub(crate) fn room(&mut self, least: usize) -> Option<&mut [u8]> {
+        if !matches!(self.state, State::Open) || self.store_lent || self.store.bytes().is_empty() {
+            return None;
+        }
+        let missing = usize::try_from(self.frames.binary_remaining()).unwrap_or(usize::MAX);
+        let room = self.store.room(missing);
+        Some(room).filter(|room| !room.is_empty() && room.len() >= least.min(missing))
+    }
+
     /// The peer has ended the stream.
     ///
     /// # Errors
@@ -284,6 +299,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         // What is stored for a message must fit, whatever the limit; and the answer must be the same when the message
         // happens to come in one piece.
         let limit = self.max_message.min(self.store.capacity() as u64);
+        if self.take_stored(input) {
+            return Ok(Some(Next::Part(Part::Stored { last: true })));
+        }
         loop {
             let in_one_piece = self.store.bytes().is_empty() && self.frames.ends_in(input);
             let most = if in_one_piece { usize::MAX } else { BLOCK };
@@ -326,11 +344,18 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     /// The next chunk; first of all, what `next_message` has stored of a message whose rest is now asked for in chunks.
     fn find_chunk<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
+        let last = self.take_stored(input);
         if self.store.bytes().is_empty() {
             self.find_part(input, self.max_message, usize::MAX)
         } else {
-            Ok(Some(Next::Part(Part::Stored { last: false })))
+            Ok(Some(Next::Part(Part::Stored { last })))
         }
+    }
+
+    /// Takes what was read into the store; whether it is the last of the message.
+    fn take_stored(&mut self, input: &mut Input<'_>) -> bool {
+        let count = (input.take_stored() as u64).min(self.frames.binary_remaining());
+        count > 0 && matches!(self.state, State::Open) && self.frames.unmask_stored(self.store.fill(count as usize))
     }
 
     /// The next part of a message, at most `most` bytes where it can be chosen.

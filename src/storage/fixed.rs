@@ -110,6 +110,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
         Store::append(self, text.as_bytes())
     }
 
+    fn room(&mut self, most: usize) -> &mut [u8] {
+        let spare = self.room.as_mut().get_mut(self.len..).unwrap_or_default();
+        let most = most.min(spare.len());
+        spare.get_mut(..most).unwrap_or_default()
+    }
+
+    fn fill(&mut self, count: usize) -> &mut [u8] {
+        let start = self.len;
+        self.len += count.min(self.spare());
+        self.bytes_mut().get_mut(start..).unwrap_or_default()
+    }
+
     fn clear(&mut self, keep: usize) {
         Store::clear(self, keep);
     }

@@ -79,15 +79,21 @@ impl ControlStore for Vec<u8> {
     }
 }
 
-/// A `String` while it is text: what was checked piece by piece needn't be checked once more to be lent.
+/// A message whose memory grows.
 pub(crate) enum GrowingMessage {
-    Bytes(Vec<u8>),
+    Bytes {
+        bytes: Vec<u8>,
+        /// How many of them are the message. Those behind were a message once, and are room for this one: safe code can lend a socket
+        /// only memory that has been written to, and to do so once is enough.
+        filled: usize,
+    },
+    /// What was checked piece by piece needn't be checked once more to be lent.
     Text(String),
 }
 
 impl From<Vec<u8>> for GrowingMessage {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::Bytes(bytes)
+        Self::Bytes { filled: bytes.len(), bytes }
     }
 }
 
@@ -95,7 +101,7 @@ impl super::MessageStore for GrowingMessage {
     #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Bytes(bytes) => bytes,
+            Self::Bytes { bytes, filled } => bytes.get(..*filled).unwrap_or_default(),
             Self::Text(text) => text.as_bytes(),
         }
     }
@@ -103,7 +109,7 @@ impl super::MessageStore for GrowingMessage {
     #[inline]
     fn text(&self) -> &str {
         match self {
-            Self::Bytes(bytes) => utf8::whole(bytes).unwrap_or_default(),
+            Self::Bytes { .. } => utf8::whole(self.bytes()).unwrap_or_default(),
             Self::Text(text) => text,
         }
     }
@@ -113,40 +119,64 @@ impl super::MessageStore for GrowingMessage {
         isize::MAX as usize
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+    fn append(&mut self, more: &[u8]) -> Result<(), StorageFull> {
         if let Self::Text(text) = self {
-            *self = Self::Bytes(mem::take(text).into_bytes());
+            *self = mem::take(text).into_bytes().into();
         }
-        match self {
-            Self::Bytes(store) => Store::append(store, bytes),
-            Self::Text(_) => Err(StorageFull),
+        let Self::Bytes { bytes, filled } = self else { return Err(StorageFull) };
+        match bytes.get_mut(*filled..).and_then(|room| room.get_mut(..more.len())) {
+            Some(room) => room.copy_from_slice(more),
+            None => {
+                Store::reserve(bytes, *filled + more.len() - bytes.len())?;
+                bytes.truncate(*filled);
+                bytes.extend_from_slice(more);
+            }
         }
+        *filled += more.len();
+        Ok(())
     }
 
-    fn append_text(&mut self, text: &str) -> Result<(), StorageFull> {
-        if let Self::Bytes(bytes) = self {
+    fn append_text(&mut self, more: &str) -> Result<(), StorageFull> {
+        if let Self::Bytes { bytes, filled } = self {
+            bytes.truncate(*filled);
             // The same memory: of no bytes there is nothing to check.
             *self = Self::Text(String::from_utf8(mem::take(bytes)).map_err(|_| StorageFull)?);
         }
-        match self {
-            Self::Text(store) => {
-                store.try_reserve(text.len()).map_err(|_| StorageFull)?;
-                store.push_str(text);
-                Ok(())
-            }
-            Self::Bytes(_) => Err(StorageFull),
+        let Self::Text(text) = self else { return Err(StorageFull) };
+        text.try_reserve(more.len()).map_err(|_| StorageFull)?;
+        text.push_str(more);
+        Ok(())
+    }
+
+    fn room(&mut self, most: usize) -> &mut [u8] {
+        let Self::Bytes { bytes, filled } = self else { return &mut [] };
+        let spare = bytes.len() - *filled;
+        let wanted = most.min(spare.max(*filled));
+        if wanted > spare && Store::reserve(bytes, wanted - spare).is_ok() {
+            bytes.resize(*filled + wanted, 0);
         }
+        let room = bytes.get_mut(*filled..).unwrap_or_default();
+        let wanted = wanted.min(room.len());
+        room.get_mut(..wanted).unwrap_or_default()
+    }
+
+    fn fill(&mut self, count: usize) -> &mut [u8] {
+        let Self::Bytes { bytes, filled } = self else { return &mut [] };
+        let room = bytes.get_mut(*filled..).unwrap_or_default();
+        let count = count.min(room.len());
+        *filled += count;
+        room.get_mut(..count).unwrap_or_default()
     }
 
     fn clear(&mut self, keep: usize) {
-        match self {
-            Self::Bytes(bytes) => Store::clear(bytes, keep),
-            Self::Text(text) => {
-                text.clear();
-                if text.capacity() > keep {
-                    text.shrink_to(keep);
-                }
-            }
+        if let Self::Text(text) = self {
+            *self = mem::take(text).into_bytes().into();
+        }
+        let Self::Bytes { bytes, filled } = self else { return };
+        *filled = 0;
+        if bytes.capacity() > keep {
+            bytes.truncate(keep);
+            bytes.shrink_to(keep);
         }
     }
 }

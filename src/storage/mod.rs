@@ -71,6 +71,12 @@ pub(crate) trait MessageStore {
     /// Adds all of `text`, or none.
     fn append_text(&mut self, text: &str) -> Result<(), StorageFull>;
 
+    /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more.
+    fn room(&mut self, most: usize) -> &mut [u8];
+
+    /// So many bytes have been put into the room, and are lent to be unmasked.
+    fn fill(&mut self, count: usize) -> &mut [u8];
+
     /// Drops everything, and all memory but `keep` bytes.
     fn clear(&mut self, keep: usize);
 }

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use websocket_proto::{
-    ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Input, Receiver, Reply, Role, Sender, Server,
-    Storage, Uri, client, frame::CloseCode, server,
+    ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Input, ReadBuffer, Receiver, Reply, Role, Sender,
+    Server, Storage, Uri, client, frame::CloseCode, server,
 };
 
 pub type Keys = fn() -> [u8; 4];
@@ -61,6 +61,23 @@ pub enum Mode {
     Chunks,
     /// `next_message` and `next` by turns, what they give put together again
     Mixed,
+    /// `next_message`, from a `ReadBuffer` of this capacity
+    Buffered(usize),
+    /// `Mixed`, from a `ReadBuffer` of this capacity
+    MixedBuffered(usize),
+}
+
+impl Mode {
+    pub const ALL: [Self; 8] = [
+        Self::Whole,
+        Self::Chunks,
+        Self::Mixed,
+        Self::Buffered(1),
+        Self::Buffered(20),
+        Self::Buffered(100_000),
+        Self::MixedBuffered(20),
+        Self::MixedBuffered(1000),
+    ];
 }
 
 /// All that came of some bytes.
@@ -88,24 +105,33 @@ pub fn feed<R: Role, I: Storage, O: Storage>(
     let mut wire = Vec::new();
     let mut start = 0;
     let mut turn = false;
+    let mut buffer = match mode {
+        Mode::Buffered(capacity) | Mode::MixedBuffered(capacity) => Some(ReadBuffer::new(vec![0; capacity])),
+        _ => None,
+    };
     for end in cuts.into_iter().chain([bytes.len()]) {
+        let before = trace.seen.len();
         let mut piece = bytes[start..end].to_vec();
         start = end;
-        let mut input = Input::new(&mut piece);
-        let before = trace.seen.len();
-        loop {
-            turn = !turn;
-            let more = match mode {
-                Mode::Whole => take_whole(&mut rx, &mut input, &mut tx, &mut trace),
-                Mode::Chunks => take_chunk(&mut rx, &mut input, &mut tx, &mut trace),
-                Mode::Mixed if turn => take_whole(&mut rx, &mut input, &mut tx, &mut trace),
-                Mode::Mixed => take_chunk(&mut rx, &mut input, &mut tx, &mut trace),
-            };
-            if !more {
-                break;
+        match &mut buffer {
+            None => {
+                let mut input = Input::new(&mut piece);
+                while take(mode, &mut turn, &mut rx, &mut input, &mut tx, &mut trace) {}
+                assert!(input.is_empty(), "all input is used");
+            }
+            Some(buffer) => {
+                let mut piece = &piece[..];
+                while !piece.is_empty() {
+                    let room = buffer.room_for(&mut rx);
+                    let n = room.len().min(piece.len());
+                    assert!(n > 0, "there is room");
+                    room[..n].copy_from_slice(&piece[..n]);
+                    piece = &piece[n..];
+                    let mut input = buffer.received(n);
+                    while take(mode, &mut turn, &mut rx, &mut input, &mut tx, &mut trace) {}
+                }
             }
         }
-        assert!(input.is_empty(), "all input is used");
         if trace.seen[before..].iter().any(|seen| matches!(seen, Seen::Failed(_))) {
             trace.failed_after = Some(end);
         }
@@ -115,6 +141,23 @@ pub fn feed<R: Role, I: Storage, O: Storage>(
     trace.replies = frames(&wire);
     trace.end = rx.end_of_input();
     trace
+}
+
+fn take<R: Role, I: Storage, O: Storage>(
+    mode: Mode,
+    turn: &mut bool,
+    rx: &mut Receiver<R, I>,
+    input: &mut Input<'_>,
+    tx: &mut Sender<R, O>,
+    trace: &mut Trace,
+) -> bool {
+    *turn = !*turn;
+    match mode {
+        Mode::Whole | Mode::Buffered(_) => take_whole(rx, input, tx, trace),
+        Mode::Chunks => take_chunk(rx, input, tx, trace),
+        Mode::Mixed | Mode::MixedBuffered(_) if *turn => take_whole(rx, input, tx, trace),
+        Mode::Mixed | Mode::MixedBuffered(_) => take_chunk(rx, input, tx, trace),
+    }
 }
 
 fn take_whole<R: Role, I: Storage, O: Storage>(

@@ -1,0 +1,134 @@
+use core::fmt;
+
+use crate::{Input, Receiver, Role, Storage};
+
+/// A buffer to read into that is one connection's own, for the fewest copies.
+///
+/// A plain buffer and an [`Input`] around what was read serve any number of connections, because nothing stays in it: what of a
+/// message is not there yet is put together in the receiver's store. That copies what a read has cut. With a buffer of its own a
+/// connection needs not even that:
+///
+/// - the beginning of a binary frame that fits into the buffer is left there, and its end read behind it;
+/// - the rest of a binary message that doesn't fit is read [straight to where it is put together](Self::room_for).
+///
+/// Text is not left: its faults are to be found as it comes, and what was found to be text can be kept as text only in a store.
+///
+/// ```
+/// # use std::io::Read;
+/// use websocket_proto::{Event, ReadBuffer, Receiver, Sender, Server};
+///
+/// fn receive(
+///     socket: &mut impl Read,
+///     rx: &mut Receiver<Server, Vec<u8>>,
+///     tx: &mut Sender<Server, Vec<u8>>,
+/// ) -> Result<usize, Box<dyn std::error::Error>> {
+///     let mut buffer = ReadBuffer::new(vec![0; 256 << 10]);
+///     let mut total = 0;
+///     loop {
+///         let n = socket.read(buffer.room_for(rx))?;
+///         if n == 0 { break }
+///         let mut input = buffer.received(n);
+///         while let Some(event) = rx.next_message(&mut input, tx) {
+///             if let Event::Binary(data) = event { total += data.len() }
+///         }
+///     }
+///     Ok(total)
+/// }
+/// # use websocket_proto::{Config, Input, frame::{Header, MaskingKey, Opcode}, server};
+/// # let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+/// #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec();
+/// # let mut handshake = server::Handshake::new(Config::new());
+/// # handshake.read(&mut Input::new(&mut request));
+/// # let mut connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
+/// # let mut wire = Header::new(Opcode::Binary, Some(MaskingKey([0; 4])), 900_000).encode().as_slice().to_vec();
+/// # wire.resize(wire.len() + 900_000, 7);
+/// # assert_eq!(receive(&mut &wire[..], &mut connection.receiver, &mut connection.sender)?, 900_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ReadBuffer<B> {
+    bytes: B,
+    /// Where the bytes end that were read last.
+    end: usize,
+    tail: Tail,
+    /// The last room was the receiver's.
+    lent_store: bool,
+}
+
+/// The end of what was read, when a receiver has left it: the beginning of a frame.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    len: usize,
+    /// How long the frame is.
+    frame: usize,
+    /// What the buffer can hold.
+    capacity: usize,
+}
+
+impl Tail {
+    pub(crate) fn leave(&mut self, len: usize, frame: usize) -> bool {
+        let fits = frame <= self.capacity;
+        if fits {
+            (self.len, self.frame) = (len, frame);
+        }
+        fits
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
+    /// An empty one in `bytes`, an array, a slice or a `Vec`, whose length it keeps.
+    ///
+    /// What is left in it moves to its front when its frame would go beyond its end: with room for two of the usual messages, and for two
+    /// reads, that is seldom.
+    pub fn new(bytes: B) -> Self {
+        let capacity = bytes.as_ref().len();
+        Self { bytes, end: 0, tail: Tail { len: 0, frame: 0, capacity }, lent_store: false }
+    }
+
+    /// Where the next read goes; never empty, if the buffer isn't.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.lent_store = false;
+        let start = self.end - self.tail.len;
+        if self.tail.len == 0 {
+            self.end = 0;
+        } else if start + self.tail.frame > self.tail.capacity {
+            self.bytes.as_mut().copy_within(start..self.end, 0);
+            self.end = self.tail.len;
+        }
+        self.bytes.as_mut().get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Where the next read goes: in the middle of a long binary message straight to where the receiver puts it together.
+    ///
+    /// The receiver offers no more room than it holds of the message already: what a frame announces makes it reserve nothing.
+    pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
+        match receiver.room(self.tail.capacity) {
+            Some(room) => {
+                self.lent_store = true;
+                room
+            }
+            None => self.room(),
+        }
+    }
+
+    /// The first `count` bytes of the room have been read into: the input that they are, together with what was left before them.
+    ///
+    /// After [`room_for`](Self::room_for) it is the input of that receiver.
+    pub fn received(&mut self, count: usize) -> Input<'_> {
+        if self.lent_store {
+            self.lent_store = false;
+            return Input::in_store(count);
+        }
+        let start = self.end - self.tail.len;
+        self.end = self.tail.capacity.min(self.end.saturating_add(count));
+        self.tail.len = 0;
+        let bytes = self.bytes.as_mut().get_mut(start..self.end).unwrap_or_default();
+        Input::with_tail(bytes, &mut self.tail)
+    }
+}
+
+// Not what is in it: it is somebody's message.
+impl<B> fmt::Debug for ReadBuffer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReadBuffer({} bytes, {} left)", self.tail.capacity, self.tail.len)
+    }
+}
