@@ -321,20 +321,21 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     fn store_part(&mut self, part: Part<'_>) -> Result<(), Failure> {
+        let missing = usize::try_from(self.frames.payload_remaining()).unwrap_or(usize::MAX);
         let (kind, len, stored) = match part {
-            Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text)),
-            Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes)),
+            Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text, missing)),
+            Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, missing)),
             #[cfg(feature = "deflate")]
             Part::Inflated { kind, piece, .. } => {
                 let bytes = inflated(&self.inflater, piece);
                 let stored = match kind {
-                    Kind::Text => self.store.append_text(checked_text(bytes)),
-                    Kind::Binary => self.store.append(bytes),
+                    Kind::Text => self.store.append_text(checked_text(bytes), usize::MAX),
+                    Kind::Binary => self.store.append(bytes, usize::MAX),
                 };
                 (kind, bytes.len(), stored)
             }
             Part::Joined { char, .. } => {
-                (Kind::Text, char.len_utf8(), self.store.append_text(char.encode_utf8(&mut [0; 4])))
+                (Kind::Text, char.len_utf8(), self.store.append_text(char.encode_utf8(&mut [0; 4]), missing))
             }
             Part::Stored { .. } => return Ok(()),
         };

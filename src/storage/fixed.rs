@@ -102,11 +102,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
         Store::capacity(self)
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+    fn append(&mut self, bytes: &[u8], _missing: usize) -> Result<(), StorageFull> {
         Store::append(self, bytes)
     }
 
-    fn append_text(&mut self, text: &str) -> Result<(), StorageFull> {
+    fn append_text(&mut self, text: &str, _missing: usize) -> Result<(), StorageFull> {
         Store::append(self, text.as_bytes())
     }
 

@@ -79,7 +79,7 @@ impl ControlStore for Vec<u8> {
     }
 }
 
-/// A message whose memory grows.
+/// A message whose memory grows, by no more than has come already, and no further than what is missing.
 pub(crate) enum GrowingMessage {
     Bytes {
         bytes: Vec<u8>,
@@ -91,10 +91,24 @@ pub(crate) enum GrowingMessage {
     Text(String),
 }
 
+impl GrowingMessage {
+    /// Makes it bytes, whatever it was.
+    fn forget_text(&mut self) {
+        if let Self::Text(text) = self {
+            *self = mem::take(text).into_bytes().into();
+        }
+    }
+}
+
 impl From<Vec<u8>> for GrowingMessage {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes { filled: bytes.len(), bytes }
     }
+}
+
+/// How much memory to ask for, to add `more` to `len` bytes now and as much as is `missing` later.
+fn growth(len: usize, more: usize, missing: usize) -> usize {
+    more.saturating_add(missing).min(len).max(more)
 }
 
 impl super::MessageStore for GrowingMessage {
@@ -119,16 +133,17 @@ impl super::MessageStore for GrowingMessage {
         isize::MAX as usize
     }
 
-    fn append(&mut self, more: &[u8]) -> Result<(), StorageFull> {
-        if let Self::Text(text) = self {
-            *self = mem::take(text).into_bytes().into();
-        }
+    fn append(&mut self, more: &[u8], missing: usize) -> Result<(), StorageFull> {
+        self.forget_text();
         let Self::Bytes { bytes, filled } = self else { return Err(StorageFull) };
         match bytes.get_mut(*filled..).and_then(|room| room.get_mut(..more.len())) {
             Some(room) => room.copy_from_slice(more),
             None => {
-                Store::reserve(bytes, *filled + more.len() - bytes.len())?;
                 bytes.truncate(*filled);
+                if more.len() > bytes.spare() {
+                    let growth = growth(*filled, more.len(), missing);
+                    bytes.try_reserve_exact(growth).map_err(|_| StorageFull)?;
+                }
                 bytes.extend_from_slice(more);
             }
         }
@@ -136,14 +151,16 @@ impl super::MessageStore for GrowingMessage {
         Ok(())
     }
 
-    fn append_text(&mut self, more: &str) -> Result<(), StorageFull> {
+    fn append_text(&mut self, more: &str, missing: usize) -> Result<(), StorageFull> {
         if let Self::Bytes { bytes, filled } = self {
             bytes.truncate(*filled);
             // The same memory: of no bytes there is nothing to check.
             *self = Self::Text(String::from_utf8(mem::take(bytes)).map_err(|_| StorageFull)?);
         }
         let Self::Text(text) = self else { return Err(StorageFull) };
-        text.try_reserve(more.len()).map_err(|_| StorageFull)?;
+        if more.len() > text.capacity() - text.len() {
+            text.try_reserve_exact(growth(text.len(), more.len(), missing)).map_err(|_| StorageFull)?;
+        }
         text.push_str(more);
         Ok(())
     }
@@ -152,7 +169,7 @@ impl super::MessageStore for GrowingMessage {
         let Self::Bytes { bytes, filled } = self else { return &mut [] };
         let spare = bytes.len() - *filled;
         let wanted = most.min(spare.max(*filled));
-        if wanted > spare && Store::reserve(bytes, wanted - spare).is_ok() {
+        if wanted > spare && bytes.try_reserve_exact(wanted - spare).is_ok() {
             bytes.resize(*filled + wanted, 0);
         }
         let room = bytes.get_mut(*filled..).unwrap_or_default();
@@ -169,9 +186,7 @@ impl super::MessageStore for GrowingMessage {
     }
 
     fn clear(&mut self, keep: usize) {
-        if let Self::Text(text) = self {
-            *self = mem::take(text).into_bytes().into();
-        }
+        self.forget_text();
         let Self::Bytes { bytes, filled } = self else { return };
         *filled = 0;
         if bytes.capacity() > keep {

@@ -65,13 +65,14 @@ pub(crate) trait MessageStore {
     /// The most it can ever hold.
     fn capacity(&self) -> usize;
 
-    /// Adds all of `bytes`, or none.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
+    /// Adds all of `bytes`, or none. Behind them may come as many as are `missing`: to grow by more would be a waste.
+    fn append(&mut self, bytes: &[u8], missing: usize) -> Result<(), StorageFull>;
 
-    /// Adds all of `text`, or none.
-    fn append_text(&mut self, text: &str) -> Result<(), StorageFull>;
+    /// The same with bytes that are known to be text.
+    fn append_text(&mut self, text: &str, missing: usize) -> Result<(), StorageFull>;
 
-    /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more.
+    /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more. None for
+    /// text, which is to be checked before it comes here.
     fn room(&mut self, most: usize) -> &mut [u8];
 
     /// So many bytes have been put into the room, and are lent to be unmasked.

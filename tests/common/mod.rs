@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use websocket_proto::{
-    ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Input, ReadBuffer, Receiver, Reply, Role, Sender,
-    Server, Storage, Uri, client, frame::CloseCode, server,
+    ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Input, ReadBuffer, Receiver, Reply, Role,
+    Sender, Server, Storage, Uri, client, frame::CloseCode, server,
 };
 
 pub type Keys = fn() -> [u8; 4];
