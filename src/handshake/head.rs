@@ -55,12 +55,31 @@ impl<S: Storage> Head<S> {
 
     /// Takes what belongs to the head, and not a byte more; whether that was the last of it, for good or bad.
     pub(crate) fn read(&mut self, input: &mut Input<'_>) -> bool {
+        if self.read_whole(input) {
+            return true;
+        }
         while matches!(self.progress, Progress::Collecting) && !input.is_empty() {
             if let Err(error) = self.read_lines(input) {
                 self.progress = Progress::Failed(error);
             }
         }
         !matches!(self.progress, Progress::Collecting)
+    }
+
+    /// Takes the input if it is a head, all of it and nothing else, and nothing wrong with it, as most of them come.
+    fn read_whole(&mut self, input: &mut Input<'_>) -> bool {
+        let len = input.remaining().len();
+        if self.seen > 0 || len > self.max_size {
+            return false;
+        }
+        let is_whole = count_lines(input.remaining()).is_some_and(|lines| lines <= 1 + self.max_headers)
+            && self.store.append(input.remaining()).is_ok();
+        if is_whole {
+            input.take(len);
+            self.seen = len;
+            self.progress = Progress::Whole;
+        }
+        is_whole
     }
 
     /// Collects up to the empty line, or as far as the input goes.
@@ -141,10 +160,10 @@ pub(crate) struct RequestLine {
 }
 
 impl RequestLine {
-    /// The first line, and what `judge` says of the headers.
+    /// The first line, and what `judge` says of the method, the target and the headers.
     pub(crate) fn parse<T>(
         head: &[u8],
-        judge: impl FnOnce(&[httparse::Header<'_>]) -> T,
+        judge: impl FnOnce(&str, &str, &[httparse::Header<'_>]) -> T,
     ) -> Result<(Self, T), HeadError> {
         let mut headers = [const { MaybeUninit::uninit() }; Config::MAX_HEADERS];
         let mut request = httparse::Request::new(&mut []);
@@ -153,7 +172,8 @@ impl RequestLine {
         match (request.method, request.path, request.version) {
             // Both must agree on where the head ends.
             (Some(method), Some(target), Some(version)) if parsed == Status::Complete(head.len()) => {
-                Ok((Self { method: method.len(), target: target.len(), version }, judge(request.headers)))
+                let line = Self { method: method.len(), target: target.len(), version };
+                Ok((line, judge(method, target, request.headers)))
             }
             _ => Err(HeadError::Malformed("request line")),
         }
@@ -204,6 +224,32 @@ impl StatusLine {
 pub(crate) fn headers(head: &[u8]) -> Headers<'_> {
     let first_line = find(b'\n', head).map_or(head.len(), |end| end + 1);
     Headers::new(head.get(first_line..).unwrap_or_default())
+}
+
+/// How many lines stand before the empty one, if that is the head's end and there is none before it, and if each ends with CRLF.
+// Comparisons that depend on nothing but three bytes are what the compiler turns into vectors.
+fn count_lines(head: &[u8]) -> Option<usize> {
+    // Few enough for a byte to count the lines in it.
+    const BLOCK: usize = 512;
+    let lines = head.strip_suffix(b"\r\n").filter(|lines| lines.ends_with(b"\r\n"))?;
+    if let [b'\n', ..] | [_, b'\n', ..] = lines {
+        return None;
+    }
+    let mut count = 0;
+    let (befores, crs, ends) = (lines, lines.get(1..)?.chunks(BLOCK), lines.get(2..)?.chunks(BLOCK));
+    for ((befores, crs), ends) in befores.chunks(BLOCK).zip(crs).zip(ends) {
+        let (mut ended, mut wrong) = (0_u8, 0_u8);
+        for ((before, cr), end) in befores.iter().zip(crs).zip(ends) {
+            let ends = u8::from(*end == b'\n');
+            ended += ends;
+            wrong |= ends & (u8::from(*cr != b'\r') | u8::from(*before == b'\n'));
+        }
+        if wrong > 0 {
+            return None;
+        }
+        count += usize::from(ended);
+    }
+    Some(count)
 }
 
 /// Where the first such byte is, eight at a time.
@@ -280,9 +326,38 @@ impl From<httparse::Error> for HeadError {
 #[cfg(test)]
 mod tests {
     extern crate alloc;
-    use alloc::vec;
+    use alloc::{vec, vec::Vec};
 
-    use super::find;
+    use super::{count_lines, find};
+
+    /// Line by line.
+    fn naive(head: &[u8]) -> Option<usize> {
+        let mut lines = head.split_inclusive(|byte| *byte == b'\n');
+        let end = lines.next_back().filter(|line| *line == b"\r\n")?;
+        let before = &head[..head.len() - end.len()];
+        let all_are = lines.clone().all(|line| line.ends_with(b"\r\n") && line.len() > 2);
+        (all_are && !before.is_empty()).then(|| lines.count())
+    }
+
+    #[test]
+    fn lines_are_counted_as_one_would() {
+        for len in 0..10 {
+            for number in 0..3_u32.pow(len) {
+                let head: Vec<u8> = (0..len).map(|place| b"a\r\n"[(number / 3_u32.pow(place) % 3) as usize]).collect();
+                assert_eq!(count_lines(&head), naive(&head), "{}", head.escape_ascii());
+            }
+        }
+        // Where one block ends and the next begins.
+        let long = [&b"GET / HTTP/1.1\r\n"[..], &b"A: b\r\n".repeat(300), b"\r\n"].concat();
+        assert_eq!(count_lines(&long), Some(301));
+        for place in 500..530 {
+            for byte in *b"a\r\n" {
+                let mut head = long.clone();
+                head[place] = byte;
+                assert_eq!(count_lines(&head), naive(&head), "{} at {place}", byte.escape_ascii());
+            }
+        }
+    }
 
     #[test]
     fn the_first_is_found_wherever_it_stands() {

@@ -75,14 +75,15 @@ impl Request<Vec<u8>, Vec<u8>> {
 
 impl<I: Storage, O: Storage> Request<I, O> {
     pub(crate) fn parse(head: I, output: O, config: Config) -> Result<Self, Refusal> {
-        let (line, verdict) = RequestLine::parse(head.bytes(), |headers| Found::new(headers).check())?;
-        let request = Self { head, line, verdict, output, config };
-        match request.method() {
-            method if is_target(method, request.target()) => Ok(request),
-            // Where the target may have another form (CONNECT), the method is what is wrong.
-            "GET" => Err(Refusal::Target),
-            _ => Err(Refusal::Method),
-        }
+        let (line, verdict) = RequestLine::parse(head.bytes(), |method, target, headers| {
+            match method {
+                method if is_target(method, target) => Ok(Found::new(headers).check()),
+                // Where the target may have another form (CONNECT), the method is what is wrong.
+                "GET" => Err(Refusal::Target),
+                _ => Err(Refusal::Method),
+            }
+        })?;
+        Ok(Self { head, line, verdict: verdict?, output, config })
     }
 
     /// The same in the caller's stores: see [`Handshake::with_storage`](super::Handshake::with_storage).
@@ -176,7 +177,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
     }
 
     fn check(&self) -> Result<AcceptKey, Refusal> {
-        if self.method() != "GET" {
+        if !self.head.bytes().starts_with(b"GET ") {
             return Err(Refusal::Method);
         }
         if self.line.version != 1 {
@@ -237,21 +238,27 @@ impl<'h> Found<'h> {
         };
         for header in headers {
             let (name, value) = (header.name, header.value.trim_ascii());
-            let has = |token: &[u8]| members(value).any(|member| member.eq_ignore_ascii_case(token));
-            let Self { host, version, key, length, origin, .. } = &mut found;
-            if [host, version, key, length, origin].into_iter().any(|single| single.take(name, value)) {
-                continue;
-            }
-            if name.eq_ignore_ascii_case("Upgrade") {
-                found.upgrade |= has(b"websocket");
-            } else if name.eq_ignore_ascii_case("Connection") {
-                found.connection = Some(found.connection == Some(true) || has(b"upgrade"));
-            } else if name.eq_ignore_ascii_case("Transfer-Encoding") {
-                found.encoding = true;
-            } else if name.eq_ignore_ascii_case(EXTENSIONS) {
-                found.extensions &= extensions::count(value).is_some_and(|count| count > 0);
-            } else if name.eq_ignore_ascii_case(PROTOCOL) {
-                found.protocols &= members(value).all(|name| name.iter().copied().all(write::is_token_byte));
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            // Mostly it stands alone.
+            let has = |token: &[u8]| {
+                value.eq_ignore_ascii_case(token) || members(value).any(|member| member.eq_ignore_ascii_case(token))
+            };
+            // A name's length tells most of those that matter from all others, without a look at it.
+            match name.len() {
+                4 => _ = found.host.take(name, value),
+                6 => _ = found.origin.take(name, value),
+                7 if is("Upgrade") => found.upgrade |= has(b"websocket"),
+                10 if is("Connection") => found.connection = Some(found.connection == Some(true) || has(b"upgrade")),
+                14 => _ = found.length.take(name, value),
+                17 if !found.key.take(name, value) => found.encoding |= is("Transfer-Encoding"),
+                21 => _ = found.version.take(name, value),
+                22 if is(PROTOCOL) => {
+                    found.protocols &= members(value).all(|name| name.iter().copied().all(write::is_token_byte));
+                }
+                24 if is(EXTENSIONS) => {
+                    found.extensions &= extensions::count(value).is_some_and(|count| count > 0);
+                }
+                _ => {}
             }
         }
         found
