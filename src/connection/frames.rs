@@ -2,7 +2,7 @@ use core::marker::PhantomData;
 
 use crate::{
     Input,
-    frame::{self, Close, CloseError, FirstByte, Header, MaskingKey, Opcode},
+    frame::{self, Close, CloseError, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
     storage::{ControlStore, StorageFull},
 };
 
@@ -40,9 +40,13 @@ impl Place {
     const BETWEEN: Self = Self::Header { bytes: [0; Header::MAX_LEN], len: 0 };
 }
 
-/// The first bytes of messages in one frame.
+/// The first bytes of frames that take the straight path.
 const TEXT: u8 = FirstByte::last(Opcode::Text).encode();
 const BINARY: u8 = FirstByte::last(Opcode::Binary).encode();
+const MORE: u8 = FirstByte { fin: false, rsv: 0, opcode: Opcode::Continuation }.encode();
+const LAST: u8 = FirstByte::last(Opcode::Continuation).encode();
+const PING: u8 = FirstByte::last(Opcode::Ping).encode();
+const PONG: u8 = FirstByte::last(Opcode::Pong).encode();
 
 /// An extension copies what it is given, so that it gets only so much at a time.
 const MOST_OF_EXTENSION: usize = 2 << 10;
@@ -163,16 +167,61 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// `None` says nothing, and leaves the input as it was: [`next`](Self::next) judges everything else.
     #[inline]
     pub(crate) fn whole_message<'b>(&self, input: &mut Input<'b>, max_message: u64) -> Option<(Kind, &'b mut [u8])> {
-        let (kind, second) = match *input.remaining() {
-            [BINARY, second, ..] => (Kind::Binary, second),
-            [TEXT, second, ..] => (Kind::Text, second),
+        let kind = match *input.remaining().first()? {
+            BINARY => Kind::Binary,
+            TEXT => Kind::Text,
             _ => return None,
         };
-        if frame::is_masked(second) != R::PEER_IS_CLIENT {
+        Some((kind, Self::whole_frame(input, self.max_frame.min(max_message))?))
+    }
+
+    /// The same for a binary message's fragments behind its first: the payload, and whether it is the last.
+    #[inline]
+    pub(crate) fn whole_fragment<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        max_message: u64,
+    ) -> Option<(&'b mut [u8], bool)> {
+        let message = self.message.as_mut().filter(|message| message.kind == Kind::Binary && message.rsv == 0)?;
+        let last = match *input.remaining().first()? {
+            MORE => false,
+            LAST => true,
+            _ => return None,
+        };
+        if !matches!(self.place, Place::Header { len: 0, .. }) || message.fragments >= self.max_fragments {
+            return None;
+        }
+        let payload = Self::whole_frame(input, self.max_frame.min(max_message.saturating_sub(message.len)))?;
+        message.len += payload.len() as u64;
+        message.fragments += 1;
+        if last {
+            self.message = None;
+        }
+        Some((payload, last))
+    }
+
+    /// The same for a Ping or Pong, in a message or not.
+    #[inline]
+    pub(crate) fn whole_control<'b>(&self, input: &mut Input<'b>) -> Option<(Opcode, &'b mut [u8])> {
+        let opcode = match *input.remaining().first()? {
+            PING => Opcode::Ping,
+            PONG => Opcode::Pong,
+            _ => return None,
+        };
+        if !matches!(self.place, Place::Header { len: 0, .. }) {
+            return None;
+        }
+        Some((opcode, Self::whole_frame(input, MAX_CONTROL_PAYLOAD as u64)?))
+    }
+
+    /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte.
+    #[inline]
+    fn whole_frame<'b>(input: &mut Input<'b>, limit: u64) -> Option<&'b mut [u8]> {
+        if frame::is_masked(*input.remaining().get(1)?) != R::PEER_IS_CLIENT {
             return None;
         }
         let (len, used) = frame::payload_len(FirstByte::last(Opcode::Binary), input.remaining()).ok()??;
-        if len > self.max_frame.min(max_message) {
+        if len > limit {
             return None;
         }
         let header_len = used + if R::PEER_IS_CLIENT { 4 } else { 0 };
@@ -181,7 +230,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if R::PEER_IS_CLIENT {
             MaskingKey(*header.last_chunk()?).apply(payload);
         }
-        Some((kind, payload))
+        Some(payload)
     }
 
     /// Leaves the beginning of a binary message, when all is at rest, to be presented again with the rest of it; whether it can be.
@@ -233,6 +282,11 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             Place::Data { remaining, .. } | Place::Left { remaining } => remaining,
             _ => 0,
         }
+    }
+
+    /// How much of the open message has not come, if that is known: when its last frame has begun.
+    pub(crate) fn message_remaining(&self) -> Option<u64> {
+        if self.message.is_none() { Some(self.payload_remaining()) } else { None }
     }
 
     /// Whether a message has begun whose last byte has not been found.

@@ -302,6 +302,17 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if self.take_stored(input) {
             return Ok(Some(Next::Part(Part::Stored { last: true })));
         }
+        if self.is_expecting() {
+            while let Some((bytes, last)) = self.frames.whole_fragment(input, limit) {
+                self.store_part(Part::Binary { bytes, last })?;
+                if last {
+                    return Ok(Some(Next::Part(Part::Stored { last })));
+                }
+            }
+            if let Some((opcode, payload)) = self.frames.whole_control(input) {
+                return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
+            }
+        }
         loop {
             let in_one_piece = self.store.bytes().is_empty() && self.frames.ends_in(input);
             let most = if in_one_piece { usize::MAX } else { BLOCK };
@@ -321,7 +332,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     fn store_part(&mut self, part: Part<'_>) -> Result<(), Failure> {
-        let missing = usize::try_from(self.frames.payload_remaining()).unwrap_or(usize::MAX);
+        let missing = self.frames.message_remaining().and_then(|len| usize::try_from(len).ok()).unwrap_or(usize::MAX);
         let (kind, len, stored) = match part {
             Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text, missing)),
             Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, missing)),
@@ -495,14 +506,18 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if let Some(inflater) = &mut self.inflater {
             inflater.keep(self.keep);
         }
+        self.at_rest = self.is_expecting() && self.frames.is_at_rest();
+        self.at_rest
+    }
+
+    /// Whether more may come, and all that has come has been taken out of an inflater.
+    fn is_expecting(&self) -> bool {
         #[cfg(feature = "deflate")]
         let is_inflating = self.inflater.as_ref().is_some_and(|inflater| inflater.is_inside_message());
         #[cfg(not(feature = "deflate"))]
         let is_inflating = false;
-        self.at_rest = matches!(self.state, State::Open) && self.frames.is_at_rest() && !is_inflating;
-        self.at_rest
+        matches!(self.state, State::Open) && !is_inflating
     }
-
     /// The good beginning of a text, as it would have been had it come in a read of its own; or its failure.
     #[cold]
     fn broken_text<'a>(&'a mut self, bytes: &'a [u8], replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'a> {

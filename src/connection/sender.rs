@@ -117,6 +117,13 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[inline]
     pub fn consume(&mut self, count: usize) {
         self.out.consume(count);
+        if self.pongs > 0 || self.newest_pong.is_some() {
+            self.pongs_consumed();
+        }
+    }
+
+    #[cold]
+    fn pongs_consumed(&mut self) {
         self.pongs = self.pongs.min(u16::try_from(self.out.pending().len()).unwrap_or(u16::MAX));
         if self.newest_pong.is_some() && self.backlog() <= MAX_PONGS {
             self.push_newest_pong();

@@ -109,7 +109,7 @@ impl<'h> Single<'h> {
         let is_this = name.eq_ignore_ascii_case(self.name);
         if is_this {
             self.is_repeated = self.value.is_some();
-            self.value = self.value.or(Some(value));
+            self.value = self.value.or(Some(value.trim_ascii()));
         }
         is_this
     }

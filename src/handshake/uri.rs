@@ -170,11 +170,11 @@ fn check_escapes(text: &str, part: &str, allowed: impl Fn(u8) -> bool) -> Result
 }
 
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 fn is_sub_delim(byte: u8) -> bool {
-    b"!$&'()*+,;=".contains(&byte)
+    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
 fn is_pchar(byte: u8) -> bool {

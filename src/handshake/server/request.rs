@@ -237,7 +237,7 @@ impl<'h> Found<'h> {
             origin: Single::new("Origin"),
         };
         for header in headers {
-            let (name, value) = (header.name, header.value.trim_ascii());
+            let (name, value) = (header.name, header.value);
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             // Mostly it stands alone.
             let has = |token: &[u8]| {
