@@ -9,24 +9,6 @@ use common::criterion;
 use criterion::{Criterion, Throughput};
 use websocket_proto::{Config, FixedStorage, Input, Storage, Uri, client, server};
 
-/// What Chromium sends, with a cookie.
-const REQUEST: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\n\
-    Host: example.com:8080\r\n\
-    Connection: Upgrade\r\n\
-    Pragma: no-cache\r\n\
-    Cache-Control: no-cache\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n\
-    Upgrade: websocket\r\n\
-    Origin: https://example.com\r\n\
-    Sec-WebSocket-Version: 13\r\n\
-    Accept-Encoding: gzip, deflate, br, zstd\r\n\
-    Accept-Language: en-GB,en-US;q=0.9,en;q=0.8\r\n\
-    Cookie: session=5f4dcc3b5aa765d61d8327deb882cf99; theme=dark\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
-    Sec-WebSocket-Protocol: chat.v2, chat.v1\r\n\
-    \r\n";
-
 fn main() {
     let mut criterion = criterion();
     handshake(&mut criterion);
@@ -37,7 +19,7 @@ fn handshake(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("handshake");
     group.throughput(Throughput::Elements(1));
 
-    let mut request = REQUEST.to_vec();
+    let mut request = common::REQUEST.to_vec();
     group.bench_function("server", |bencher| {
         bencher.iter(|| accept(&mut request, usize::MAX, server::Handshake::new(Config::new())));
     });

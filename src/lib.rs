@@ -73,6 +73,7 @@
 //! |-|-|
 //! | [`server`], [`client`] | the opening handshake: the only way to a [`Connection`] |
 //! | [`Receiver`] | [`Input`] to [`Event`]s (whole messages) or [`ChunkEvent`]s (as they come) |
+//! | [`ReadBuffer`] | a buffer of one connection's own: large messages without a copy |
 //! | [`Sender`] | messages, pings and closes to [bytes](Sender::pending), and what to do with the [`Transport`] |
 //! | [`Config`] | every limit, with its default |
 //! | [`deflate`] | compressed messages (permessage-deflate, [RFC 7692]) |
@@ -95,6 +96,9 @@
 //!
 //! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
 //!
+//! **Large messages, few connections**: read into a [`ReadBuffer`], where a message that a read has cut needs no copy, and one that is
+//! longer than the buffer is read straight to where it is put together.
+//!
 //! **Larger than memory**: [`rx.next`](Receiver::next) gives chunks as they arrive,
 //! [`tx.send_binary_fragment`](Sender::send_binary_fragment) sends a message piece by piece.
 //!
@@ -108,7 +112,7 @@
 //!
 //! | feature | default | what it adds |
 //! |-|-|-|
-//! | `std` | yes | [`SystemRandom`], `IoSlice`s from a [`VectoredFrame`]; implies `alloc` |
+//! | `std` | yes | [`SystemRandom`], `IoSlice`s from a [`VectoredFrame`], and the widest vectors that the machine has; implies `alloc` |
 //! | `alloc` | yes | `Vec<u8>` as a store |
 //! | `deflate` | yes | the module [`deflate`], on `zlib-rs`; implies `std`. Nothing is compressed unless a [`Config`] says so |
 //!

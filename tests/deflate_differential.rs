@@ -658,7 +658,7 @@ struct Bits {
 impl Bits {
     fn put(&mut self, bits: usize, count: usize) {
         for place in 0..count {
-            if self.len % 8 == 0 {
+            if self.len.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             *self.bytes.last_mut().unwrap() |= ((bits >> place & 1) as u8) << (self.len % 8);

@@ -9,7 +9,9 @@ use std::{
 };
 
 use common::{ClientEnd, ServerEnd, frame, header, open};
-use websocket_proto::{ChunkEvent, Config, Connection, Event, Input, Receiver, Sender, Server, server};
+use websocket_proto::{
+    ChunkEvent, Config, Connection, EndOfInput, Event, Input, ReadBuffer, Receiver, Sender, Server, server,
+};
 
 struct Counting;
 
@@ -115,6 +117,80 @@ fn messages_that_come_whole_are_never_copied() {
     assert_eq!(measure(|| assert_eq!(feed(&mut server, &mut bytes, usize::MAX), 2)), (0, 0, 0));
 }
 
+/// Reads bytes in pieces of this size into the buffer, as often as its room takes; how many bytes of messages came.
+fn feed_buffer(server: &mut ServerEnd, buffer: &mut ReadBuffer<&mut [u8]>, mut bytes: &[u8], size: usize) -> usize {
+    let mut received = 0;
+    while !bytes.is_empty() {
+        let room = buffer.room_for(&mut server.receiver);
+        let n = bytes.len().min(size).min(room.len());
+        room[..n].copy_from_slice(&bytes[..n]);
+        bytes = &bytes[n..];
+        let mut input = buffer.received(n);
+        while let Some(event) = server.receiver.next_message(&mut input, &mut server.sender) {
+            received += event.message().map_or(0, |message| message.as_bytes().len());
+        }
+    }
+    received
+}
+
+#[test]
+fn what_fits_into_a_read_buffer_is_never_copied() {
+    let (mut server, _) = open(Config::new());
+    let mut room = vec![0; 2048];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    // 2040 bytes with their header, which is all that there is room for but for one message that is larger.
+    let bytes = frame(0x82, &[1; 2032], true).repeat(20);
+    for size in [1, 7, 999, 2000, 2048] {
+        let measured = measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes, size), 20 * 2032));
+        assert_eq!(measured, (0, 0, 0), "reads of {size}");
+    }
+    let larger = frame(0x82, &[1; 2041], true);
+    let (allocations, ..) = measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &larger, 1000), 2041));
+    assert!(allocations > 0);
+}
+
+#[test]
+fn a_warm_connection_reads_large_messages_where_they_belong() {
+    let (mut server, _) = open(Config::new().keep(200_000));
+    let mut room = vec![0; 4096];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let bytes = frame(0x82, &[1; 200_000], true);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes, usize::MAX), 200_000);
+    assert_eq!(measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes, 5000), 200_000)), (0, 0, 0));
+    // The beginning comes through the buffer; then there is room for all that is missing.
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..4096], usize::MAX), 0);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), bytes.len() - 4096);
+}
+
+/// Threat 2: in memory that is not there already, no more room is offered than has come.
+#[test]
+fn announced_lengths_make_no_room() {
+    let (mut server, _) = open(Config::new().max_frame(1 << 40).max_message(1 << 40));
+    let mut room = vec![0; 1000];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let begin = [header(0x82, &[127, 0, 0, 0, 0xFF, 0, 0, 0, 0], true), vec![0; 5000]].concat();
+    let (_, most, _) = measure(|| {
+        feed_buffer(&mut server, &mut buffer, &begin, 100);
+        assert!((1000..=5000).contains(&buffer.room_for(&mut server.receiver).len()));
+    });
+    assert!((5000..=10_000).contains(&most), "{most} bytes for 5000");
+}
+
+#[test]
+fn a_frame_that_is_left_has_begun() {
+    let (mut server, _) = open(Config::new());
+    let mut room = vec![0; 100];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let bytes = frame(0x82, &[1; 50], true);
+    for come in 7..bytes.len() {
+        assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..come], usize::MAX), 0);
+        assert_eq!(server.receiver.payload_remaining(), (bytes.len() - come) as u64);
+        assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::InsideMessage));
+        assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[come..], usize::MAX), 50);
+        assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::WithoutClose));
+    }
+}
+
 /// Threat 2: what a header announces costs nothing.
 #[test]
 fn announced_lengths_allocate_nothing() {
@@ -150,9 +226,9 @@ fn fragments_cost_what_is_in_them() {
     });
     let clone = empty.len() as isize;
     assert!(most <= clone, "{most} bytes, {clone} of them the test's");
-    assert_eq!(server.receiver.end_of_input(), Err(websocket_proto::EndOfInput::InsideMessage));
+    assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::InsideMessage));
     feed(&mut server, &mut empty, 1000);
-    assert!(matches!(server.receiver.end_of_input(), Err(websocket_proto::EndOfInput::Failed(_))));
+    assert!(matches!(server.receiver.end_of_input(), Err(EndOfInput::Failed(_))));
 }
 
 /// A message many times larger than memory is allowed to be passes through in chunks.

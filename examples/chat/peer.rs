@@ -141,13 +141,13 @@ impl Peer {
         let mut input = Input::new(&mut buf[..n]);
         self.came += n;
         self.unanswered = 0;
-        if let State::Handshake(handshake) = &mut self.state {
-            if handshake.read(&mut input) {
-                let handshake = mem::replace(handshake, server::Handshake::new(CONFIG));
-                match self.socket.local_addr() {
-                    Ok(here) => self.answer(http::answer(handshake.into_request(), here, origins)),
-                    Err(_) => self.lose(),
-                }
+        if let State::Handshake(handshake) = &mut self.state
+            && handshake.read(&mut input)
+        {
+            let handshake = mem::replace(handshake, server::Handshake::new(CONFIG));
+            match self.socket.local_addr() {
+                Ok(here) => self.answer(http::answer(handshake.into_request(), here, origins)),
+                Err(_) => self.lose(),
             }
         }
         let mut ending = None;

@@ -155,7 +155,7 @@ fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
     let digits =
         text.chars().filter(|char| !char.is_whitespace()).map(|char| char.to_digit(16).map(|digit| digit as u8));
     let digits: Vec<u8> = digits.collect::<Option<_>>().ok_or_else(wrong)?;
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(wrong());
     }
     Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())

@@ -238,12 +238,19 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if !input.can_leave() || input.remaining().first() != Some(&BINARY) {
             return false;
         }
-        let Ok(Some((header, used))) = self.judge(input.remaining(), max_message) else { return false };
-        let frame = usize::try_from(header.payload_len).ok().and_then(|len| len.checked_add(used));
+        let (frame, remaining) = match self.judge(input.remaining(), max_message) {
+            Ok(Some((Header { payload_len, .. }, used))) => {
+                let come = input.remaining().len().saturating_sub(used) as u64;
+                let frame = usize::try_from(payload_len).ok().and_then(|len| len.checked_add(used));
+                (frame, payload_len.saturating_sub(come))
+            }
+            // Not even the header is whole.
+            Ok(None) => (Some(Header::MAX_LEN), 0),
+            Err(_) => return false,
+        };
         let left = frame.is_some_and(|frame| input.leave(frame));
         if left {
-            let come = (input.remaining().len() - used) as u64;
-            self.place = Place::Left { remaining: header.payload_len.saturating_sub(come) };
+            self.place = Place::Left { remaining };
         }
         left
     }

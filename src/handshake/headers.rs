@@ -1,4 +1,4 @@
-use core::{fmt, str};
+use core::{fmt, iter, str};
 
 use super::head::find;
 
@@ -36,13 +36,27 @@ impl<'h> Headers<'h> {
 
     /// The values of all headers of this name.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
-        self.clone().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+        let mut rest = self.clone();
+        iter::from_fn(move || rest.find_line(|line| line.get(name.len()) == Some(&b':') && starts_with(line, name)))
+            .map(move |line| line.get(name.len() + 1..).unwrap_or_default().trim_ascii())
     }
 
     /// The members of all comma-separated lists of tokens under this name, without the space around them; empty ones are
     /// passed over (RFC 9110 §5.6.1). Not for lists with quoted strings, which may have commas in them.
     pub fn tokens<'n>(&self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
         self.all(name).flat_map(members)
+    }
+
+    /// Goes on behind the next line that fits.
+    fn find_line(&mut self, fits: impl Fn(&[u8]) -> bool) -> Option<&'h [u8]> {
+        loop {
+            let (line, rest) = self.lines.split_at_checked(find(b'\n', self.lines)? + 1)?;
+            self.lines = rest;
+            if fits(line) {
+                // The empty line is the head's end.
+                return Some(line).filter(|line| line.len() > 2);
+            }
+        }
     }
 
     /// Whether a list under this name has this member, in any case.
@@ -76,13 +90,15 @@ impl<'h> Iterator for Headers<'h> {
     type Item = Header<'h>;
 
     fn next(&mut self) -> Option<Header<'h>> {
-        let end = find(b'\n', self.lines)?;
-        let (line, rest) = self.lines.split_at_checked(end + 1)?;
+        let line = self.find_line(|_| true)?;
         let colon = line.iter().position(|byte| *byte == b':')?;
         let (name, value) = line.split_at_checked(colon)?;
-        self.lines = rest;
         Some(Header { name: str::from_utf8(name).ok()?, value: value.get(1..)?.trim_ascii() })
     }
+}
+
+fn starts_with(line: &[u8], name: &str) -> bool {
+    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// The members of a comma-separated list of tokens.

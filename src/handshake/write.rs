@@ -6,17 +6,13 @@ use crate::{Storage, storage::StorageFull};
 
 /// Adds what `render` makes to the store, or nothing.
 pub(crate) fn write<S: Storage>(store: &mut S, render: impl Fn(&mut dyn FnMut(&[u8]))) -> Result<(), TooSmall> {
-    // Most heads; whether there is room for a longer one is seen when it comes to it.
-    let _ = store.reserve(256);
-    let before = store.bytes().len();
+    let mut needed = 0_usize;
+    render(&mut |part| needed = needed.saturating_add(part.len()));
+    let too_small = TooSmall { needed, capacity: store.capacity() };
+    store.reserve(needed).map_err(|_| too_small)?;
     let mut written = Ok(());
     render(&mut |part| written = written.and_then(|()| store.append(part)));
-    written.map_err(|StorageFull| {
-        store.drop_back(store.bytes().len() - before);
-        let mut needed = 0_usize;
-        render(&mut |part| needed = needed.saturating_add(part.len()));
-        TooSmall { needed, capacity: store.capacity() }
-    })
+    written.map_err(|StorageFull| too_small)
 }
 
 #[derive(Clone, Copy, Debug)]

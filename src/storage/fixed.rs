@@ -83,11 +83,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
     }
 
     #[inline]
-    fn drop_back(&mut self, count: usize) {
-        self.len = self.len.saturating_sub(count);
-    }
-
-    #[inline]
     fn clear(&mut self, _keep: usize) {
         self.len = 0;
     }

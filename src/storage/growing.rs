@@ -56,11 +56,6 @@ impl Store for Vec<u8> {
     }
 
     #[inline]
-    fn drop_back(&mut self, count: usize) {
-        self.truncate(self.len().saturating_sub(count));
-    }
-
-    #[inline]
     fn clear(&mut self, keep: usize) {
         Self::clear(self);
         if Self::capacity(self) > keep {

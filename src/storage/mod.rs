@@ -51,9 +51,6 @@ pub(crate) trait Store: Sized {
     /// Drops the first `count` bytes by moving the rest down, which costs as much as the rest is long.
     fn drop_front(&mut self, count: usize);
 
-    /// Drops the last `count` bytes.
-    fn drop_back(&mut self, count: usize);
-
     /// Drops everything, and all memory but `keep` bytes.
     fn clear(&mut self, keep: usize);
 }

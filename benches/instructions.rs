@@ -1,0 +1,204 @@
+//! How many instructions the key cases take, one message each: the same number twice on a noisy machine, so that what makes one slower
+//! is seen at once. `benches/instructions/check` counts them and compares them with those that are written down.
+//!
+//! ```text
+//! cargo bench --bench instructions -- CASE       runs one case, for valgrind to count
+//! cargo bench --bench instructions               runs them all, and names them
+//! ```
+
+mod common;
+
+use std::{env, hint::black_box, str};
+
+use common::{KIB, ascii, binary, connect, connect_as, cyrillic, message};
+use websocket_proto::{
+    Config, Connection, Event, Input, Kind, ReadBuffer, Role, Storage, deflate::Deflate, frame::MaskingKey, server,
+};
+
+/// How often the counted code runs: what comes once only is to have no weight.
+const RUNS: usize = 16;
+
+/// Unmasked twice, a message is what it was.
+const KEY: MaskingKey = MaskingKey([1; 4]);
+
+/// How many messages a run has, and the run.
+type Case = (usize, Box<dyn FnMut()>);
+
+/// A name, and what is to be done before it is counted.
+type Named = (&'static str, fn() -> Case);
+
+const CASES: &[Named] = &[
+    ("receive_binary_16", || receive(Kind::Binary, &binary(16), 16)),
+    ("receive_binary_125", || receive(Kind::Binary, &binary(125), 125)),
+    ("receive_binary_1k", || receive(Kind::Binary, &binary(KIB), KIB)),
+    ("receive_binary_64k", || receive(Kind::Binary, &binary(64 * KIB), 64 * KIB)),
+    ("receive_ascii_125", || receive(Kind::Text, &ascii(125), 125)),
+    ("receive_ascii_1k", || receive(Kind::Text, &ascii(KIB), KIB)),
+    ("receive_cyrillic_1k", || receive(Kind::Text, &cyrillic(KIB), KIB)),
+    ("receive_binary_64k_in_fragments_of_1k", || receive(Kind::Binary, &binary(64 * KIB), KIB)),
+    ("receive_text_64k_in_fragments_of_1k", || receive(Kind::Text, &cyrillic(64 * KIB), KIB)),
+    ("receive_binary_125_in_reads_of_1k", || receive_cut(&binary(125), KIB)),
+    ("receive_binary_64k_in_reads_of_4k", || receive_cut(&binary(64 * KIB), 4 * KIB)),
+    ("receive_binary_64k_in_a_read_buffer", receive_buffered),
+    ("receive_ping", receive_ping),
+    ("client_receives_binary_125", client_receives),
+    ("server_sends_125", || send(|| connect().1, 1)),
+    ("server_sends_125_sixteen_to_a_flush", || send(|| connect().1, 16)),
+    ("client_sends_125", || send(|| connect().0, 1)),
+    ("client_sends_125_sixteen_to_a_flush", || send(|| connect().0, 16)),
+    ("echo_125", echo),
+    ("server_handshake", handshake),
+    ("inflate_1k", inflate),
+    ("deflate_1k", deflate),
+];
+
+fn main() {
+    let name = env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    match name {
+        Some(name) => {
+            let (_, prepare) = CASES.iter().find(|(case, _)| *case == name).expect("a case of this name");
+            let (messages, mut run) = prepare();
+            run();
+            counted(&mut *run);
+            println!("{}", messages * RUNS);
+        }
+        None => {
+            for (name, prepare) in CASES {
+                prepare().1();
+                println!("{name}");
+            }
+        }
+    }
+}
+
+/// Valgrind counts what happens in here.
+#[inline(never)]
+fn counted(run: &mut dyn FnMut()) {
+    for _ in 0..RUNS {
+        run();
+    }
+}
+
+fn receive(kind: Kind, payload: &[u8], fragment: usize) -> Case {
+    let count = (8 * KIB / payload.len()).max(1);
+    let mut wire = message(kind, payload, fragment, Some(KEY)).repeat(count);
+    let mut connection = connect().1;
+    (count, Box::new(move || assert_eq!(read(&mut connection, &mut wire, usize::MAX), count)))
+}
+
+fn receive_cut(payload: &[u8], most: usize) -> Case {
+    let count = (8 * KIB / payload.len()).max(1);
+    let mut wire = message(Kind::Binary, payload, payload.len(), Some(KEY)).repeat(count);
+    let mut connection = connect().1;
+    (count, Box::new(move || assert_eq!(read(&mut connection, &mut wire, most), count)))
+}
+
+fn receive_buffered() -> Case {
+    let wire = message(Kind::Binary, &binary(64 * KIB), 64 * KIB, Some(KEY));
+    let Connection { receiver: mut rx, sender: mut tx } = connect().1;
+    let mut buffer = ReadBuffer::new(vec![0; 128 * KIB]);
+    let run = move || {
+        let mut count = 0;
+        for piece in wire.chunks(16 * KIB) {
+            buffer.room_for(&mut rx)[..piece.len()].copy_from_slice(piece);
+            let mut input = buffer.received(piece.len());
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                count += usize::from(matches!(black_box(event), Event::Binary(_)));
+            }
+        }
+        assert_eq!(count, 1);
+    };
+    (1, Box::new(run))
+}
+
+fn receive_ping() -> Case {
+    let mut wire = [0x89, 0x84, 1, 1, 1, 1, b'p', b'i', b'n', b'g'].repeat(16);
+    let mut connection = connect().1;
+    (16, Box::new(move || assert_eq!(read(&mut connection, &mut wire, usize::MAX), 16)))
+}
+
+fn client_receives() -> Case {
+    let mut wire = message(Kind::Binary, &binary(125), 125, None).repeat(64);
+    let mut connection = connect().0;
+    (64, Box::new(move || assert_eq!(read(&mut connection, &mut wire, usize::MAX), 64)))
+}
+
+/// Messages and pings; what is owed for them is written.
+fn read<R: Role, S: Storage>(connection: &mut Connection<R, S, S>, wire: &mut [u8], most: usize) -> usize {
+    let Connection { receiver: rx, sender: tx } = connection;
+    let mut count = 0;
+    for piece in wire.chunks_mut(most.min(wire.len())) {
+        let mut input = Input::new(black_box(piece));
+        while let Some(event) = rx.next_message(&mut input, tx) {
+            count += usize::from(matches!(black_box(event), Event::Text(_) | Event::Binary(_) | Event::Ping(_)));
+        }
+        tx.consume(black_box(tx.pending()).len());
+    }
+    count
+}
+
+fn send<R: Role + 'static>(connect: fn() -> Connection<R, Vec<u8>, Vec<u8>>, flush: usize) -> Case {
+    let payload = binary(125);
+    let mut sender = connect().sender;
+    let run = move || {
+        for _ in 0..flush {
+            sender.send_binary(black_box(&payload)).unwrap();
+        }
+        sender.consume(black_box(sender.pending()).len());
+    };
+    (flush, Box::new(run))
+}
+
+fn echo() -> Case {
+    let mut wire = message(Kind::Binary, &binary(125), 125, Some(KEY)).repeat(16);
+    let Connection { receiver: mut rx, sender: mut tx } = connect().1;
+    let run = move || {
+        let mut input = Input::new(black_box(&mut wire));
+        while let Some(event) = rx.next_message(&mut input, &mut tx) {
+            if let Event::Binary(data) = event {
+                tx.send_binary(data).unwrap();
+            }
+        }
+        assert_eq!(tx.pending().len(), 16 * 127);
+        tx.consume(black_box(tx.pending()).len());
+    };
+    (16, Box::new(run))
+}
+
+fn handshake() -> Case {
+    let mut request = common::REQUEST.to_vec();
+    let run = move || {
+        let mut handshake = server::Handshake::new(Config::new());
+        handshake.read(&mut Input::new(black_box(&mut request)));
+        let upgrade = handshake.into_request().unwrap().upgrade().unwrap();
+        let subprotocol = upgrade.select_subprotocol(&["chat.v1", "chat.v2"]);
+        let connection = upgrade.accept(&server::Accept::new().subprotocol(subprotocol)).unwrap();
+        black_box(connection.sender.pending());
+    };
+    (1, Box::new(run))
+}
+
+/// With what a new context says a message refers to none before it; so the same can be said again.
+fn inflate() -> Case {
+    let config = Config::new().keep(256 * KIB).deflate(Deflate::new().send_takeover(false));
+    let (mut client, mut server) = connect_as(config);
+    client.sender.send_text(str::from_utf8(&ascii(KIB)).unwrap()).unwrap();
+    let wire = client.sender.pending().to_vec();
+    let mut room = wire.clone();
+    let run = move || {
+        room.copy_from_slice(&wire);
+        assert_eq!(read(&mut server, &mut room, usize::MAX), 1);
+    };
+    (1, Box::new(run))
+}
+
+fn deflate() -> Case {
+    let config = Config::new().keep(256 * KIB).deflate(Deflate::new().send_takeover(false));
+    let mut sender = connect_as(config).1.sender;
+    let text = String::from_utf8(ascii(KIB)).unwrap();
+    let run = move || {
+        sender.send_text(black_box(&text)).unwrap();
+        sender.consume(black_box(sender.pending()).len());
+    };
+    (1, Box::new(run))
+}
