@@ -78,7 +78,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// An empty one in `bytes`, an array, a slice or a `Vec`, whose length it keeps.
     ///
     /// What is left in it moves to its front when its frame would go beyond its end: with room for two of the usual messages, and for two
-    /// reads, that is seldom.
+    /// reads, that is seldom. Where it is little, it moves at once: memory that was just used is in the cache.
     pub fn new(bytes: B) -> Self {
         let capacity = bytes.as_ref().len();
         Self { bytes, end: 0, tail: Tail { len: 0, frame: 0, capacity }, lent_store: false }
@@ -90,7 +90,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         let start = self.end - self.tail.len;
         if self.tail.len == 0 {
             self.end = 0;
-        } else if start + self.tail.frame > self.tail.capacity {
+        } else if start + self.tail.frame > self.tail.capacity || self.tail.len <= start / 4 {
             self.bytes.as_mut().copy_within(start..self.end, 0);
             self.end = self.tail.len;
         }

@@ -1,6 +1,13 @@
 use core::fmt;
 
-use crate::{Storage, frame::Header, storage::StorageFull};
+use crate::{
+    Storage,
+    frame::{Header, MaskingKey},
+    storage::StorageFull,
+};
+
+/// How much is copied, and masked, at a time.
+const BLOCK: usize = 8 << 10;
 
 /// Whole frames that wait for the socket, and how far into the first of them the socket has got.
 ///
@@ -65,11 +72,18 @@ impl<S: Storage> Outbox<S> {
             self.make_room(len)?;
         }
         self.store.append_front(padded, header_len)?;
-        self.store.append(payload)?;
-        if let Some(key) = header.mask {
-            let bytes = self.store.bytes_mut();
-            let start = bytes.len().saturating_sub(payload.len());
-            key.apply(bytes.get_mut(start..).unwrap_or_default());
+        match header.mask {
+            None => self.store.append(payload),
+            Some(key) => self.append_masked(payload, key),
+        }
+    }
+
+    /// Adds payload for which there is room, block by block: what is masked was just copied, and is in the innermost cache.
+    fn append_masked(&mut self, payload: &[u8], mut key: MaskingKey) -> Result<(), StorageFull> {
+        for block in payload.chunks(BLOCK) {
+            let start = self.store.bytes().len();
+            self.store.append(block)?;
+            key = key.apply(self.store.bytes_mut().get_mut(start..).unwrap_or_default());
         }
         Ok(())
     }

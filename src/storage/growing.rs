@@ -106,6 +106,9 @@ impl From<Vec<u8>> for GrowingMessage {
     }
 }
 
+/// How much new memory is written to at a time: little enough to be in the cache still when it is read into.
+const FRESH: usize = 128 << 10;
+
 /// How much memory to ask for, to add `more` to `len` bytes now and as much as is `missing` later.
 fn growth(len: usize, more: usize, missing: usize) -> usize {
     more.saturating_add(missing).min(len).max(more)
@@ -168,13 +171,17 @@ impl super::MessageStore for GrowingMessage {
     fn room(&mut self, most: usize) -> &mut [u8] {
         let Self::Bytes { bytes, filled } = self else { return &mut [] };
         let spare = bytes.len() - *filled;
-        let wanted = most.min(spare.max(*filled));
-        if wanted > spare && bytes.try_reserve_exact(wanted - spare).is_ok() {
-            bytes.resize(*filled + wanted, 0);
+        let fresh = most.min(*filled).min(FRESH);
+        if fresh > spare {
+            let enough =
+                bytes.spare() >= fresh - spare || bytes.try_reserve_exact(growth(*filled, fresh, most) - spare).is_ok();
+            if enough {
+                bytes.resize(*filled + fresh, 0);
+            }
         }
         let room = bytes.get_mut(*filled..).unwrap_or_default();
-        let wanted = wanted.min(room.len());
-        room.get_mut(..wanted).unwrap_or_default()
+        let most = most.min(room.len());
+        room.get_mut(..most).unwrap_or_default()
     }
 
     fn fill(&mut self, count: usize) -> &mut [u8] {
