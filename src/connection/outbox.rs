@@ -1,13 +1,9 @@
 use core::fmt;
 
 use crate::{
-    Storage,
-    frame::{Header, MaskingKey},
-    storage::StorageFull,
+    frame::Header,
+    storage::{OutputStore, StorageFull},
 };
-
-/// How much is copied, and masked, at a time.
-const BLOCK: usize = 8 << 10;
 
 /// Whole frames that wait for the socket, and how far into the first of them the socket has got.
 ///
@@ -28,7 +24,7 @@ impl<S> fmt::Debug for Outbox<S> {
     }
 }
 
-impl<S: Storage> Outbox<S> {
+impl<S: OutputStore> Outbox<S> {
     /// What is in `store` is pending.
     pub(crate) fn new(store: S, keep: usize) -> Self {
         Self { store, head: 0, keep }
@@ -74,18 +70,8 @@ impl<S: Storage> Outbox<S> {
         self.store.append_front(padded, header_len)?;
         match header.mask {
             None => self.store.append(payload),
-            Some(key) => self.append_masked(payload, key),
+            Some(key) => self.store.append_masked(payload, key),
         }
-    }
-
-    /// Adds payload for which there is room, block by block: what is masked was just copied, and is in the innermost cache.
-    fn append_masked(&mut self, payload: &[u8], mut key: MaskingKey) -> Result<(), StorageFull> {
-        for block in payload.chunks(BLOCK) {
-            let start = self.store.bytes().len();
-            self.store.append(block)?;
-            key = key.apply(self.store.bytes_mut().get_mut(start..).unwrap_or_default());
-        }
-        Ok(())
     }
 
     /// Adds what the socket did not take of a frame's header and payload; or nothing.

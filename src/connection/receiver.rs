@@ -34,8 +34,6 @@ pub struct Receiver<R, S: Storage> {
     state: State,
     /// The text's code point that a read or a frame has cut.
     utf8: Utf8,
-    /// Open, between two messages, and nothing of what was lent is to be cleared away: never true when it isn't so.
-    at_rest: bool,
     /// Some of the message that comes has been handed out as a chunk.
     begun: bool,
     /// What is in the store has been handed out.
@@ -59,6 +57,9 @@ impl<R, S: Storage> fmt::Debug for Receiver<R, S> {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
+    /// Open, between two messages, and nothing of what was lent is to be cleared away.
+    AtRest,
+    /// Open, and perhaps at rest all the same: [`settle`](Receiver::settle) finds out.
     Open,
     /// The last event was the valid text before a bad byte; the next one says so.
     BrokenText,
@@ -143,9 +144,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         let claimed_rsv = 0;
         Self {
             frames: Frames::new(config, claimed_rsv),
-            state: State::Open,
+            state: State::AtRest,
             utf8: Utf8::default(),
-            at_rest: true,
             begun: false,
             store_lent: false,
             stored: Kind::Binary,
@@ -169,7 +169,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        if self.at_rest || self.settle() {
+        if matches!(self.state, State::AtRest) || self.settle() {
             let limit = self.max_message.min(self.store.capacity() as u64);
             match self.frames.whole_message(input, limit) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
@@ -181,7 +181,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 }
                 None if input.is_empty() => return None,
                 None => {
-                    self.at_rest = false;
+                    self.state = State::Open;
                     if self.frames.leave(input, limit) {
                         return None;
                     }
@@ -216,7 +216,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        if self.at_rest || self.settle() {
+        if matches!(self.state, State::AtRest) || self.settle() {
             match self.frames.whole_message(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
@@ -224,7 +224,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                     Err(InvalidUtf8) => return Some(self.broken_text(bytes, replies)),
                 },
                 None if input.is_empty() => return None,
-                None => self.at_rest = false,
+                None => self.state = State::Open,
             }
         }
         self.next_in_parts(input, replies)
@@ -272,7 +272,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             State::Open if self.frames.is_inside_frame() || self.frames.is_inside_message() => {
                 Err(EndOfInput::InsideMessage)
             }
-            State::Open => Err(EndOfInput::WithoutClose),
+            State::AtRest | State::Open => Err(EndOfInput::WithoutClose),
         }
     }
 
@@ -419,7 +419,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// What comes next, while the connection is open.
     fn find<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Found<'b>>, Failure> {
         match self.state {
-            State::Open => self.find_open(input, limit, most),
+            State::AtRest | State::Open => self.find_open(input, limit, most),
             State::BrokenText => Err(Failure::InvalidUtf8),
             State::Closed | State::Failed(_) => {
                 input.discard();
@@ -506,8 +506,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if let Some(inflater) = &mut self.inflater {
             inflater.keep(self.keep);
         }
-        self.at_rest = self.is_expecting() && self.frames.is_at_rest();
-        self.at_rest
+        let is_at_rest = self.is_expecting() && self.frames.is_at_rest();
+        if is_at_rest {
+            self.state = State::AtRest;
+        }
+        is_at_rest
     }
 
     /// Whether more may come, and all that has come has been taken out of an inflater.
@@ -516,12 +519,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         let is_inflating = self.inflater.as_ref().is_some_and(|inflater| inflater.is_inside_message());
         #[cfg(not(feature = "deflate"))]
         let is_inflating = false;
-        matches!(self.state, State::Open) && !is_inflating
+        matches!(self.state, State::AtRest | State::Open) && !is_inflating
     }
     /// The good beginning of a text, as it would have been had it come in a read of its own; or its failure.
     #[cold]
     fn broken_text<'a>(&'a mut self, bytes: &'a [u8], replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'a> {
-        self.at_rest = false;
         let (data, _) = self.utf8.text(bytes);
         if data.is_empty() {
             return self.fail(Failure::InvalidUtf8, replies);
@@ -571,7 +573,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Nothing more will come, nor the rest of what is stored.
     fn end(&mut self, state: State) {
         self.state = state;
-        self.at_rest = false;
         #[cfg(feature = "deflate")]
         if let Some(inflater) = &mut self.inflater {
             inflater.close();

@@ -39,7 +39,7 @@ const MAX_PONGS: usize = 4096;
 /// ```
 pub struct Sender<R, S: Storage> {
     role: R,
-    out: Outbox<S>,
+    out: Outbox<S::Output>,
     /// How much of what is pending may be Pongs: not less than what is.
     pongs: u16,
     /// The payload of the newest Pong, when too many wait.
@@ -73,7 +73,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub(crate) fn new(role: R, config: &Config, extensions: Extensions, store: S) -> Self {
         Self {
             role,
-            out: Outbox::new(store, config.keep),
+            out: Outbox::new(store.into(), config.keep),
             pongs: 0,
             newest_pong: None,
             closing: Closing::Open,

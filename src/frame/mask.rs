@@ -28,6 +28,14 @@ impl MaskingKey {
         next
     }
 
+    /// Copies `from` to `to`, which is as long, masked on the way; returns the key for what follows.
+    #[inline]
+    pub(crate) fn apply_copied(self, from: &[u8], to: &mut [u8]) -> Self {
+        let word = u64::from(u32::from_ne_bytes(self.0));
+        xor_copied(from, to, word | word << 32);
+        self.at(from.len())
+    }
+
     /// The key as it stands at `offset` bytes into a payload: its bytes rotated by `offset` modulo 4.
     ///
     /// ```
@@ -64,19 +72,17 @@ fn xor_long(bytes: &mut [u8], word: u64) {
 /// Blocks of several words are what the compiler turns into vectors; then come words, then at most seven bytes.
 #[inline(always)]
 fn xor_blocks<const BLOCK: usize>(bytes: &mut [u8], word: u64) {
-    let mut blocks = bytes.chunks_exact_mut(BLOCK);
-    for block in &mut blocks {
+    let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
+    for block in blocks {
         xor_words(block, word);
     }
-    let rest = xor_words(blocks.into_remainder(), word);
+    let rest = xor_words(rest, word);
+    let (fours, rest) = rest.as_chunks_mut();
     let [a, b, c, d, ..] = word.to_ne_bytes();
-    let mut fours = rest.chunks_exact_mut(4);
-    for bytes in &mut fours {
-        if let Ok(array) = <&mut [u8; 4]>::try_from(bytes) {
-            *array = (u32::from_ne_bytes(*array) ^ u32::from_ne_bytes([a, b, c, d])).to_ne_bytes();
-        }
+    for four in fours {
+        *four = (u32::from_ne_bytes(*four) ^ u32::from_ne_bytes([a, b, c, d])).to_ne_bytes();
     }
-    for (byte, key) in fours.into_remainder().iter_mut().zip([a, b, c]) {
+    for (byte, key) in rest.iter_mut().zip([a, b, c]) {
         *byte ^= key;
     }
 }
@@ -84,13 +90,41 @@ fn xor_blocks<const BLOCK: usize>(bytes: &mut [u8], word: u64) {
 /// XORs all whole words, and returns what is behind them.
 #[inline(always)]
 fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
-    let mut words = bytes.chunks_exact_mut(8);
-    for bytes in &mut words {
-        if let Ok(array) = <&mut [u8; 8]>::try_from(bytes) {
-            *array = (u64::from_ne_bytes(*array) ^ word).to_ne_bytes();
+    let (words, rest) = bytes.as_chunks_mut();
+    for bytes in words {
+        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+    }
+    rest
+}
+
+#[inline]
+fn xor_copied(from: &[u8], to: &mut [u8], word: u64) {
+    #[cfg(feature = "std")]
+    if from.len() >= LONG {
+        return xor_long_copied(from, to, word);
+    }
+    xor_blocks_copied::<32>(from, to, word);
+}
+
+#[cfg(feature = "std")]
+#[inline(never)]
+fn xor_long_copied(from: &[u8], to: &mut [u8], word: u64) {
+    fearless_simd::dispatch!(fearless_simd::Level::new(), _ => xor_blocks_copied::<128>(from, to, word));
+}
+
+#[inline(always)]
+fn xor_blocks_copied<const BLOCK: usize>(from: &[u8], to: &mut [u8], word: u64) {
+    let ((blocks, from), (rooms, to)) = (from.as_chunks::<BLOCK>(), to.as_chunks_mut::<BLOCK>());
+    for (block, room) in blocks.iter().zip(rooms) {
+        for (from, to) in block.as_chunks().0.iter().zip(room.as_chunks_mut().0) {
+            *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
         }
     }
-    words.into_remainder()
+    // At most a block: a copy in the innermost cache costs little.
+    if from.len() == to.len() {
+        to.copy_from_slice(from);
+        xor_blocks::<32>(to, word);
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +150,15 @@ mod tests {
                 let next = MaskingKey(key).apply(&mut masked[start..start + len]);
                 assert_eq!(masked[start..start + len], naive(key, plain), "{len} bytes from {start}");
                 assert_eq!((&masked[..start], &masked[start + len..]), (&bytes[..start], &bytes[start + len..]));
+                assert_eq!(next, MaskingKey(key).at(len));
+
+                let mut copied = bytes.clone();
+                let next = MaskingKey(key).apply_copied(plain, &mut copied[8 - start..][..len]);
+                assert_eq!(copied[8 - start..][..len], naive(key, plain), "{len} bytes from {start}, copied");
+                assert_eq!(
+                    (&copied[..8 - start], &copied[8 - start + len..]),
+                    (&bytes[..8 - start], &bytes[8 - start + len..])
+                );
                 assert_eq!(next, MaskingKey(key).at(len));
             }
         }

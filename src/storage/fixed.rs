@@ -1,7 +1,7 @@
 use core::fmt;
 
-use super::{ControlPayload, StorageFull, Store};
-use crate::utf8;
+use super::{ControlPayload, OutputStore, StorageFull, Store};
+use crate::{frame::MaskingKey, utf8};
 
 /// A store over an array or a slice of the caller's, for machines without an allocator.
 ///
@@ -33,8 +33,23 @@ impl<B: AsRef<[u8]>> fmt::Debug for FixedStorage<B> {
     }
 }
 
+impl<B: AsRef<[u8]> + AsMut<[u8]>> FixedStorage<B> {
+    fn spare_mut(&mut self) -> &mut [u8] {
+        self.room.as_mut().get_mut(self.len..).unwrap_or_default()
+    }
+
+    /// Room for `count` bytes, which count as added.
+    fn take_room(&mut self, count: usize) -> Result<&mut [u8], StorageFull> {
+        let (start, end) = (self.len, self.len.saturating_add(count));
+        let room = self.room.as_mut().get_mut(start..end).ok_or(StorageFull)?;
+        self.len = end;
+        Ok(room)
+    }
+}
+
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
     type Message = Self;
+    type Output = Self;
     type Control = ControlPayload;
 
     #[inline]
@@ -43,18 +58,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
     }
 
     #[inline]
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        self.room.as_mut().get_mut(..self.len).unwrap_or_default()
-    }
-
-    #[inline]
     fn capacity(&self) -> usize {
         self.room.as_ref().len()
-    }
-
-    #[inline]
-    fn spare(&self) -> usize {
-        self.capacity().saturating_sub(self.len)
     }
 
     #[inline]
@@ -64,22 +69,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        let room = self.room.as_mut().get_mut(self.len..).and_then(|spare| spare.get_mut(..bytes.len()));
-        room.ok_or(StorageFull)?.copy_from_slice(bytes);
-        self.len += bytes.len();
+        self.take_room(bytes.len())?.copy_from_slice(bytes);
         Ok(())
-    }
-
-    #[inline]
-    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
-        self.append(bytes.get(..len).unwrap_or_default())
-    }
-
-    #[inline]
-    fn drop_front(&mut self, count: usize) {
-        let count = count.min(self.len);
-        self.bytes_mut().copy_within(count.., 0);
-        self.len -= count;
     }
 
     #[inline]
@@ -111,15 +102,55 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
     }
 
     fn room(&mut self, most: usize) -> &mut [u8] {
-        let spare = self.room.as_mut().get_mut(self.len..).unwrap_or_default();
+        let spare = self.spare_mut();
         let most = most.min(spare.len());
         spare.get_mut(..most).unwrap_or_default()
     }
 
     fn fill(&mut self, count: usize) -> &mut [u8] {
-        let start = self.len;
-        self.len += count.min(self.spare());
-        self.bytes_mut().get_mut(start..).unwrap_or_default()
+        let count = count.min(self.spare());
+        self.take_room(count).unwrap_or_default()
+    }
+
+    fn clear(&mut self, keep: usize) {
+        Store::clear(self, keep);
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for FixedStorage<B> {
+    fn bytes(&self) -> &[u8] {
+        Store::bytes(self)
+    }
+
+    fn capacity(&self) -> usize {
+        Store::capacity(self)
+    }
+
+    fn spare(&self) -> usize {
+        Store::capacity(self).saturating_sub(self.len)
+    }
+
+    fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
+        Store::reserve(self, more)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+        Store::append(self, bytes)
+    }
+
+    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
+        Store::append(self, bytes.get(..len).unwrap_or_default())
+    }
+
+    fn append_masked(&mut self, bytes: &[u8], key: MaskingKey) -> Result<(), StorageFull> {
+        key.apply_copied(bytes, self.take_room(bytes.len())?);
+        Ok(())
+    }
+
+    fn drop_front(&mut self, count: usize) {
+        let count = count.min(self.len);
+        self.room.as_mut().copy_within(count..self.len, 0);
+        self.len -= count;
     }
 
     fn clear(&mut self, keep: usize) {

@@ -1,61 +1,32 @@
 use alloc::{string::String, vec::Vec};
 use core::mem;
 
-use super::{ControlStore, StorageFull, Store};
-use crate::utf8;
+use super::{ControlStore, OutputStore, StorageFull, Store};
+use crate::{frame::MaskingKey, utf8};
 
 impl Store for Vec<u8> {
     type Message = GrowingMessage;
+    type Output = Growing;
     type Control = Self;
 
-    #[inline]
     fn bytes(&self) -> &[u8] {
         self
     }
 
-    #[inline]
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        self
-    }
-
-    #[inline]
     fn capacity(&self) -> usize {
         isize::MAX as usize
     }
 
-    #[inline]
-    fn spare(&self) -> usize {
-        Self::capacity(self) - self.len()
-    }
-
-    #[inline]
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
         self.try_reserve(more).map_err(|_| StorageFull)
     }
 
-    #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        if bytes.len() > self.spare() {
-            Store::reserve(self, bytes.len())?;
-        }
+        Store::reserve(self, bytes.len())?;
         self.extend_from_slice(bytes);
         Ok(())
     }
 
-    #[inline]
-    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
-        let end = self.len() + len;
-        Store::append(self, bytes)?;
-        self.truncate(end);
-        Ok(())
-    }
-
-    #[inline]
-    fn drop_front(&mut self, count: usize) {
-        self.drain(..count.min(self.len()));
-    }
-
-    #[inline]
     fn clear(&mut self, keep: usize) {
         Self::clear(self);
         if Self::capacity(self) > keep {
@@ -79,14 +50,140 @@ impl ControlStore for Vec<u8> {
     }
 }
 
+/// A `Vec` that remembers how much of its memory has been written to before: safe code can lend a socket only such, and copy into it
+/// without a detour; and to do so once is enough.
+pub(crate) struct Growing {
+    memory: Vec<u8>,
+    /// How much of the memory, from its front, is what is kept here.
+    filled: usize,
+}
+
+/// How much new memory is written to at a time: little enough to be in the cache still when it is used.
+const FRESH: usize = 128 << 10;
+
+/// The same where it is used at once.
+const BLOCK: usize = 8 << 10;
+
+/// How much memory to ask for, to add `more` to `len` bytes now and as much as is `missing` later: as much as there is again.
+fn growth(len: usize, more: usize, missing: usize) -> usize {
+    more.saturating_add(missing).min(len).max(more)
+}
+
+impl From<Vec<u8>> for Growing {
+    fn from(memory: Vec<u8>) -> Self {
+        Self { filled: memory.len(), memory }
+    }
+}
+
+impl Growing {
+    /// Makes room for `more` bytes.
+    #[cold]
+    fn grow(&mut self, more: usize, missing: usize) -> Result<(), StorageFull> {
+        self.memory.truncate(self.filled);
+        self.memory.try_reserve_exact(growth(self.filled, more, missing)).map_err(|_| StorageFull)
+    }
+
+    /// Adds all of `bytes`, or none.
+    #[inline]
+    fn append(&mut self, bytes: &[u8], missing: usize) -> Result<(), StorageFull> {
+        let end = self.filled + bytes.len();
+        match self.memory.get_mut(self.filled..end) {
+            Some(room) => room.copy_from_slice(bytes),
+            None => {
+                if end > self.memory.capacity() {
+                    self.grow(bytes.len(), missing)?;
+                }
+                self.memory.truncate(self.filled);
+                self.memory.extend_from_slice(bytes);
+            }
+        }
+        self.filled = end;
+        Ok(())
+    }
+
+    /// Sees to it that the next `count` bytes of memory have been written to, if there is memory for them.
+    fn write_to(&mut self, count: usize) {
+        let end = self.filled + count;
+        if self.memory.len() < end && end <= self.memory.capacity() {
+            self.memory.resize(end, 0);
+        }
+    }
+
+    fn clear(&mut self, keep: usize) {
+        self.filled = 0;
+        if self.memory.capacity() > keep {
+            self.memory.truncate(keep);
+            self.memory.shrink_to(keep);
+        }
+    }
+}
+
+impl OutputStore for Growing {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.filled).unwrap_or_default()
+    }
+
+    #[inline]
+    fn capacity(&self) -> usize {
+        isize::MAX as usize
+    }
+
+    #[inline]
+    fn spare(&self) -> usize {
+        self.memory.capacity() - self.filled
+    }
+
+    fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
+        if more > self.spare() { self.grow(more, usize::MAX) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+        Self::append(self, bytes, usize::MAX)
+    }
+
+    #[inline]
+    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
+        match self.memory.get_mut(self.filled..).and_then(|room| room.first_chunk_mut()) {
+            Some(room) => *room = *bytes,
+            None => {
+                OutputStore::reserve(self, N)?;
+                self.memory.truncate(self.filled);
+                self.memory.extend_from_slice(bytes);
+            }
+        }
+        self.filled += len.min(N);
+        Ok(())
+    }
+
+    #[inline]
+    fn append_masked(&mut self, bytes: &[u8], mut key: MaskingKey) -> Result<(), StorageFull> {
+        OutputStore::reserve(self, bytes.len())?;
+        for block in bytes.chunks(BLOCK) {
+            self.write_to(block.len());
+            let end = self.filled + block.len();
+            key = key.apply_copied(block, self.memory.get_mut(self.filled..end).unwrap_or_default());
+            self.filled = end;
+        }
+        Ok(())
+    }
+
+    fn drop_front(&mut self, count: usize) {
+        let count = count.min(self.filled);
+        self.memory.copy_within(count..self.filled, 0);
+        self.filled -= count;
+    }
+
+    #[inline]
+    fn clear(&mut self, keep: usize) {
+        Self::clear(self, keep);
+    }
+}
+
 /// A message whose memory grows, by no more than has come already, and no further than what is missing.
 pub(crate) enum GrowingMessage {
-    Bytes {
-        bytes: Vec<u8>,
-        /// How many of them are the message. Those behind were a message once, and are room for this one: safe code can lend a socket
-        /// only memory that has been written to, and to do so once is enough.
-        filled: usize,
-    },
+    Bytes(Growing),
     /// What was checked piece by piece needn't be checked once more to be lent.
     Text(String),
 }
@@ -102,23 +199,15 @@ impl GrowingMessage {
 
 impl From<Vec<u8>> for GrowingMessage {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::Bytes { filled: bytes.len(), bytes }
+        Self::Bytes(bytes.into())
     }
-}
-
-/// How much new memory is written to at a time: little enough to be in the cache still when it is read into.
-const FRESH: usize = 128 << 10;
-
-/// How much memory to ask for, to add `more` to `len` bytes now and as much as is `missing` later.
-fn growth(len: usize, more: usize, missing: usize) -> usize {
-    more.saturating_add(missing).min(len).max(more)
 }
 
 impl super::MessageStore for GrowingMessage {
     #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Bytes { bytes, filled } => bytes.get(..*filled).unwrap_or_default(),
+            Self::Bytes(bytes) => bytes.bytes(),
             Self::Text(text) => text.as_bytes(),
         }
     }
@@ -126,7 +215,7 @@ impl super::MessageStore for GrowingMessage {
     #[inline]
     fn text(&self) -> &str {
         match self {
-            Self::Bytes { .. } => utf8::whole(self.bytes()).unwrap_or_default(),
+            Self::Bytes(bytes) => utf8::whole(bytes.bytes()).unwrap_or_default(),
             Self::Text(text) => text,
         }
     }
@@ -138,27 +227,15 @@ impl super::MessageStore for GrowingMessage {
 
     fn append(&mut self, more: &[u8], missing: usize) -> Result<(), StorageFull> {
         self.forget_text();
-        let Self::Bytes { bytes, filled } = self else { return Err(StorageFull) };
-        match bytes.get_mut(*filled..).and_then(|room| room.get_mut(..more.len())) {
-            Some(room) => room.copy_from_slice(more),
-            None => {
-                bytes.truncate(*filled);
-                if more.len() > bytes.spare() {
-                    let growth = growth(*filled, more.len(), missing);
-                    bytes.try_reserve_exact(growth).map_err(|_| StorageFull)?;
-                }
-                bytes.extend_from_slice(more);
-            }
-        }
-        *filled += more.len();
-        Ok(())
+        let Self::Bytes(bytes) = self else { return Err(StorageFull) };
+        bytes.append(more, missing)
     }
 
     fn append_text(&mut self, more: &str, missing: usize) -> Result<(), StorageFull> {
-        if let Self::Bytes { bytes, filled } = self {
-            bytes.truncate(*filled);
+        if let Self::Bytes(Growing { memory, filled }) = self {
+            memory.truncate(*filled);
             // The same memory: of no bytes there is nothing to check.
-            *self = Self::Text(String::from_utf8(mem::take(bytes)).map_err(|_| StorageFull)?);
+            *self = Self::Text(String::from_utf8(mem::take(memory)).map_err(|_| StorageFull)?);
         }
         let Self::Text(text) = self else { return Err(StorageFull) };
         if more.len() > text.capacity() - text.len() {
@@ -169,24 +246,20 @@ impl super::MessageStore for GrowingMessage {
     }
 
     fn room(&mut self, most: usize) -> &mut [u8] {
-        let Self::Bytes { bytes, filled } = self else { return &mut [] };
-        let spare = bytes.len() - *filled;
-        let fresh = most.min(*filled).min(FRESH);
-        if fresh > spare {
-            let enough =
-                bytes.spare() >= fresh - spare || bytes.try_reserve_exact(growth(*filled, fresh, most) - spare).is_ok();
-            if enough {
-                bytes.resize(*filled + fresh, 0);
-            }
+        let Self::Bytes(bytes) = self else { return &mut [] };
+        let fresh = most.min(bytes.filled).min(FRESH);
+        let written = bytes.memory.len() - bytes.filled;
+        if fresh > written && (fresh <= bytes.spare() || bytes.grow(fresh, most).is_ok()) {
+            bytes.write_to(fresh);
         }
-        let room = bytes.get_mut(*filled..).unwrap_or_default();
+        let room = bytes.memory.get_mut(bytes.filled..).unwrap_or_default();
         let most = most.min(room.len());
         room.get_mut(..most).unwrap_or_default()
     }
 
     fn fill(&mut self, count: usize) -> &mut [u8] {
-        let Self::Bytes { bytes, filled } = self else { return &mut [] };
-        let room = bytes.get_mut(*filled..).unwrap_or_default();
+        let Self::Bytes(Growing { memory, filled }) = self else { return &mut [] };
+        let room = memory.get_mut(*filled..).unwrap_or_default();
         let count = count.min(room.len());
         *filled += count;
         room.get_mut(..count).unwrap_or_default()
@@ -194,11 +267,8 @@ impl super::MessageStore for GrowingMessage {
 
     fn clear(&mut self, keep: usize) {
         self.forget_text();
-        let Self::Bytes { bytes, filled } = self else { return };
-        *filled = 0;
-        if bytes.capacity() > keep {
-            bytes.truncate(keep);
-            bytes.shrink_to(keep);
+        if let Self::Bytes(bytes) = self {
+            bytes.clear(keep);
         }
     }
 }

@@ -8,6 +8,8 @@ mod growing;
 pub(crate) use control::{ControlPayload, ControlStore};
 pub use fixed::FixedStorage;
 
+use crate::frame::MaskingKey;
+
 /// Room for bytes that must outlive a read: a head, a message in parts, output that waits for the socket.
 ///
 /// `Vec<u8>` (feature `alloc`) grows with what arrives, [`FixedStorage`] is an array of the caller's. A store that is
@@ -21,35 +23,22 @@ impl<S: Store> Storage for S {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StorageFull;
 
-/// A queue of bytes: added at the back, dropped from the front.
+/// Bytes one behind the other; and what the same memory is made for an open connection.
 pub(crate) trait Store: Sized {
-    /// The same memory, for a message in parts.
     type Message: MessageStore + From<Self>;
-
-    /// Where a control frame's payload is kept on such a machine.
+    type Output: OutputStore + From<Self>;
     type Control: ControlStore;
 
     fn bytes(&self) -> &[u8];
 
-    fn bytes_mut(&mut self) -> &mut [u8];
-
     /// The most it can ever hold.
     fn capacity(&self) -> usize;
-
-    /// Room for more without growing.
-    fn spare(&self) -> usize;
 
     /// Makes room for `more` bytes, so that as much can be added.
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull>;
 
     /// Adds all of `bytes`, or none.
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
-
-    /// Adds the first `len` of `bytes`, or none. A copy whose length the compiler knows is a move or two.
-    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull>;
-
-    /// Drops the first `count` bytes by moving the rest down, which costs as much as the rest is long.
-    fn drop_front(&mut self, count: usize);
 
     /// Drops everything, and all memory but `keep` bytes.
     fn clear(&mut self, keep: usize);
@@ -77,6 +66,35 @@ pub(crate) trait MessageStore {
 
     /// So many bytes have been put into the room, and are lent to be unmasked.
     fn fill(&mut self, count: usize) -> &mut [u8];
+
+    /// Drops everything, and all memory but `keep` bytes.
+    fn clear(&mut self, keep: usize);
+}
+
+/// A queue of output: added at the back, dropped from the front.
+pub(crate) trait OutputStore {
+    fn bytes(&self) -> &[u8];
+
+    /// The most it can ever hold.
+    fn capacity(&self) -> usize;
+
+    /// Room for more without growing.
+    fn spare(&self) -> usize;
+
+    /// Makes room for `more` bytes, so that as much can be added.
+    fn reserve(&mut self, more: usize) -> Result<(), StorageFull>;
+
+    /// Adds all of `bytes`, or none.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
+
+    /// Adds the first `len` of `bytes`, or none. A copy whose length the compiler knows is a move or two.
+    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull>;
+
+    /// Adds all of `bytes`, masked, or none.
+    fn append_masked(&mut self, bytes: &[u8], key: MaskingKey) -> Result<(), StorageFull>;
+
+    /// Drops the first `count` bytes by moving the rest down, which costs as much as the rest is long.
+    fn drop_front(&mut self, count: usize);
 
     /// Drops everything, and all memory but `keep` bytes.
     fn clear(&mut self, keep: usize);
