@@ -1,7 +1,7 @@
 use core::fmt;
 
 use crate::{
-    frame::Header,
+    frame::{EncodedHeader, Header, MaskingKey},
     storage::{OutputStore, StorageFull},
 };
 
@@ -62,13 +62,35 @@ impl<S: OutputStore> Outbox<S> {
     #[inline(always)]
     pub(crate) fn push(&mut self, header: &Header, payload: &[u8]) -> Result<(), StorageFull> {
         let encoded = header.encode();
-        let (padded, header_len) = encoded.padded();
-        let len = header_len + payload.len();
-        if len > self.store.spare() {
-            self.make_room(len)?;
+        match self.push_into_room(&encoded, payload, header.mask) {
+            Some(()) => Ok(()),
+            None => self.push_anew(encoded.as_slice(), payload, header.mask),
         }
-        self.store.append_front(padded, header_len)?;
-        match header.mask {
+    }
+
+    /// The straight path: into room that was written to before, if there is enough of it.
+    #[inline(always)]
+    fn push_into_room(&mut self, header: &EncodedHeader, payload: &[u8], mask: Option<MaskingKey>) -> Option<()> {
+        let (padded, header_len) = header.padded();
+        let len = header_len + payload.len();
+        let room = self.store.room(len.max(padded.len()))?;
+        // A copy whose length the compiler knows is a move or two; the payload goes over what is too much of it.
+        *room.first_chunk_mut()? = *padded;
+        let room = room.get_mut(header_len..len)?;
+        match mask {
+            None => room.copy_from_slice(payload),
+            Some(key) => _ = key.apply_copied(payload, room),
+        }
+        self.store.fill(len);
+        Some(())
+    }
+
+    /// The same into room that is made for it.
+    #[inline(never)]
+    fn push_anew(&mut self, header: &[u8], payload: &[u8], mask: Option<MaskingKey>) -> Result<(), StorageFull> {
+        self.make_room(header.len() + payload.len())?;
+        self.store.append(header)?;
+        match mask {
             None => self.store.append(payload),
             Some(key) => self.store.append_masked(payload, key),
         }
@@ -81,8 +103,10 @@ impl<S: OutputStore> Outbox<S> {
         self.store.append(payload)
     }
 
-    #[cold]
     fn make_room(&mut self, len: usize) -> Result<(), StorageFull> {
+        if len <= self.store.spare() {
+            return Ok(());
+        }
         let pending = self.pending().len();
         if len > self.store.capacity().saturating_sub(pending) {
             return Err(StorageFull);

@@ -138,13 +138,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for FixedStorage<B> {
         Store::append(self, bytes)
     }
 
-    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
-        Store::append(self, bytes.get(..len).unwrap_or_default())
-    }
-
     fn append_masked(&mut self, bytes: &[u8], key: MaskingKey) -> Result<(), StorageFull> {
         key.apply_copied(bytes, self.take_room(bytes.len())?);
         Ok(())
+    }
+
+    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
+        self.spare_mut().get_mut(..count)
+    }
+
+    fn fill(&mut self, count: usize) {
+        self.len += count.min(self.spare());
     }
 
     fn drop_front(&mut self, count: usize) {

@@ -143,21 +143,6 @@ impl OutputStore for Growing {
         Self::append(self, bytes, usize::MAX)
     }
 
-    #[inline]
-    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull> {
-        match self.memory.get_mut(self.filled..).and_then(|room| room.first_chunk_mut()) {
-            Some(room) => *room = *bytes,
-            None => {
-                OutputStore::reserve(self, N)?;
-                self.memory.truncate(self.filled);
-                self.memory.extend_from_slice(bytes);
-            }
-        }
-        self.filled += len.min(N);
-        Ok(())
-    }
-
-    #[inline]
     fn append_masked(&mut self, bytes: &[u8], mut key: MaskingKey) -> Result<(), StorageFull> {
         OutputStore::reserve(self, bytes.len())?;
         for block in bytes.chunks(BLOCK) {
@@ -167,6 +152,16 @@ impl OutputStore for Growing {
             self.filled = end;
         }
         Ok(())
+    }
+
+    #[inline]
+    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
+        self.memory.get_mut(self.filled..)?.get_mut(..count)
+    }
+
+    #[inline]
+    fn fill(&mut self, count: usize) {
+        self.filled = self.memory.len().min(self.filled + count);
     }
 
     fn drop_front(&mut self, count: usize) {

@@ -87,11 +87,14 @@ pub(crate) trait OutputStore {
     /// Adds all of `bytes`, or none.
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
 
-    /// Adds the first `len` of `bytes`, or none. A copy whose length the compiler knows is a move or two.
-    fn append_front<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> Result<(), StorageFull>;
-
     /// Adds all of `bytes`, masked, or none.
     fn append_masked(&mut self, bytes: &[u8], key: MaskingKey) -> Result<(), StorageFull>;
+
+    /// Room for `count` bytes, if it was written to before.
+    fn room(&mut self, count: usize) -> Option<&mut [u8]>;
+
+    /// So many bytes have been put into the room.
+    fn fill(&mut self, count: usize);
 
     /// Drops the first `count` bytes by moving the rest down, which costs as much as the rest is long.
     fn drop_front(&mut self, count: usize);
