@@ -9,9 +9,9 @@ mod common;
 
 use std::hint::black_box;
 
-use common::{KIB, ascii, binary, connect, criterion, cyrillic, message};
+use common::{KIB, ServerEnd, ascii, binary, connect, criterion, cyrillic, message};
 use criterion::{Criterion, Throughput};
-use websocket_proto::{ChunkEvent, Connection, Event, Input, Kind, Role, Storage, frame::MaskingKey};
+use websocket_proto::{ChunkEvent, Connection, Event, Input, Kind, ReadBuffer, Role, Storage, frame::MaskingKey};
 
 const KEY: MaskingKey = MaskingKey([1; 4]);
 
@@ -55,6 +55,12 @@ fn server_in_parts(criterion: &mut Criterion) {
     let mut connection = connect().1;
     group.bench_function("binary/reads of 4 KiB", |bencher| {
         bencher.iter(|| read(&mut connection, &mut wire, 4 * KIB, 1));
+    });
+
+    let mut connection = connect().1;
+    let mut buffer = ReadBuffer::new(vec![0; 128 * KIB]);
+    group.bench_function("binary/reads of 4 KiB into a buffer of its own", |bencher| {
+        bencher.iter(|| read_into(&mut connection, &mut buffer, black_box(&wire), 4 * KIB));
     });
 
     let mut wire = message(Kind::Binary, &binary(64 * KIB), 4 * KIB, Some(KEY));
@@ -103,6 +109,20 @@ fn read<R: Role, S: Storage>(connection: &mut Connection<R, S, S>, wire: &mut [u
         }
     }
     assert_eq!(count, expected);
+}
+
+/// The same from a `ReadBuffer`. What the kernel would do, the copy into it, is part of the time.
+fn read_into(connection: &mut ServerEnd, buffer: &mut ReadBuffer<Vec<u8>>, wire: &[u8], most: usize) {
+    let Connection { receiver: rx, sender: tx } = connection;
+    let mut count = 0;
+    for piece in wire.chunks(most) {
+        buffer.room_for(rx)[..piece.len()].copy_from_slice(piece);
+        let mut input = buffer.received(piece.len());
+        while let Some(event) = rx.next_message(&mut input, tx) {
+            count += usize::from(matches!(black_box(event), Event::Binary(_)));
+        }
+    }
+    assert_eq!(count, 1);
 }
 
 fn stream<R: Role, S: Storage>(connection: &mut Connection<R, S, S>, wire: &mut [u8]) {

@@ -384,7 +384,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub(crate) fn frame_sent(&mut self, of_pending: usize, header: &[u8], payload: &[u8]) {
         // Not yet `self.consume`: it could put a Pong before the rest of the frame.
         self.out.consume(of_pending);
-        if self.out.push_rest(header, payload).is_err() {
+        let has_rest = !header.is_empty() || !payload.is_empty();
+        if has_rest && self.out.push_rest(header, payload).is_err() {
             // No memory for the rest of a frame that may have begun: the stream can't be continued.
             self.give_up();
         }

@@ -1,0 +1,133 @@
+// What the shims have in common: where the bytes come from, where they go, and what becomes of the messages.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+// Longer messages are refused by all of them.
+constexpr std::size_t MAX_MESSAGE = 16 << 20;
+
+struct Seen {
+    std::uint64_t messages = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t hash = 0;
+    std::uint64_t written = 0;
+};
+
+struct Batch {
+    // Whole frames, over and over.
+    const std::uint8_t *loop;
+    std::size_t length;
+    std::size_t offset;
+    // What the messages of this batch take of it, from the offset on.
+    std::size_t total;
+    std::size_t messages;
+    // The most that one read brings.
+    std::size_t read;
+    bool echo;
+    bool hash;
+};
+
+// The kernel's receiving end.
+struct Source {
+    Batch batch{};
+    std::size_t left = 0;
+
+    void start(const Batch &next) {
+        batch = next;
+        left = next.total;
+    }
+
+    std::size_t read(void *to, std::size_t most) {
+        std::size_t count = left < most ? left : most;
+        left -= count;
+        auto *target = static_cast<std::uint8_t *>(to);
+        for (std::size_t rest = count; rest != 0;) {
+            const std::size_t behind = batch.length - batch.offset;
+            const std::size_t part = rest < behind ? rest : behind;
+            std::memcpy(target, batch.loop + batch.offset, part);
+            target += part;
+            rest -= part;
+            batch.offset = part == behind ? 0 : batch.offset + part;
+        }
+        return count;
+    }
+};
+
+// The kernel's sending end: counts, and keeps what it gets if a test wants to see it.
+struct Sink {
+    std::uint64_t written = 0;
+    bool keep = false;
+    std::vector<std::uint8_t> kept;
+
+    void write(const void *data, std::size_t length) {
+        written += length;
+        if (keep) [[unlikely]] {
+            const auto *bytes = static_cast<const std::uint8_t *>(data);
+            kept.insert(kept.end(), bytes, bytes + length);
+        }
+    }
+};
+
+// The application: counts, and hashes (FNV-1a) if it is asked to.
+struct Application {
+    Seen seen;
+    bool hash = false;
+
+    void start(bool hashes) {
+        seen = {};
+        hash = hashes;
+        if (hash) seen.hash = 0xcbf29ce484222325;
+    }
+
+    void message(bool text, const void *data, std::size_t length) {
+        seen.messages += 1;
+        seen.bytes += length;
+        if (hash) [[unlikely]] {
+            const auto *bytes = static_cast<const std::uint8_t *>(data);
+            add(text ? 1 : 2);
+            for (std::size_t i = 0; i < length; ++i) add(bytes[i]);
+        }
+    }
+
+  private:
+    void add(std::uint8_t byte) { seen.hash = (seen.hash ^ byte) * 0x100000001b3; }
+};
+
+// One end of a connection.
+struct Peer {
+    Source source;
+    Sink sink;
+    Application application;
+    bool failed = false;
+
+    virtual ~Peer() = default;
+    // Until the messages of the batch have arrived, or something went wrong.
+    virtual void receive() = 0;
+    virtual void send(const std::uint8_t *payload, std::size_t length, bool text, std::size_t messages,
+                      std::size_t per_flush) = 0;
+};
+
+// What each of the objects that `make` makes has on the heap; 0 where the C library doesn't tell.
+template <typename Make> std::size_t heap_of(Make make) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    constexpr std::size_t COUNT = 256;
+    std::vector<decltype(make())> all;
+    all.reserve(COUNT);
+    // What the first one allocates for all is not its own.
+    all.push_back(make());
+    const std::size_t before = mallinfo2().uordblks;
+    while (all.size() < COUNT) all.push_back(make());
+    return (mallinfo2().uordblks - before) / (COUNT - 1);
+#else
+    (void)make;
+    return 0;
+#endif
+}

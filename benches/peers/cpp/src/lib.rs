@@ -1,0 +1,215 @@
+//! WebSocket implementations in C and C++ as contenders that read from memory, and write to where bytes are only counted.
+//!
+//! A [`Peer`] is one end of a connection whose handshake is over. See `README.md` for what each of them does.
+
+mod frames;
+mod native;
+
+use frames::Ends;
+use std::ffi::{CStr, c_void};
+use std::ptr::NonNull;
+use std::{fmt, slice};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    UWebSockets,
+    Wslay,
+    Beast,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    Server,
+    Client,
+}
+
+/// What a batch has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Seen {
+    /// Those that arrived, or were sent.
+    pub messages: u64,
+    /// Of their payloads.
+    pub bytes: u64,
+    /// FNV-1a (64 bits), for each message over a byte that tells its kind (1: text, 2: binary), then its payload; see
+    /// [`fnv`]. 0 if it wasn't asked for, as it takes longer than all the rest.
+    pub hash: u64,
+    /// The bytes that went out: of pongs, of echoes, of messages sent.
+    pub written: u64,
+}
+
+/// Where [`fnv`] begins.
+pub const FNV: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// What [`Seen::hash`] becomes with one more message.
+pub fn fnv(hash: u64, text: bool, payload: &[u8]) -> u64 {
+    let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    payload.iter().fold(add(hash, if text { 1 } else { 2 }), |hash, byte| add(hash, *byte))
+}
+
+/// All of them, whether they are there or not.
+pub fn peers() -> &'static [Kind] {
+    &[Kind::UWebSockets, Kind::Wslay, Kind::Beast]
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UWebSockets => "uwebsockets",
+            Self::Wslay => "wslay",
+            Self::Beast => "beast",
+        }
+    }
+
+    /// Whether what it takes was there when this crate was built.
+    pub fn is_available(self) -> bool {
+        self.library().is_some()
+    }
+
+    /// Of what it was built with: of Boost, of the crate with uWebSockets in it; of wslay what its header says, which
+    /// its authors don't always keep up to date.
+    pub fn version(self) -> Option<&'static str> {
+        let version = self.library()?.version;
+        // SAFETY: it returns a literal.
+        version.map_or(Some("libuwebsockets-sys 0.0.10"), |version| unsafe { CStr::from_ptr(version()) }.to_str().ok())
+    }
+
+    /// What the library holds for a server's connection while nothing happens on it, in bytes; without buffers that are
+    /// shared or the application's. Measured on the heap except for uWebSockets, so other threads had better not allocate
+    /// meanwhile. `None` where the C library doesn't tell.
+    pub fn idle_bytes(self) -> Option<usize> {
+        let idle = self.library()?.idle;
+        // SAFETY: it has no conditions.
+        Some(unsafe { idle() }).filter(|bytes| *bytes != 0)
+    }
+
+    /// A server's handshake from the request to the response, whose length is returned. Only Beast has it, and not
+    /// without a connection: one is made for it. `None` also if the request is not accepted, or the response has no room.
+    pub fn handshake(self, request: &[u8], response: &mut [u8]) -> Option<usize> {
+        let handshake = self.library()?.handshake?;
+        // SAFETY: the pointers go with their lengths.
+        let length = unsafe { handshake(request.as_ptr(), request.len(), response.as_mut_ptr(), response.len()) };
+        (length != 0).then_some(length)
+    }
+
+    fn library(self) -> Option<native::Library> {
+        native::library(self)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// One end of a connection, from batch to batch.
+#[derive(Debug)]
+pub struct Peer {
+    kind: Kind,
+    native: NonNull<c_void>,
+    ends: Ends,
+    failed: bool,
+}
+
+// SAFETY: nothing in it is bound to a thread.
+unsafe impl Send for Peer {}
+
+impl Peer {
+    /// `None` if it was left out.
+    pub fn new(kind: Kind, role: Role) -> Option<Self> {
+        let library = kind.library()?;
+        // SAFETY: it has no conditions.
+        let native = NonNull::new(unsafe { (library.new)(role == Role::Server) })?;
+        Some(Self { kind, native, ends: Ends::default(), failed: false })
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Receives so many messages. `input` is whole frames, which come again and again, in reads of `read` bytes at most;
+    /// the last read of a batch brings only what is left of its last message. `offset` is where in `input` the batch
+    /// begins: 0, or where the last one of the same input has left it.
+    ///
+    /// If fewer arrive, it has failed: see [`Self::has_failed`].
+    ///
+    /// # Panics
+    ///
+    /// If `input` is not whole frames, or has no whole message in it; if `read` is 0.
+    pub fn receive(&mut self, input: &[u8], read: usize, offset: &mut usize, messages: usize, hash: bool) -> Seen {
+        self.run(input, read, offset, messages, hash, false)
+    }
+
+    /// Receives, and sends each message back. What goes back is written once a read, except by Beast, which writes each by
+    /// itself.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::receive`] does.
+    pub fn echo(&mut self, input: &[u8], read: usize, offset: &mut usize, messages: usize, hash: bool) -> Seen {
+        self.run(input, read, offset, messages, hash, true)
+    }
+
+    fn run(&mut self, input: &[u8], read: usize, offset: &mut usize, messages: usize, hash: bool, echo: bool) -> Seen {
+        assert!(read != 0, "nothing is ever read");
+        let total = self.ends.distance(input, *offset, messages);
+        let batch = native::Batch {
+            input: input.as_ptr(),
+            length: input.len(),
+            offset: *offset,
+            total,
+            messages,
+            read: read.min(isize::MAX as usize),
+            echo,
+            hash,
+        };
+        let mut seen = Seen::default();
+        // SAFETY: `native` is alive, and used by none but us; the input outlives the call, and the offset is within it.
+        self.failed |= !unsafe { native::receive(self.native.as_ptr(), &batch, &mut seen) };
+        *offset = (*offset + total) % input.len();
+        seen
+    }
+
+    /// Sends the same message so often. What `per_flush` of them come to is written together by those that can:
+    /// uWebSockets (corked; it writes earlier if its 16 KiB are full, and a server's long messages right from `payload`),
+    /// wslay (queued). [`Seen::hash`] stays 0.
+    pub fn send(&mut self, payload: &[u8], text: bool, messages: usize, per_flush: usize) -> Seen {
+        let mut written = 0;
+        let (pointer, length) = (payload.as_ptr(), payload.len());
+        // SAFETY: `native` is alive, and used by none but us; the payload outlives the call.
+        let good =
+            unsafe { native::send(self.native.as_ptr(), pointer, length, text, messages, per_flush, &mut written) };
+        self.failed |= !good;
+        let messages = if good { messages as u64 } else { 0 };
+        Seen { messages, bytes: messages * length as u64, hash: 0, written }
+    }
+
+    /// Whether it has found something wrong with what it got; then it does nothing any more.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether the bytes that go out are kept from now on (see [`Self::kept`]), instead of just counted. For tests.
+    pub fn keep(&mut self, keep: bool) {
+        // SAFETY: `native` is alive, and used by none but us.
+        unsafe { native::keep(self.native.as_ptr(), keep) };
+    }
+
+    /// The bytes that have gone out since [`Self::keep`] was called.
+    pub fn kept(&self) -> &[u8] {
+        let mut length = 0;
+        // SAFETY: `native` is alive. What it returns stays as it is until something is called that takes `&mut self`.
+        unsafe {
+            let data = native::kept(self.native.as_ptr(), &mut length);
+            if length == 0 { &[] } else { slice::from_raw_parts(data, length) }
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // SAFETY: it came from `new`, and is not used any more.
+        unsafe { native::free(self.native.as_ptr()) };
+    }
+}

@@ -1,0 +1,136 @@
+//! Before anything is measured, a contender has to deliver exactly the right messages, and to send what says the same.
+
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
+
+use zlib_rs::{Inflate, InflateFlush};
+
+use crate::{
+    cases::{Case, PING, Prepared, TAIL, Work},
+    contender::{Contender, Kind, Role, Seen, Takeover, Turn},
+    run,
+    socket::Feed,
+};
+
+/// What the key of the request has to be answered with.
+const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// `Ok(None)`: the contender has no such thing.
+pub fn open_checked(contender: &dyn Contender, case: &Case, prepared: &Prepared) -> Result<Option<Vec<Turn>>, String> {
+    let feed = &prepared.feed;
+    feed.rewind();
+    let attempt = || {
+        let Some(mut turns) = run::open(contender, case, feed) else { return Ok(None) };
+        if contender.knows_messages() {
+            check(case, prepared, feed, &mut turns)?;
+        }
+        Ok(Some(turns))
+    };
+    // The table tells of it.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|panic| {
+        let told = panic.downcast_ref::<String>().map(String::as_str);
+        Err(told.or_else(|| panic.downcast_ref().copied()).unwrap_or("it panicked").to_owned())
+    });
+    panic::set_hook(hook);
+    feed.rewind();
+    feed.take_captured();
+    feed.take_written();
+    outcome
+}
+
+fn check(case: &Case, prepared: &Prepared, feed: &Arc<Feed>, turns: &mut [Turn]) -> Result<(), String> {
+    feed.capture();
+    let received = run::run(turns, prepared, prepared.checked, Seen::checked());
+    if feed.granted() > 0 {
+        return Err(format!("{} bytes were not read", feed.granted()));
+    }
+    let sent = feed.take_captured();
+    let seen = match case.work {
+        Work::Receive(_) | Work::Inflate(_) | Work::Connections(_) => {
+            if case.fragment.is_some() {
+                let pongs = decode(&sent, false, None)?.1;
+                if pongs == 0 {
+                    return Err("no ping was answered".into());
+                }
+            }
+            received
+        }
+        Work::Send(role, _) => decode(&sent, role == Role::Client, None)?.0,
+        Work::Echo(_) => decode(&sent, false, None)?.0,
+        Work::Deflate(takeover) => decode(&sent, false, Some(takeover))?.0,
+        Work::Handshake => {
+            let is_accepted = sent.starts_with(b"HTTP/1.1 101 ")
+                && sent.ends_with(b"\r\n\r\n")
+                && sent.windows(ACCEPT.len()).filter(|part| *part == ACCEPT).count() == prepared.checked;
+            return if is_accepted { Ok(()) } else { Err("the response is not as it should be".into()) };
+        }
+    };
+    let expected = case.expected(prepared.checked);
+    if seen.same(&expected) {
+        return Ok(());
+    }
+    let (seen, expected) = ((seen.messages, seen.bytes), (expected.messages, expected.bytes));
+    Err(format!("{} messages of {} bytes came, not {} of {}, or others", seen.0, seen.1, expected.0, expected.1))
+}
+
+/// The messages, and how many Pongs came with them. It is as plain as can be.
+fn decode(mut bytes: &[u8], masked: bool, deflate: Option<Takeover>) -> Result<(Seen, usize), String> {
+    let (mut seen, mut pongs) = (Seen::checked(), 0);
+    let mut message: Option<(u8, Vec<u8>)> = None;
+    let mut inflate = Inflate::new(false, 15);
+    while !bytes.is_empty() {
+        let (header, rest) = bytes.split_at_checked(2).ok_or("a header is cut")?;
+        let (len, mut rest) = match header[1] & 0x7F {
+            len @ ..126 => (usize::from(len), rest),
+            code => {
+                let (len, rest) = rest.split_at_checked(if code == 126 { 2 } else { 8 }).ok_or("a length is cut")?;
+                (len.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+            }
+        };
+        if (header[1] & 0x80 != 0) != masked {
+            return Err("masked, or not, as it should not be".into());
+        }
+        let mut key = [0; 4];
+        if masked {
+            let (found, behind) = rest.split_first_chunk().ok_or("a key is cut")?;
+            (key, rest) = (*found, behind);
+        }
+        let (payload, rest) = rest.split_at_checked(len).ok_or("a payload is cut")?;
+        bytes = rest;
+        let payload = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+        match header[0] & 0x0F {
+            0 => message.as_mut().ok_or("a continuation of nothing")?.1.extend(payload),
+            1 | 2 => message = Some((header[0], payload.collect())),
+            10 if payload.eq(PING.iter().copied()) => pongs += 1,
+            opcode => return Err(format!("opcode {opcode}, or a Pong of something else")),
+        }
+        if let (true, Some((first, payload))) = (header[0] & 0x80 != 0, message.as_ref()) {
+            let kind = if first & 0x0F == 1 { Kind::Text } else { Kind::Binary };
+            match deflate {
+                Some(takeover) if first & 0x40 != 0 => {
+                    seen.message(kind, &unpack(&mut inflate, payload, takeover)?);
+                }
+                Some(_) => return Err("a message is not compressed".into()),
+                None => seen.message(kind, payload),
+            }
+            message = None;
+        }
+    }
+    Ok((seen, pongs))
+}
+
+fn unpack(inflate: &mut Inflate, payload: &[u8], Takeover(takeover): Takeover) -> Result<Vec<u8>, String> {
+    let mut room = vec![0; 1 << 16];
+    let before = inflate.total_out();
+    let all = [payload, &TAIL].concat();
+    inflate.decompress(&all, &mut room, InflateFlush::SyncFlush).map_err(|_| "it can't be inflated")?;
+    room.truncate((inflate.total_out() - before) as usize);
+    if !takeover {
+        inflate.reset(false);
+    }
+    Ok(room)
+}

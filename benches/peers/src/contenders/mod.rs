@@ -1,0 +1,41 @@
+//! One file for each contender, with its configuration and the loop that its users would write.
+
+mod cpp;
+mod embedded_websocket;
+mod fastwebsockets;
+mod sockudo_ws;
+mod soketto;
+mod tokio_websockets;
+mod tungstenite;
+mod web_socket;
+mod websocket_proto;
+mod websocket_sans_io;
+mod wtx;
+mod yawc;
+
+use crate::{contender::Contender, floor::Floor, walker::Walker};
+
+/// The largest message and frame that any of them has to take.
+const LIMIT: usize = 256 << 20;
+
+/// In the order of the tables.
+pub fn all() -> Vec<Box<dyn Contender>> {
+    let mut all: Vec<Box<dyn Contender>> = vec![
+        Box::new(websocket_proto::WebsocketProto::with_buffers()),
+        Box::new(websocket_proto::WebsocketProto::with_one_buffer()),
+        Box::new(tungstenite::Tungstenite),
+        Box::new(fastwebsockets::Fastwebsockets),
+        Box::new(tokio_websockets::TokioWebsockets),
+        Box::new(sockudo_ws::SockudoWs),
+        Box::new(web_socket::WebSocketCrate),
+        Box::new(yawc::Yawc),
+        Box::new(wtx::Wtx),
+        Box::new(soketto::Soketto),
+        Box::new(embedded_websocket::EmbeddedWebsocket),
+        Box::new(websocket_sans_io::WebsocketSansIo::new()),
+    ];
+    all.extend(cpp::all());
+    all.push(Box::new(Walker));
+    all.push(Box::new(Floor::new()));
+    all
+}

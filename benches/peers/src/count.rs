@@ -1,0 +1,57 @@
+//! Instructions instead of time: this program calls itself under valgrind, for one contender and one case.
+//!
+//! Counted is only what [`peers_bench_counted`] calls, and so no set-up, and the same in every run.
+
+use std::{env, process::Command};
+
+use crate::{
+    cases::{Case, Prepared, Work},
+    check,
+    contender::Seen,
+    options::Options,
+    run,
+};
+
+/// So many bytes of payload are enough, and so many messages.
+const ENOUGH: usize = 2 << 20;
+const MESSAGES: usize = 8192;
+
+/// Instructions for each message.
+pub fn count(contender: &str, case: &Case, prepared: &Prepared) -> Result<f64, String> {
+    let messages = (ENOUGH / case.len).clamp(2, MESSAGES).next_multiple_of(prepared.turn.unwrap_or(1));
+    let messages = match case.work {
+        Work::Connections(count) => count * (1000 / count).max(1),
+        _ => messages.min(prepared.measured),
+    };
+    let program = env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=peers_bench_counted"])
+        .arg(program)
+        .args(["--contender", contender, "--one", &case.full_name(), "--messages", &messages.to_string()])
+        .args(["--reads", &case.reads.to_string(), "--loop", case.source.name()])
+        .output()
+        .map_err(|error| format!("valgrind: {error}"))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    let collected = told.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse::<f64>().ok());
+    let collected = collected.filter(|_| output.status.success());
+    collected.map(|collected| collected / messages as f64).ok_or_else(|| "valgrind counted nothing".to_owned())
+}
+
+/// What is called under valgrind.
+pub fn one(options: &Options, messages: usize) {
+    let case = &options.cases[0];
+    let mut prepared = case.prepare();
+    prepared.checked = messages;
+    if let Ok(Some(mut turns)) = check::open_checked(&*options.contenders[0], case, &prepared) {
+        peers_bench_counted(&mut || {
+            run::run(&mut turns, &prepared, messages, Seen::default());
+        });
+    }
+}
+
+/// Valgrind knows it by its name.
+#[unsafe(no_mangle)]
+#[inline(never)]
+fn peers_bench_counted(work: &mut dyn FnMut()) {
+    work();
+}

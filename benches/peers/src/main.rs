@@ -1,0 +1,72 @@
+//! websocket-proto and its peers side by side, in memory.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- OPTIONS]
+//! ```
+//!
+//! | file | what it is |
+//! |-|-|
+//! | `main.rs` | options, and what is done with them |
+//! | [`cases.rs`](cases) | what is measured |
+//! | [`contender.rs`](contender), [`contenders/`](contenders) | who is |
+//! | [`walker.rs`](walker), [`floor.rs`](floor) | how far down it could go |
+//! | [`socket.rs`](socket) | what they read from and write to |
+//! | [`check.rs`](check) | whether they do all of the work |
+//! | [`run.rs`](run), [`count.rs`](count) | by the clock, and in instructions |
+//! | [`steady.rs`](steady) | what it keeps out of the figures |
+//! | [`memory.rs`](memory) | allocations, and what an idle connection holds |
+//! | [`table.rs`](table), [`plot.rs`](plot) | how it is told |
+
+mod cases;
+mod check;
+mod contender;
+mod contenders;
+mod count;
+mod floor;
+mod memory;
+mod options;
+mod plot;
+mod run;
+mod socket;
+mod steady;
+mod table;
+mod walker;
+
+use std::{env, process::ExitCode};
+
+use options::{Mode, Options};
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
+
+fn main() -> ExitCode {
+    steady::prepare();
+    let options = match Options::parse(env::args().skip(1)) {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("peers-bench: {problem}\n{}", options::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    // Nothing runs on it; some contenders look for its clock.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _context = runtime.enter();
+
+    match &options.mode {
+        Mode::List => options.cases.iter().for_each(|case| println!("{}", case.full_name())),
+        Mode::One { messages } => count::one(&options, *messages),
+        Mode::Plot(file) => {
+            if let Err(error) = plot::draw(&options, file) {
+                eprintln!("peers-bench: {file}: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+        Mode::Tables => {
+            table::print(&options);
+            if options.memory && !options.counts {
+                memory::print(&options);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}

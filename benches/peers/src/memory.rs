@@ -1,0 +1,166 @@
+//! Allocations for each message, and what an idle connection holds.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+};
+
+use crate::{
+    cases::{self, Case, Content, Group, KIB, Source, Work},
+    check,
+    contender::{Contender, Role, Seen},
+    options::Options,
+    run,
+    socket::Socket,
+};
+
+/// The system's allocator, which counts while it is asked to.
+pub struct Counting;
+
+static COUNTS: AtomicBool = AtomicBool::new(false);
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+static FREED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if COUNTS.load(Relaxed) {
+            FREED.fetch_add(layout.size(), Relaxed);
+        }
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(new_size, layout.size());
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[inline]
+fn count(allocated: usize, freed: usize) {
+    if COUNTS.load(Relaxed) {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        ALLOCATED.fetch_add(allocated, Relaxed);
+        FREED.fetch_add(freed, Relaxed);
+    }
+}
+
+/// What was allocated meanwhile: how often, how much, and how much of it was not freed.
+struct Allocated {
+    count: usize,
+    bytes: usize,
+    held: isize,
+}
+
+fn counted(work: impl FnOnce()) -> Allocated {
+    for counter in [&ALLOCATIONS, &ALLOCATED, &FREED] {
+        counter.store(0, Relaxed);
+    }
+    COUNTS.store(true, Relaxed);
+    work();
+    COUNTS.store(false, Relaxed);
+    let bytes = ALLOCATED.load(Relaxed);
+    Allocated { count: ALLOCATIONS.load(Relaxed), bytes, held: bytes as isize - FREED.load(Relaxed) as isize }
+}
+
+/// So many idle connections are looked at.
+const IDLE: usize = 64;
+
+/// What each has received.
+const IDLE_LEN: usize = 512;
+
+/// Prints both tables.
+pub fn print(options: &Options) {
+    let cases = cases();
+    println!("\n## Allocations\n\nfor each message, and the bytes of them, when all that is kept has been allocated\n");
+    let titles: Vec<_> = cases.iter().map(|(title, _)| *title).collect();
+    println!("| contender | {} |\n|-|{}", titles.join(" | "), "-:|".repeat(titles.len()));
+    for contender in options.contenders.iter().filter(|contender| contender.knows_messages()) {
+        let cells: Vec<_> = cases.iter().map(|(_, case)| allocations(&**contender, case)).collect();
+        println!("| {} | {} |", contender.name(), cells.join(" | "));
+    }
+
+    println!("\n## An idle connection of a server\n\nbytes, after one message of {IDLE_LEN} B\n");
+    println!("| contender | heap | size of its value | together |\n|-|-:|-:|-:|");
+    for contender in options.contenders.iter().filter(|contender| contender.knows_messages()) {
+        let Some(heap) = contender.idle_bytes().or_else(|| idle(&**contender)) else { continue };
+        let size = contender.size();
+        let cell = |bytes: Option<usize>| bytes.map_or("–".to_owned(), |bytes| bytes.to_string());
+        println!("| {} | {heap} | {} | {} |", contender.name(), cell(size), heap + size.unwrap_or(0));
+    }
+}
+
+fn cases() -> [(&'static str, Case); 9] {
+    let server = Work::Receive(Role::Server);
+    [
+        ("receive 125 B", case(server, Content::Binary, 125, 64 * KIB)),
+        ("receive 1 KiB text", case(server, Content::Mixed, KIB, 64 * KIB)),
+        ("receive 64 KiB", case(server, Content::Binary, 64 * KIB, 64 * KIB)),
+        ("receive 64 KiB in reads of 4 KiB", case(server, Content::Binary, 64 * KIB, 4 * KIB)),
+        (
+            "receive 64 KiB in fragments of 1 KiB",
+            Case { fragment: Some(KIB), ..case(server, Content::Binary, 64 * KIB, 64 * KIB) },
+        ),
+        ("server sends 125 B", case(Work::Send(Role::Server, 1), Content::Binary, 125, 64 * KIB)),
+        ("client sends 125 B", case(Work::Send(Role::Client, 1), Content::Binary, 125, 64 * KIB)),
+        ("echo 125 B", case(Work::Echo(1), Content::Binary, 125, 64 * KIB)),
+        ("handshake", case(Work::Handshake, Content::Binary, cases::REQUEST.len(), 64 * KIB)),
+    ]
+}
+
+fn case(work: Work, content: Content, len: usize, reads: usize) -> Case {
+    let (group, name, source) = (Group::Receive, String::new(), Source::Hot);
+    Case { group, name, work, content, len, fragment: None, reads, source }
+}
+
+fn allocations(contender: &dyn Contender, case: &Case) -> String {
+    let prepared = case.prepare();
+    match check::open_checked(contender, case, &prepared) {
+        Ok(Some(mut turns)) => {
+            let count = prepared.checked;
+            run::run(&mut turns, &prepared, count, Seen::default());
+            let allocated = counted(|| {
+                run::run(&mut turns, &prepared, count, Seen::default());
+            });
+            let each = |total: usize| total as f64 / count as f64;
+            match allocated.count {
+                _ if contender.idle_bytes().is_some() => "?".to_owned(),
+                0 => "0".to_owned(),
+                _ => format!("{:.2}, {:.0} B", each(allocated.count), each(allocated.bytes)),
+            }
+        }
+        Ok(None) => "–".to_owned(),
+        Err(_) => "✗".to_owned(),
+    }
+}
+
+/// The heap that each connection holds, without what the harness has put around it.
+fn idle(contender: &dyn Contender) -> Option<usize> {
+    let case = Case { group: Group::Connections, ..case(Work::Connections(IDLE), Content::Binary, IDLE_LEN, 64 * KIB) };
+    let prepared = case.prepare();
+    let socket = Socket(prepared.feed.clone());
+    let mut turns = Vec::with_capacity(IDLE);
+    let allocated = counted(|| {
+        turns.extend((0..IDLE).map_while(|_| contender.receive_rarely(socket.clone())));
+        if turns.len() == IDLE {
+            run::run(&mut turns, &prepared, IDLE, Seen::default());
+        }
+    });
+    let harness = turns.iter().map(|turn| size_of_val(&**turn)).sum::<usize>();
+    (turns.len() == IDLE).then(|| (allocated.held - harness as isize).max(0) as usize / IDLE)
+}

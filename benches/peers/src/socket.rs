@@ -1,0 +1,225 @@
+//! The in-memory socket: what every contender reads from and writes to.
+//!
+//! All sockets of a case share one [`Feed`]: a loop of bytes, of which the harness grants some. A read copies at most so many bytes, as the
+//! kernel would; when all that was granted has been read it would block. A write takes everything, counts it, and keeps it only while a
+//! check looks at it.
+
+use std::{
+    hint::black_box,
+    io::{self, IoSlice, Read, Write},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::io::ReadBuf;
+
+/// The bytes that come in, and the count of those that go out. Nothing here runs in two threads; it is atomic because some contenders
+/// take only sockets that could.
+pub struct Feed {
+    wire: Vec<u8>,
+    /// The most that one read brings.
+    most: usize,
+    /// The length of a message.
+    message: usize,
+    position: AtomicUsize,
+    granted: AtomicUsize,
+    written: AtomicUsize,
+    captures: AtomicBool,
+    captured: Mutex<Vec<u8>>,
+}
+
+impl Feed {
+    pub fn new(wire: Vec<u8>, most: usize, message: usize) -> Arc<Self> {
+        Arc::new(Self {
+            wire,
+            most,
+            message,
+            position: AtomicUsize::new(0),
+            granted: AtomicUsize::new(0),
+            written: AtomicUsize::new(0),
+            captures: AtomicBool::new(false),
+            captured: Mutex::default(),
+        })
+    }
+
+    /// Lets the sockets read so many bytes more.
+    pub fn grant(&self, len: usize) {
+        self.granted.store(self.granted.load(Relaxed) + len, Relaxed);
+    }
+
+    /// What was granted and not read.
+    pub fn granted(&self) -> usize {
+        self.granted.load(Relaxed)
+    }
+
+    /// Back to the beginning of the loop, with nothing granted.
+    pub fn rewind(&self) {
+        self.position.store(0, Relaxed);
+        self.granted.store(0, Relaxed);
+    }
+
+    /// How many bytes have been written since the last call.
+    pub fn take_written(&self) -> usize {
+        self.written.swap(0, Relaxed)
+    }
+
+    /// From now on what is written is kept.
+    pub fn capture(&self) {
+        self.captures.store(true, Relaxed);
+    }
+
+    /// Ends it, and returns what was.
+    pub fn take_captured(&self) -> Vec<u8> {
+        self.captures.store(false, Relaxed);
+        std::mem::take(&mut self.captured.lock().unwrap())
+    }
+
+    /// All that was granted at once, for those that do their own reads.
+    pub fn take_batch(&self) -> Batch<'_> {
+        let (offset, granted) = (self.position.load(Relaxed), self.granted.swap(0, Relaxed));
+        self.position.store((offset + granted) % self.wire.len(), Relaxed);
+        Batch { wire: &self.wire, offset, reads: self.most, messages: granted / self.message }
+    }
+
+    /// Whether what is written is kept.
+    pub fn captures(&self) -> bool {
+        self.captures.load(Relaxed)
+    }
+
+    /// Counts what was written elsewhere.
+    pub fn count_written(&self, len: usize) {
+        self.written.store(self.written.load(Relaxed) + len, Relaxed);
+    }
+
+    /// What the next read brings, if there is room for so much.
+    fn read(&self, room: usize) -> Option<&[u8]> {
+        let (position, granted) = (self.position.load(Relaxed), self.granted.load(Relaxed));
+        if granted == 0 {
+            return None;
+        }
+        let len = room.min(self.most).min(granted).min(self.wire.len() - position);
+        let end = position + len;
+        self.granted.store(granted - len, Relaxed);
+        self.position.store(if end == self.wire.len() { 0 } else { end }, Relaxed);
+        Some(&self.wire[position..end])
+    }
+
+    pub fn write(&self, bytes: &[u8]) -> usize {
+        black_box(bytes);
+        if self.captures() {
+            self.captured.lock().unwrap().extend_from_slice(bytes);
+        }
+        self.count_written(bytes.len());
+        bytes.len()
+    }
+
+    fn write_all(&self, slices: &[IoSlice<'_>]) -> usize {
+        slices.iter().map(|slice| self.write(slice)).sum()
+    }
+}
+
+/// So many messages of the loop, from there on, in such reads.
+pub struct Batch<'a> {
+    pub wire: &'a [u8],
+    pub offset: usize,
+    pub reads: usize,
+    pub messages: usize,
+}
+
+#[derive(Clone)]
+pub struct Socket(pub Arc<Feed>);
+
+impl Read for Socket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.0.read(buf.len()).ok_or(io::ErrorKind::WouldBlock)?;
+        buf[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(self.0.write(buf))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(self.0.write_all(slices))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl tokio::io::AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.0.read(buf.remaining()) {
+            Some(bytes) => {
+                buf.put_slice(bytes);
+                Poll::Ready(Ok(()))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl tokio::io::AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(self.0.write(buf)))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(self.0.write_all(slices)))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl futures_util::AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        match Read::read(self.get_mut(), buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            outcome => Poll::Ready(outcome),
+        }
+    }
+}
+
+impl futures_util::AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(self.0.write(buf)))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(self.0.write_all(slices)))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

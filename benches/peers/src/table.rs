@@ -1,0 +1,172 @@
+//! The tables: each contender's turns at each case, and what came of them as Markdown.
+
+use crate::{
+    cases::{Case, Group, Prepared, Work, size_name},
+    check,
+    contender::{Contender, Turn},
+    count,
+    options::Options,
+    run,
+};
+
+const OURS: &str = "websocket-proto";
+
+/// Prints a table for each group.
+pub fn print(options: &Options) {
+    for group in Group::ALL {
+        let cases: Vec<_> = options.cases.iter().filter(|case| case.group == group).collect();
+        if !cases.is_empty() {
+            print_group(options, group, &cases);
+        }
+    }
+}
+
+/// What a contender's messages cost, a figure a round; or why there are none.
+pub enum Outcome {
+    /// Nanoseconds, or instructions, for each message.
+    Cost(Vec<f64>),
+    Nothing,
+    Failed(String),
+}
+
+fn print_group(options: &Options, group: Group, cases: &[&Case]) {
+    let names: Vec<_> = options.contenders.iter().map(|contender| contender.name()).collect();
+    let reference = group.reference().and_then(|name| names.iter().position(|known| *known == name));
+    let rows: Vec<_> = cases.iter().map(|case| (*case, measure(options, case))).collect();
+    let takes_part = |index: usize| rows.iter().any(|(_, outcomes)| !matches!(outcomes[index], Outcome::Nothing));
+    let columns: Vec<_> = (0..names.len()).filter(|index| takes_part(*index)).collect();
+
+    let what = if options.counts { "instructions" } else { "ns" };
+    let how = match (group, reference) {
+        (Group::Sizes, _) => format!("{what} for each KiB"),
+        (_, None) => format!("{what} for each message"),
+        (_, Some(index)) => format!("{what} for each message, then each one's as a multiple of {}'s", names[index]),
+    };
+    println!("\n## {}\n\n{how}\n", group.title());
+
+    // Beside the multiples, ours and what they are multiples of.
+    let ours = columns.iter().copied().find(|index| names[*index] == OURS);
+    let absolute: Vec<_> = reference.iter().flat_map(|reference| ours.into_iter().chain([*reference])).collect();
+    let mut titles = vec!["case".to_owned()];
+    let is_receive = group == Group::Receive;
+    titles.extend(is_receive.then(|| ["reads", "loop"].map(str::to_owned)).into_iter().flatten());
+    let texts = titles.len();
+    titles.extend(absolute.iter().map(|index| format!("{} {what}", names[*index])));
+    titles.extend(columns.iter().map(|index| names[*index].to_owned()));
+    println!("| {} |", titles.join(" | "));
+    println!("|{}{}", "-|".repeat(texts), "-:|".repeat(titles.len() - texts));
+
+    let mut notes = Vec::new();
+    for (case, outcomes) in &rows {
+        let mut cells = vec![case.name.clone()];
+        if is_receive {
+            cells.extend([size_name(case.reads), case.source.name().to_owned()]);
+        }
+        let costs = |index: usize| match &outcomes[index] {
+            Outcome::Cost(costs) => Some(&costs[..]),
+            _ => None,
+        };
+        let typical = |costs: &[f64]| figure(median(costs.iter().copied()));
+        cells.extend(absolute.iter().map(|index| costs(*index).map_or("–".to_owned(), typical)));
+        for index in &columns {
+            cells.push(match (&outcomes[*index], reference.and_then(costs)) {
+                (Outcome::Nothing, _) => "–".to_owned(),
+                (Outcome::Failed(why), _) => {
+                    let note = format!("{}: {why}", names[*index]);
+                    let known = notes.iter().position(|known| *known == note);
+                    let number = known.unwrap_or_else(|| {
+                        notes.push(note);
+                        notes.len() - 1
+                    });
+                    format!("✗ ({})", number + 1)
+                }
+                (Outcome::Cost(costs), Some(of)) => {
+                    format!("{:.2}", median(costs.iter().zip(of).map(|(own, of)| own / of)))
+                }
+                (Outcome::Cost(costs), None) => {
+                    let per = if group == Group::Sizes { case.len as f64 / 1024.0 } else { 1.0 };
+                    figure(median(costs.iter().copied()) / per)
+                }
+            });
+        }
+        println!("| {} |", cells.join(" | "));
+    }
+    if !notes.is_empty() {
+        println!();
+    }
+    for (index, note) in notes.iter().enumerate() {
+        println!("({}) {note}  ", index + 1);
+    }
+}
+
+/// All contenders in turns, each round another one first.
+pub fn measure(options: &Options, case: &Case) -> Vec<Outcome> {
+    eprintln!("{}", case.full_name());
+    let prepared = case.prepare();
+    let mut opened: Vec<_> =
+        options.contenders.iter().map(|contender| check::open_checked(&**contender, case, &prepared)).collect();
+    let mut costs = vec![Vec::new(); opened.len()];
+    if options.counts {
+        for ((contender, opened), costs) in options.contenders.iter().zip(&mut opened).zip(&mut costs) {
+            if let Ok(Some(_)) = opened {
+                match count::count(contender.name(), case, &prepared) {
+                    Ok(count) => costs.push(count),
+                    Err(why) => *opened = Err(why),
+                }
+            }
+        }
+    } else {
+        for round in 0..=options.rounds {
+            for turn in 0..opened.len() {
+                let index = (round + turn) % opened.len();
+                if let Ok(Some(turns)) = &mut opened[index] {
+                    let cost = time(&*options.contenders[index], case, &prepared, turns);
+                    // The first round is to warm up.
+                    if round > 0 {
+                        costs[index].push(cost);
+                    }
+                }
+            }
+        }
+    }
+    let outcome = |(opened, costs)| match opened {
+        Ok(Some(_)) => Outcome::Cost(costs),
+        Ok(None) => Outcome::Nothing,
+        Err(why) => Outcome::Failed(why),
+    };
+    opened.into_iter().zip(costs).map(outcome).collect()
+}
+
+/// Nanoseconds for each message. It is made sure that they came, and went.
+fn time(contender: &dyn Contender, case: &Case, prepared: &Prepared, turns: &mut [Turn]) -> f64 {
+    let (time, seen) = run::time(turns, prepared);
+    let written = prepared.feed.take_written();
+    if contender.knows_messages() {
+        match case.work {
+            Work::Receive(_) | Work::Inflate(_) | Work::Connections(_) => assert_eq!(seen.messages, prepared.measured),
+            Work::Send(..) | Work::Echo(_) => assert!(written > prepared.measured * case.len),
+            Work::Deflate(_) | Work::Handshake => assert!(written > 0),
+        }
+    }
+    time.as_nanos() as f64 / prepared.measured as f64
+}
+
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        len if len % 2 == 1 => values[middle],
+        _ => (values[middle - 1] + values[middle]) / 2.0,
+    }
+}
+
+/// Three digits that count, or all before the point.
+fn figure(value: f64) -> String {
+    match value {
+        ..10.0 => format!("{value:.2}"),
+        ..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
