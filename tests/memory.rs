@@ -179,7 +179,7 @@ fn announced_lengths_make_no_room() {
 #[test]
 fn a_frame_that_is_left_has_begun() {
     let (mut server, _) = open(Config::new());
-    let mut room = vec![0; 100];
+    let mut room = [0; 100];
     let mut buffer = ReadBuffer::new(&mut room[..]);
     let bytes = frame(0x82, &[1; 50], true);
     for come in 7..bytes.len() {

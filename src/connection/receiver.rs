@@ -316,7 +316,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         loop {
             let in_one_piece = self.store.bytes().is_empty() && self.frames.ends_in(input);
             let most = if in_one_piece { usize::MAX } else { BLOCK };
-            let part = match self.find_part(input, limit, most)? {
+            let part = match self.find_part(input, limit, most, true)? {
                 Some(Next::Part(part)) => part,
                 other => return Ok(other),
             };
@@ -339,11 +339,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             #[cfg(feature = "deflate")]
             Part::Inflated { kind, piece, .. } => {
                 let bytes = inflated(&self.inflater, piece);
-                let stored = match kind {
-                    Kind::Text => self.store.append_text(checked_text(bytes), usize::MAX),
-                    Kind::Binary => self.store.append(bytes, usize::MAX),
-                };
-                (kind, bytes.len(), stored)
+                (kind, bytes.len(), self.store.append(bytes, usize::MAX))
             }
             Part::Joined { char, .. } => {
                 (Kind::Text, char.len_utf8(), self.store.append_text(char.encode_utf8(&mut [0; 4]), missing))
@@ -358,7 +354,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     fn find_chunk<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
         let last = self.take_stored(input);
         if self.store.bytes().is_empty() {
-            self.find_part(input, self.max_message, usize::MAX)
+            self.find_part(input, self.max_message, usize::MAX, false)
         } else {
             Ok(Some(Next::Part(Part::Stored { last })))
         }
@@ -370,8 +366,16 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         count > 0 && matches!(self.state, State::Open) && self.frames.unmask_stored(self.store.fill(count as usize))
     }
 
-    /// The next part of a message, at most `most` bytes where it can be chosen.
-    fn find_part<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Next<'b>>, Failure> {
+    /// The next part of a message, at most `most` bytes where it can be chosen. Text that is inflated may be stored here and now, while
+    /// it is known to be text.
+    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing is inflated"))]
+    fn find_part<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        limit: u64,
+        most: usize,
+        may_store: bool,
+    ) -> Result<Option<Next<'b>>, Failure> {
         loop {
             // To join a cut code point, take its missing bytes and no more.
             let most = match self.utf8.missing() {
@@ -402,8 +406,15 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                         Checked::Nothing => continue,
                         Checked::Joined(char) => (Part::Joined { char, last }, false),
                         Checked::Text { text, is_broken } => {
-                            let piece = start..start + text.len();
-                            (Part::Inflated { kind, piece, last: last && !is_broken }, is_broken)
+                            let (piece, last) = (start..start + text.len(), last && !is_broken);
+                            if may_store && !(last && self.store.bytes().is_empty()) {
+                                let stored = self.store.append_text(text, usize::MAX);
+                                stored.map_err(|StorageFull| self.no_room(piece.len()))?;
+                                self.stored = kind;
+                                (Part::Stored { last }, is_broken)
+                            } else {
+                                (Part::Inflated { kind, piece, last }, is_broken)
+                            }
                         }
                     }
                 }
