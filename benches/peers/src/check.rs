@@ -10,12 +10,36 @@ use zlib_rs::{Inflate, InflateFlush};
 use crate::{
     cases::{Case, PING, Prepared, TAIL, Work},
     contender::{Contender, Kind, Role, Seen, Takeover, Turn},
+    options::Options,
     run,
     socket::Feed,
 };
 
 /// What the key of the request has to be answered with.
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// Tells who delivers something else in which case; whether it is none of ours.
+pub fn all(options: &Options) -> bool {
+    let (mut right, mut wrong, mut ours_are_right) = (0, 0, true);
+    for case in
+        options.cases.iter().filter(|case| case.len <= 1 << 20 && !matches!(case.work, Work::Connections(1000..)))
+    {
+        let prepared = case.prepare();
+        for contender in &options.contenders {
+            match open_checked(&**contender, case, &prepared) {
+                Ok(None) => {}
+                Ok(Some(_)) => right += 1,
+                Err(problem) => {
+                    println!("{}: {}: {problem}", case.full_name(), contender.name());
+                    wrong += 1;
+                    ours_are_right &= !contender.name().starts_with("websocket-proto");
+                }
+            }
+        }
+    }
+    println!("{right} times right, {wrong} times not");
+    ours_are_right
+}
 
 /// `Ok(None)`: the contender has no such thing.
 pub fn open_checked(contender: &dyn Contender, case: &Case, prepared: &Prepared) -> Result<Option<Vec<Turn>>, String> {

@@ -54,6 +54,11 @@ fn main() -> ExitCode {
 
     match &options.mode {
         Mode::List => options.cases.iter().for_each(|case| println!("{}", case.full_name())),
+        Mode::Check => {
+            if !check::all(&options) {
+                return ExitCode::FAILURE;
+            }
+        }
         Mode::One { messages } => count::one(&options, *messages),
         Mode::Plot(file) => {
             if let Err(error) = plot::draw(&options, file) {

@@ -17,6 +17,7 @@ usage: peers-bench [OPTIONS]
   --loop WHICH         hot, large or both (default): where the bytes come from
   --count              instructions, counted by valgrind, instead of time
   --plot FILE          draws cost against size, as SVG, and does nothing else
+  --check              sees whether everyone delivers the right messages, and does nothing else
   --list               names all cases and does nothing else";
 
 pub struct Options {
@@ -34,6 +35,7 @@ pub enum Mode {
     Tables,
     Plot(String),
     List,
+    Check,
     /// For [`count`](crate::count): the only contender in the only case, so many messages.
     One {
         messages: usize,
@@ -67,6 +69,7 @@ impl Options {
                 "--count" => counts = true,
                 "--plot" => mode = Mode::Plot(value()?),
                 "--list" => mode = Mode::List,
+                "--check" => mode = Mode::Check,
                 // How it calls itself.
                 "--one" => exact = Some(value()?),
                 "--messages" => mode = Mode::One { messages: number(&value()?).ok_or_else(bad)? },
