@@ -48,6 +48,11 @@ impl Plan {
         self.modes >> (call % 8) & 1 != 0
     }
 
+    /// How many bytes a buffer has that is read into.
+    pub fn capacity(&self) -> usize {
+        1 + usize::from(self.cuts[0]) * usize::from(self.cuts[3] % 8)
+    }
+
     pub fn keep(&self) -> usize {
         usize::from(self.keep) * 16
     }

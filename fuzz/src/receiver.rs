@@ -1,7 +1,7 @@
 //! One receiver, fed with anything.
 
 use arbitrary::Arbitrary;
-use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, Role, Storage};
+use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, ReadBuffer, Role, Storage};
 
 use crate::{
     End, Log, MAX_REPLIES, PONG_BACKLOG, Plan, Seen, assert_used, deflate,
@@ -111,6 +111,14 @@ pub fn compare<R: Role, S: Storage>(case: &Case<'_>, connection: impl Fn() -> Co
     let whole = feed(connection(), [case.wire], is_chunk);
     assert_eq!(whole, feed(connection(), case.plan.pieces(case.wire), is_chunk), "cut as planned");
     assert_eq!(whole, feed(connection(), case.wire.chunks(1), is_chunk), "byte by byte");
+    if !is_chunk {
+        let capacity = case.plan.capacity();
+        assert_eq!(
+            whole,
+            feed_buffer(connection(), case.plan.pieces(case.wire), capacity),
+            "in a buffer of {capacity}"
+        );
+    }
 }
 
 /// The events, the replies, and what the end of the stream means.
@@ -134,6 +142,36 @@ fn feed<'w, R: Role, S: Storage>(
             }
         }
         assert_used(&input);
+    }
+    let mut output = Vec::new();
+    while !tx.is_empty() {
+        output.extend_from_slice(tx.pending());
+        tx.consume(usize::MAX);
+    }
+    (log, output, rx.end_of_input())
+}
+
+/// The same for whole messages, by way of a buffer of so many bytes.
+fn feed_buffer<'w, R: Role, S: Storage>(
+    connection: Connection<R, S, S>,
+    pieces: impl IntoIterator<Item = &'w [u8]>,
+    capacity: usize,
+) -> (Log, Vec<u8>, Result<(), EndOfInput>) {
+    let Connection { receiver: mut rx, sender: mut tx } = connection;
+    let mut log = Log::default();
+    let mut buffer = ReadBuffer::new(vec![0; capacity]);
+    for mut piece in pieces {
+        while !piece.is_empty() {
+            let room = buffer.room_for(&mut rx);
+            let n = room.len().min(piece.len());
+            assert!(n > 0, "there is room");
+            room[..n].copy_from_slice(&piece[..n]);
+            piece = &piece[n..];
+            let mut input = buffer.received(n);
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                log.event(event);
+            }
+        }
     }
     let mut output = Vec::new();
     while !tx.is_empty() {
