@@ -22,17 +22,14 @@ impl MaskingKey {
     /// Masks or unmasks `payload`, which starts on this key's first byte, and returns the key for what follows it.
     #[inline]
     pub fn apply(self, payload: &mut [u8]) -> Self {
-        let next = self.at(payload.len());
-        let word = u64::from(u32::from_ne_bytes(self.0));
-        xor(payload, word | word << 32);
-        next
+        xor(payload, self);
+        self.at(payload.len())
     }
 
     /// Copies `from` to `to`, which is as long, masked on the way; returns the key for what follows.
     #[inline]
     pub(crate) fn apply_copied(self, from: &[u8], to: &mut [u8]) -> Self {
-        let word = u64::from(u32::from_ne_bytes(self.0));
-        xor_copied(from, to, word | word << 32);
+        xor_copied(from, to, self);
         self.at(from.len())
     }
 
@@ -47,26 +44,41 @@ impl MaskingKey {
         let bits = (offset % 4) as u32 * 8;
         Self(u32::from_be_bytes(self.0).rotate_left(bits).to_be_bytes())
     }
+
+    /// Twice the key, as it stands in memory.
+    #[inline(always)]
+    fn word(self) -> u64 {
+        let word = u64::from(u32::from_ne_bytes(self.0));
+        word | word << 32
+    }
 }
 
 /// From here on it pays to ask for the machine's widest vectors, in bytes.
 #[cfg(feature = "std")]
 const LONG: usize = 256;
 
+/// A line of the cache. A vector that lies in two of them is loaded twice, and stored twice.
+#[cfg(feature = "std")]
+const LINE: usize = 64;
+
 #[inline]
-fn xor(bytes: &mut [u8], word: u64) {
+fn xor(bytes: &mut [u8], key: MaskingKey) {
     #[cfg(feature = "std")]
     if bytes.len() >= LONG {
-        return xor_long(bytes, word);
+        return xor_long(bytes, key);
     }
-    xor_blocks::<32>(bytes, word);
+    xor_blocks::<32>(bytes, key.word());
 }
 
 /// Compiled once for each width of vectors: what there is, is found out when the program runs.
 #[cfg(feature = "std")]
 #[inline(never)]
-fn xor_long(bytes: &mut [u8], word: u64) {
-    fearless_simd::dispatch!(fearless_simd::Level::new(), _ => xor_blocks::<128>(bytes, word));
+fn xor_long(bytes: &mut [u8], key: MaskingKey) {
+    let before = bytes.as_ptr().align_offset(LINE).min(bytes.len());
+    let (front, lines) = bytes.split_at_mut(before);
+    xor_blocks::<32>(front, key.word());
+    let word = key.at(before).word();
+    fearless_simd::dispatch!(fearless_simd::Level::new(), _ => xor_blocks::<128>(lines, word));
 }
 
 /// Blocks of several words are what the compiler turns into vectors; then come words, then at most seven bytes.
@@ -98,12 +110,12 @@ fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
 }
 
 #[inline]
-fn xor_copied(from: &[u8], to: &mut [u8], word: u64) {
+fn xor_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
     #[cfg(feature = "std")]
     if from.len() >= LONG {
-        return xor_long_copied(from, to, word);
+        return xor_long_copied(from, to, key.word());
     }
-    xor_blocks_copied::<32>(from, to, word);
+    xor_blocks_copied::<32>(from, to, key.word());
 }
 
 #[cfg(feature = "std")]
