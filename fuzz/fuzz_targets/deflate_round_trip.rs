@@ -143,7 +143,7 @@ fn run<S: Storage>(session: &Session, capacity: usize, (client, server): Pair<S>
     }
 }
 
-struct End<R, S> {
+struct End<R, S: Storage> {
     rx: Receiver<R, S>,
     tx: Sender<R, S>,
     heap: Meter,

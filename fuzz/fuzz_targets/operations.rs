@@ -122,7 +122,7 @@ fn run<A: Role, B: Role, S: Storage>(
     server.check_rest(client.fragments.is_some(), Transport::CloseNow);
 }
 
-struct End<R, S> {
+struct End<R, S: Storage> {
     rx: Receiver<R, S>,
     tx: Sender<R, S>,
     is_client: bool,
