@@ -283,6 +283,19 @@ fn a_failed_connection_holds_nothing() {
     }
 }
 
+/// Found by fuzzing: a Close whose code is wrong fails the connection before the rest of it has come.
+#[test]
+fn a_control_frame_that_fails_is_let_go_of() {
+    let (mut server, _) = open(Config::new());
+    let mut bytes = frame(0x88, &[0x01, 0x02, b'a', b'b'], true);
+    let (.., left) = measure(|| {
+        assert_eq!(feed(&mut server, &mut bytes, 1), 0);
+        server.sender.consume(usize::MAX);
+    });
+    assert!(matches!(server.receiver.end_of_input(), Err(EndOfInput::Failed(_))));
+    assert_eq!(left, 0);
+}
+
 /// State of an open connection without heap. The figures are of a 64-bit machine.
 #[test]
 #[cfg(target_pointer_width = "64")]

@@ -149,12 +149,17 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
 
     /// Forgets what was lent.
     pub(crate) fn clear(&mut self) {
-        match self.place {
-            Place::Control { .. } => return,
-            // It is presented again, from its beginning.
-            Place::Left { .. } => self.place = Place::BETWEEN,
-            _ => {}
+        if !matches!(self.place, Place::Control { .. }) {
+            self.control.clear();
         }
+        // It is presented again, from its beginning.
+        if matches!(self.place, Place::Left { .. }) {
+            self.place = Place::BETWEEN;
+        }
+    }
+
+    /// No more will come, nor the rest of a control frame.
+    pub(crate) fn close(&mut self) {
         self.control.clear();
     }
 

@@ -574,6 +574,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     #[cold]
     fn fail(&mut self, failure: Failure, replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'static> {
         self.end(State::Failed(failure));
+        self.frames.close();
         let close = Close { code: Some(failure.close_code()), reason: failure.reason() };
         let mut room = [0; MAX_CONTROL_PAYLOAD];
         let payload = close.encode(&mut room).unwrap_or_default();
