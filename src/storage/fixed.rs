@@ -27,6 +27,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> FixedStorage<B> {
     }
 }
 
+impl<B: AsRef<[u8]>> FixedStorage<B> {
+    /// The bytes that are in it: of a store that was only lent, such as one that a [response](crate::server::Response::write) was
+    /// written to.
+    ///
+    /// ```
+    /// use websocket_proto::{FixedStorage, server::Response};
+    ///
+    /// let mut out = FixedStorage::new([0; 128]);
+    /// Response::new(404).write(&mut out)?;
+    /// assert!(out.as_slice().starts_with(b"HTTP/1.1 404 Not Found\r\n"));
+    /// # Ok::<(), websocket_proto::server::ResponseError>(())
+    /// ```
+    pub fn as_slice(&self) -> &[u8] {
+        self.room.as_ref().get(..self.len).unwrap_or_default()
+    }
+}
+
 impl<B: AsRef<[u8]>> fmt::Debug for FixedStorage<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FixedStorage({} of {} bytes)", self.len, self.room.as_ref().len())
@@ -54,7 +71,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
 
     #[inline]
     fn bytes(&self) -> &[u8] {
-        self.room.as_ref().get(..self.len).unwrap_or_default()
+        self.as_slice()
     }
 
     #[inline]
