@@ -1,0 +1,54 @@
+//! Semihosting: what an emulator or a debugger does for the firmware. Without one the first call stops the machine.
+
+use core::{arch::asm, ffi::CStr};
+
+const SYS_WRITE0: usize = 0x04;
+const SYS_TIME: usize = 0x11;
+const SYS_EXIT: usize = 0x18;
+
+/// Writes a text where the host shows it.
+pub fn say(text: &CStr) {
+    // SAFETY: the host reads up to the zero byte at the end of the text.
+    unsafe { call(SYS_WRITE0, text.as_ptr() as usize) };
+}
+
+/// Says `name: number`.
+pub fn report(name: &CStr, number: usize) {
+    let mut digits = [0; 11];
+    let mut rest = number;
+    // The last byte is the zero that ends the text.
+    for digit in digits.iter_mut().rev().skip(1) {
+        *digit = if rest > 0 || number == 0 { b'0' + (rest % 10) as u8 } else { b' ' };
+        rest /= 10;
+    }
+    say(name);
+    say(c": ");
+    say(CStr::from_bytes_with_nul(&digits).unwrap_or_default());
+    say(c"\n");
+}
+
+/// Seconds since 1970.
+pub fn seconds() -> u32 {
+    // SAFETY: it takes no argument.
+    unsafe { call(SYS_TIME, 0) as u32 }
+}
+
+/// Ends the emulator with exit status 0 or 1.
+pub fn exit(well: bool) -> ! {
+    const APPLICATION_EXIT: usize = 0x20026;
+    const RUN_TIME_ERROR: usize = 0x20023;
+    loop {
+        // SAFETY: the argument is a reason, not an address.
+        unsafe { call(SYS_EXIT, if well { APPLICATION_EXIT } else { RUN_TIME_ERROR }) };
+    }
+}
+
+/// # Safety
+///
+/// `argument` must be what `operation` expects.
+unsafe fn call(operation: usize, argument: usize) -> usize {
+    let result;
+    // SAFETY: the host takes two registers, gives back one, and writes no memory in any of the operations above.
+    unsafe { asm!("bkpt #0xAB", inout("r0") operation => result, in("r1") argument, options(nostack)) };
+    result
+}

@@ -1,0 +1,69 @@
+use core::ptr;
+
+/// A serial line (ARM PL011), polled: to the firmware it is the byte stream that TCP would be.
+///
+/// Before it works on the real chip, its clock and its pins must be switched on. QEMU doesn't mind.
+pub struct Uart {
+    registers: usize,
+}
+
+const DATA: usize = 0x00;
+const FLAGS: usize = 0x18;
+const LINE: usize = 0x2C;
+const CONTROL: usize = 0x30;
+
+const CANT_READ: u32 = 1 << 4;
+const CANT_WRITE: u32 = 1 << 5;
+
+impl Uart {
+    pub fn first() -> Self {
+        Self::new(0x4000_C000)
+    }
+
+    pub fn second() -> Self {
+        Self::new(0x4000_D000)
+    }
+
+    fn new(registers: usize) -> Self {
+        let uart = Self { registers };
+        uart.set(LINE, 3 << 5 | 1 << 4); // 8 bits, queues of 16 bytes
+        uart.set(CONTROL, 1 << 9 | 1 << 8 | 1); // on, both ways
+        uart
+    }
+
+    /// Waits until something has come, and takes what is there: at most as much as `buf` has room for.
+    pub fn read(&mut self, buf: &mut [u8]) -> usize {
+        while !self.has_input() {}
+        let mut count = 0;
+        for byte in buf {
+            if !self.has_input() {
+                break;
+            }
+            *byte = self.value(DATA) as u8;
+            count += 1;
+        }
+        count
+    }
+
+    pub fn has_input(&self) -> bool {
+        self.value(FLAGS) & CANT_READ == 0
+    }
+
+    /// Waits until all is gone.
+    pub fn write_all(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            while self.value(FLAGS) & CANT_WRITE != 0 {}
+            self.set(DATA, (*byte).into());
+        }
+    }
+
+    fn value(&self, register: usize) -> u32 {
+        // SAFETY: the chip has a register there, and reading it touches no memory.
+        unsafe { ptr::read_volatile((self.registers + register) as *const u32) }
+    }
+
+    fn set(&self, register: usize, value: u32) {
+        // SAFETY: the chip has a register there, and writing it touches no memory.
+        unsafe { ptr::write_volatile((self.registers + register) as *mut u32, value) }
+    }
+}
