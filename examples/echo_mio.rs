@@ -1,0 +1,366 @@
+//! An echo server for many connections: one thread, one event loop.
+//!
+//! ```text
+//! cargo run --release --example echo_mio -- --port 9003
+//! ```
+//!
+//! What one read brings is answered by one write. All connections share a buffer to read into and one to write from. Only what is not
+//! whole yet, what is to be written together, and what the socket does not take is kept by a connection's halves, and for no longer
+//! than that: an idle one has no heap, or the little that it may keep for the next time.
+//!
+//! Nobody can keep the others waiting: each has one read a turn, and who does not take his answers is not read.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    env,
+    io::{self, ErrorKind, Read, Write},
+    mem,
+    net::{Ipv4Addr, Shutdown, SocketAddr},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use mio::{
+    Events, Interest, Poll, Registry, Token,
+    event::Event as Readiness,
+    net::{TcpListener, TcpStream},
+};
+use websocket_proto::{Config, Connection, Input, Server, Transport, server};
+
+/// Who reads slowly makes this process keep one message and one read, for as long as he likes: he is not read until he has taken them. The
+/// default limits have room for that, so sending is never refused.
+///
+/// Room for a dozen small messages, so that who always sends some together does not make each half fetch memory every time.
+const CONFIG: Config = Config::new().keep(1 << 10);
+
+/// What one read can bring, of any connection: there is one buffer for all. A message that fits is never copied on its way in; one that
+/// comes in several reads is put together in memory that is fetched for it, at twice the cost.
+const READ: usize = 512 << 10;
+
+/// Messages from here on go back in a vectored write, out of the buffer that they were read into. A copy that stays in the cache costs no
+/// more than the second piece of a write does.
+const LARGE: usize = 64 << 10;
+
+/// How long a handshake or an end may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// When to try again after a connection could not be accepted.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Here a read that leaves room has emptied the socket (epoll(7)), and what comes later is told anew: to ask again until it says so would
+/// double the calls. Elsewhere mio wants to see `WouldBlock` first.
+const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+const LISTENER: Token = Token(usize::MAX);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let port = match &arguments[..] {
+        [] => Some(9003),
+        [flag, port] if flag == "--port" => port.parse().ok(),
+        _ => None,
+    };
+    let Some(port) = port else {
+        eprintln!("usage: echo_mio [--port PORT]");
+        return ExitCode::from(2);
+    };
+    let Err(error) = Echo::bind(port).and_then(|mut echo| echo.run());
+    eprintln!("echo_mio: {error}");
+    ExitCode::FAILURE
+}
+
+struct Echo {
+    poll: Poll,
+    listener: TcpListener,
+    /// Someone may be waiting: `poll` tells so once, and not again until all were accepted.
+    acceptable: bool,
+    peers: Vec<Option<Peer>>,
+    /// The places in `peers` that are.
+    free: Vec<usize>,
+    /// Who had more to say than one read could bring, and waits for the next turn; each once.
+    unread: Vec<usize>,
+    /// A message on its way back.
+    out: Vec<u8>,
+    /// Who has to be through with something, and when; all have the same time, so the first comes first.
+    deadlines: VecDeque<(Instant, usize)>,
+}
+
+impl Echo {
+    fn bind(port: u16) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        println!("listening on ws://{}/", listener.local_addr()?);
+        Ok(Self {
+            poll,
+            listener,
+            acceptable: false,
+            peers: Vec::new(),
+            free: Vec::new(),
+            unread: Vec::new(),
+            out: Vec::new(),
+            deadlines: VecDeque::new(),
+        })
+    }
+
+    fn run(&mut self) -> io::Result<Infallible> {
+        let mut events = Events::with_capacity(1024);
+        let mut buf = vec![0; READ];
+        loop {
+            let patience = self.patience();
+            match self.poll.poll(&mut events, patience) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            // Who waits has his turn here, also if there is an event for him.
+            let waiting = mem::take(&mut self.unread);
+            for readiness in &events {
+                match readiness.token() {
+                    LISTENER => self.acceptable = true,
+                    Token(id) => self.notice(id, readiness, &mut buf),
+                }
+            }
+            for id in waiting {
+                self.serve(id, &mut buf);
+            }
+            // Last: an event for who has just gone must not reach who comes in his place.
+            self.accept();
+        }
+    }
+
+    fn accept(&mut self) {
+        while self.acceptable {
+            match self.listener.accept() {
+                Ok((socket, _)) => {
+                    let id = self.free.pop().unwrap_or(self.peers.len());
+                    if id == self.peers.len() {
+                        self.peers.push(None);
+                    }
+                    // It may have gone already; then there is no peer.
+                    match Peer::new(socket, id, self.poll.registry()) {
+                        Ok(peer) => {
+                            self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id)));
+                            self.peers[id] = Some(peer);
+                        }
+                        Err(_) => self.free.push(id),
+                    }
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => self.acceptable = false,
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    // Out of file descriptors, most likely. A later turn may have more luck.
+                    _ => break,
+                },
+            }
+        }
+    }
+
+    fn notice(&mut self, id: usize, readiness: &Readiness, buf: &mut [u8]) {
+        let Some(Some(peer)) = self.peers.get_mut(id) else { return };
+        peer.notice(readiness);
+        if !peer.waits {
+            self.serve(id, buf);
+        }
+    }
+
+    fn serve(&mut self, id: usize, buf: &mut [u8]) {
+        let Some(Some(peer)) = self.peers.get_mut(id) else { return };
+        let deadline = peer.deadline;
+        match peer.turn(buf, &mut self.out) {
+            Ok(waits) => peer.waits = waits,
+            // He has gone, or is to go: there is nobody to tell.
+            Err(_) => return self.remove(id),
+        }
+        if peer.waits {
+            self.unread.push(id);
+        }
+        if peer.deadline != deadline {
+            self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id)));
+        }
+    }
+
+    fn remove(&mut self, id: usize) {
+        // To close a socket is to deregister it.
+        self.peers[id] = None;
+        self.free.push(id);
+    }
+
+    /// How long to wait for events.
+    fn patience(&mut self) -> Option<Duration> {
+        let left = self.end_overdue();
+        if !self.unread.is_empty() {
+            Some(Duration::ZERO)
+        } else if self.acceptable {
+            Some(left.map_or(RETRY, |left| left.min(RETRY)))
+        } else {
+            left
+        }
+    }
+
+    /// Removes who took too long, and says how long the others still have.
+    fn end_overdue(&mut self) -> Option<Duration> {
+        while let Some(&(deadline, id)) = self.deadlines.front() {
+            // Who is through with it, or has gone, has another deadline, or none.
+            if self.peers[id].as_ref().is_some_and(|peer| peer.deadline == Some(deadline)) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if !left.is_zero() {
+                    return Some(left);
+                }
+                self.remove(id);
+            }
+            self.deadlines.pop_front();
+        }
+        None
+    }
+}
+
+struct Peer {
+    socket: TcpStream,
+    state: State,
+    /// There may be something to read: `poll` tells so once, and not again until all of it was read.
+    readable: bool,
+    /// He is one of the `unread`.
+    waits: bool,
+    /// The socket did not take everything: `poll` tells when it takes more.
+    stuck: bool,
+    /// The end of the stream is there to be read.
+    ended: bool,
+    /// When the state has lasted too long; none for an open connection.
+    deadline: Option<Instant>,
+}
+
+enum State {
+    Handshake(server::Handshake<Vec<u8>, Vec<u8>>),
+    Open(Connection<Server, Vec<u8>, Vec<u8>>),
+    /// We have ended the stream. A socket that is closed with something unread in it is reset, and the reset may overtake what
+    /// was written last; so it is read, and dropped.
+    Draining,
+}
+
+impl Peer {
+    fn new(mut socket: TcpStream, id: usize, registry: &Registry) -> io::Result<Self> {
+        // What is written is whole messages; to wait for more would only delay them.
+        socket.set_nodelay(true)?;
+        // Both, once and for all: an edge that nobody waits for costs less than to change the interest.
+        registry.register(&mut socket, Token(id), Interest::READABLE | Interest::WRITABLE)?;
+        let state = State::Handshake(server::Handshake::new(CONFIG));
+        Ok(Self {
+            socket,
+            state,
+            readable: false,
+            waits: false,
+            stuck: false,
+            ended: false,
+            deadline: Some(Instant::now() + PATIENCE),
+        })
+    }
+
+    fn notice(&mut self, readiness: &Readiness) {
+        self.ended |= readiness.is_read_closed() || readiness.is_error();
+        self.readable |= readiness.is_readable() || self.ended;
+    }
+
+    /// Writes what is left to be written; if that was all, reads once and answers. Whether there is more to read, without waiting.
+    fn turn(&mut self, buf: &mut [u8], out: &mut Vec<u8>) -> io::Result<bool> {
+        if self.stuck {
+            self.flush()?;
+        }
+        if self.stuck || !self.readable {
+            return Ok(false);
+        }
+        let n = match self.socket.read(buf) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            result => result?,
+        };
+        // The end is told only once, and may be behind what was read.
+        self.readable = n == buf.len() || n > 0 && (self.ended || !SHORT_READ_IS_LAST);
+        self.answer(Input::new(&mut buf[..n]), out)?;
+        self.flush()?;
+        Ok(self.readable && !self.stuck)
+    }
+
+    /// Answers what has come.
+    fn answer(&mut self, mut input: Input<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+        if let State::Handshake(handshake) = &mut self.state {
+            if !handshake.read(&mut input) {
+                return Ok(());
+            }
+            let handshake = mem::replace(handshake, server::Handshake::new(CONFIG));
+            match handshake.into_request().and_then(server::Request::upgrade) {
+                Ok(upgrade) => {
+                    self.deadline = None;
+                    self.state = State::Open(upgrade.accept(&server::Accept::new()).map_err(io::Error::other)?);
+                }
+                Err(refusal) => {
+                    let mut response = Vec::new();
+                    refusal.response().write(&mut response).map_err(io::Error::other)?;
+                    // So little fits into a socket that nothing was written to.
+                    self.socket.write_all(&response)?;
+                    self.end()?;
+                }
+            }
+        }
+        // No `else`: the first frames may come in one read with the request.
+        let State::Open(Connection { receiver, sender }) = &mut self.state else { return Ok(()) };
+        while let Some(event) = receiver.next_message(&mut input, sender) {
+            let Some(message) = event.message() else { continue };
+            if !sender.is_empty() || !input.is_empty() {
+                // Not alone: all are collected, and written at once.
+                sender.send(message).map_err(io::Error::other)?;
+                continue;
+            }
+            let frame = sender.frame(message).map_err(io::Error::other)?;
+            let written = if message.as_bytes().len() < LARGE {
+                // Not into the sender, which would have to allocate for it.
+                out.clear();
+                frame.parts().iter().for_each(|part| out.extend_from_slice(part));
+                self.socket.write(out)
+            } else {
+                self.socket.write_vectored(&frame.slices())
+            };
+            // What is not sent is copied, and pending.
+            frame.sent(taken(written)?);
+        }
+        Ok(())
+    }
+
+    /// Writes what is pending, and ends the stream where that was the last.
+    fn flush(&mut self) -> io::Result<()> {
+        let State::Open(Connection { sender, .. }) = &mut self.state else { return Ok(()) };
+        while !sender.is_empty() {
+            match taken(self.socket.write(sender.pending()))? {
+                0 => break,
+                n => sender.consume(n),
+            }
+        }
+        self.stuck = !sender.is_empty();
+        match sender.transport() {
+            Transport::Open => {}
+            Transport::CloseNow => self.end()?,
+            // Who does not take our Close has to be left.
+            Transport::Closing | Transport::AwaitEnd => self.arm(),
+        }
+        Ok(())
+    }
+
+    /// Nothing more is to be written.
+    fn end(&mut self) -> io::Result<()> {
+        self.arm();
+        self.state = State::Draining;
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    fn arm(&mut self) {
+        self.deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+    }
+}
+
+/// How much a socket has taken: nothing when it is full. An edge will tell when it no longer is.
+fn taken(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        result => result,
+    }
+}
