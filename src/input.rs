@@ -89,8 +89,12 @@ impl<'b> Input<'b> {
     /// Leaves all that remains, the beginning of a frame of `frame` bytes, to be presented again together with the rest of it;
     /// whether it can be.
     pub(crate) fn leave(&mut self, frame: usize) -> bool {
-        let left = self.bytes.len();
-        self.tail.as_mut().is_some_and(|tail| tail.leave(left, frame))
+        let len = self.bytes.len();
+        let is_left = self.tail.as_mut().is_some_and(|tail| tail.leave(len, frame));
+        if is_left {
+            self.bytes = &mut [];
+        }
+        is_left
     }
 
     /// Uses up everything: what comes behind a Close, or a failure.

@@ -5,9 +5,9 @@
 
 mod common;
 
-use common::{Mode, Seen, Trace, feed, frame, header, open};
+use common::{Mode, Seen, Trace, feed, frame, header, open, open_in};
 use websocket_proto::{
-    Config, EndOfInput, Failure, FixedStorage,
+    ChunkEvent, Config, EndOfInput, Event, Failure, FixedStorage, Input,
     frame::{CloseCode, CloseError, ForbiddenCloseCode, HeaderError},
 };
 
@@ -232,8 +232,8 @@ fn f8_lengths_over_a_limit_fail_at_the_header() {
     fails("F8 message", config, &[Long(0x02, 1000), H(0x80, &[126, 0x01, 0xF5])], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(4));
     fails("F8 message of many", config, &[Long(0x02, 1000), F(0x00, b""), Long(0x00, 500), H(0x80, &[1])], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(2));
     // The sum of fragments must not wrap around.
-    let unlimited = Config::new().max_frame(u64::MAX).max_message(1 << 62);
-    fails("F8 sum beyond 2^64", unlimited, &[F(0x02, b"x"), F(0x00, b"y"), H(0x00, HUGE)], &[], Failure::MessageTooLong { len: (1 << 63) + 1, limit: 1 << 62 }, 1009, Byte(10));
+    let any_frame = Config::new().max_frame(u64::MAX).max_message(1000);
+    fails("F8 sum beyond 2^63", any_frame, &[F(0x02, b"x"), F(0x00, b"y"), H(0x00, HUGE)], &[], Failure::MessageTooLong { len: (1 << 63) + 1, limit: 1000 }, 1009, Byte(10));
 
     let whole = Seen::Binary(vec![b'x'; 1000]);
     passes_with(config, "F8 frame at the limit", &[Long(0x82, 1000)], &[whole], &[], OPEN);
@@ -486,4 +486,36 @@ fn a_message_larger_than_the_store_is_refused_at_its_header() {
         };
         assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: 1000, limit: 300 })]);
     }
+}
+
+/// The rest of a message that was begun in chunks is whole only if it fits the store, however it comes.
+#[test]
+fn what_is_left_of_a_streamed_message_must_fit_the_store() {
+    let rest = |pieces: &[usize]| {
+        let (server, _) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new(vec![0; 400])));
+        let mut connection = server;
+        let bytes = frame(0x82, &[7; 1000], true);
+        let (head, mut tail) = bytes.split_at(bytes.len() - 800);
+        let mut head = head.to_vec();
+        let chunk = connection.receiver.next(&mut Input::new(&mut head), &mut connection.sender);
+        assert!(matches!(chunk, Some(ChunkEvent::Binary(chunk)) if chunk.data.len() == 200));
+        let mut failures = vec![];
+        for len in pieces {
+            let (piece, behind) = tail.split_at(*len);
+            tail = behind;
+            let mut piece = piece.to_vec();
+            let mut input = Input::new(&mut piece);
+            while let Some(event) = connection.receiver.next_message(&mut input, &mut connection.sender) {
+                match event {
+                    Event::Failed(failure) => failures.push(failure),
+                    event => panic!("{event:?}"),
+                }
+            }
+        }
+        failures
+    };
+    let failure = [Failure::MessageTooLong { len: 800, limit: 400 }];
+    assert_eq!(rest(&[800]), failure);
+    assert_eq!(rest(&[300, 500]), failure);
+    assert_eq!(rest(&[799, 1]).len(), 1);
 }

@@ -498,3 +498,26 @@ fn any_order_of_writes_and_sends_through_a_small_store_keeps_every_byte() {
     assert!(sent.len() > 500);
     assert_eq!(frames(&wire), sent);
 }
+
+/// An echo of pings and messages by turns, to a peer that doesn't read: each message takes the newest pong with it, and they are
+/// more than the first four thousand bytes.
+#[test]
+fn pongs_before_messages_are_counted_as_far_as_they_go() {
+    let (mut server, _) = open(Config::new());
+    let mut pings = 0;
+    for _ in 0..1000 {
+        let mut bytes = [frame(0x89, &[b'p'; 125], true), frame(0x82, b"x", true)].concat();
+        let mut input = Input::new(&mut bytes);
+        while let Some(event) = server.receiver.next_message(&mut input, &mut server.sender) {
+            match event {
+                Event::Binary(data) => server.sender.send_binary(data).unwrap(),
+                Event::Ping(_) => pings += 1,
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+    let sent = frames(server.sender.pending());
+    assert_eq!((pings, sent.len()), (1000, 2000), "each ping has its pong, before the message behind it");
+    server.sender.consume(usize::MAX);
+    assert!(server.sender.is_empty());
+}

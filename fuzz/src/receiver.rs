@@ -171,6 +171,7 @@ fn feed_buffer<'w, R: Role, S: Storage>(
             while let Some(event) = rx.next_message(&mut input, &mut tx) {
                 log.event(event);
             }
+            assert_used(&input);
         }
     }
     let mut output = Vec::new();

@@ -147,13 +147,13 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if R::PEER_IS_CLIENT { key.apply(bytes) } else { key }
     }
 
-    /// Forgets what was lent.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets what was lent. Something has come, or nothing.
+    pub(crate) fn clear(&mut self, nothing_came: bool) {
         if !matches!(self.place, Place::Control { .. }) {
             self.control.clear();
         }
         // It is presented again, from its beginning.
-        if matches!(self.place, Place::Left { .. }) {
+        if matches!(self.place, Place::Left { .. }) && !nothing_came {
             self.place = Place::BETWEEN;
         }
     }
@@ -296,9 +296,10 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         }
     }
 
-    /// How much of the open message has not come, if that is known: when its last frame has begun.
-    pub(crate) fn message_remaining(&self) -> Option<u64> {
-        if self.message.is_none() { Some(self.payload_remaining()) } else { None }
+    /// How much of the open message may still come: all that there can be, unless its last frame has begun.
+    pub(crate) fn message_remaining(&self) -> usize {
+        let known = if self.message.is_none() { Some(self.payload_remaining()) } else { None };
+        known.and_then(|len| usize::try_from(len).ok()).unwrap_or(usize::MAX)
     }
 
     /// Whether a message has begun whose last byte has not been found.
@@ -335,6 +336,9 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
 
     /// The next header, from the input if it is whole there, else byte by byte.
     fn next_header(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<Option<Header>, Failure> {
+        if input.remaining().is_empty() {
+            return Ok(None);
+        }
         let (mut bytes, mut len) = match self.place {
             Place::Header { bytes, len } => (bytes, len),
             _ => ([0; Header::MAX_LEN], 0),

@@ -118,6 +118,18 @@ enum Part<'b> {
 }
 
 impl Part<'_> {
+    /// How many bytes it has; 0 for what is in the store.
+    fn len(&self) -> usize {
+        match self {
+            Self::Text { text, .. } => text.len(),
+            Self::Binary { bytes, .. } => bytes.len(),
+            #[cfg(feature = "deflate")]
+            Self::Inflated { piece, .. } => piece.len(),
+            Self::Joined { char, .. } => char.len_utf8(),
+            Self::Stored { .. } => 0,
+        }
+    }
+
     fn is_last(&self) -> bool {
         match self {
             Self::Text { last, .. } | Self::Binary { last, .. } | Self::Joined { last, .. } | Self::Stored { last } => {
@@ -169,7 +181,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        if matches!(self.state, State::AtRest) || self.settle() {
+        if matches!(self.state, State::AtRest) || self.settle(input.is_empty()) {
             let limit = self.max_message.min(self.store.capacity() as u64);
             match self.frames.whole_message(input, limit) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
@@ -216,7 +228,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        if matches!(self.state, State::AtRest) || self.settle() {
+        if matches!(self.state, State::AtRest) || self.settle(input.is_empty()) {
             match self.frames.whole_message(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
@@ -254,9 +266,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if !matches!(self.state, State::Open) || self.store_lent || self.store.bytes().is_empty() {
             return None;
         }
-        let missing = usize::try_from(self.frames.binary_remaining()).unwrap_or(usize::MAX);
-        let room = self.store.room(missing);
-        Some(room).filter(|room| !room.is_empty() && room.len() >= least.min(missing))
+        let most = usize::try_from(self.frames.binary_remaining()).unwrap_or(usize::MAX);
+        let room = self.store.room(most, self.frames.message_remaining());
+        Some(room).filter(|room| !room.is_empty() && room.len() >= least.min(most))
     }
 
     /// The peer has ended the stream.
@@ -321,7 +333,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 other => return Ok(other),
             };
             let last = part.is_last();
-            if last && self.store.bytes().is_empty() {
+            if last && self.store.bytes().is_empty() && part.len() <= self.store.capacity() {
                 return Ok(Some(Next::Part(part)));
             }
             self.store_part(part)?;
@@ -332,7 +344,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     fn store_part(&mut self, part: Part<'_>) -> Result<(), Failure> {
-        let missing = self.frames.message_remaining().and_then(|len| usize::try_from(len).ok()).unwrap_or(usize::MAX);
+        let missing = self.frames.message_remaining();
         let (kind, len, stored) = match part {
             Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text, missing)),
             Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, missing)),
@@ -508,11 +520,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     /// Clears away what was lent, and finds out whether all is at rest.
     #[inline(never)]
-    fn settle(&mut self) -> bool {
+    fn settle(&mut self, nothing_came: bool) -> bool {
         if mem::take(&mut self.store_lent) {
             self.store.clear(self.keep);
         }
-        self.frames.clear();
+        self.frames.clear(nothing_came);
         #[cfg(feature = "deflate")]
         if let Some(inflater) = &mut self.inflater {
             inflater.keep(self.keep);

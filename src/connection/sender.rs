@@ -516,7 +516,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let fits = self.out.pending().len() + len + Self::CLOSE <= self.out.capacity();
         let pushed = fits && self.out.push(&header, payload).is_ok();
         if pushed {
-            self.pongs += len as u16;
+            self.pongs = self.pongs.saturating_add(len as u16);
         }
         pushed
     }

@@ -241,7 +241,8 @@ fn count_lines(head: &[u8]) -> Option<usize> {
         let (mut ended, mut wrong) = (0_u8, 0_u8);
         for ((before, cr), end) in befores.iter().zip(crs).zip(ends) {
             let ends = u8::from(*end == b'\n');
-            ended += ends;
+            // Where they are more than a byte can count, some are wrong.
+            ended = ended.wrapping_add(ends);
             wrong |= ends & (u8::from(*cr != b'\r') | u8::from(*before == b'\n'));
         }
         if wrong > 0 {
@@ -345,6 +346,13 @@ mod tests {
             for number in 0..3_u32.pow(len) {
                 let head: Vec<u8> = (0..len).map(|place| b"a\r\n"[(number / 3_u32.pow(place) % 3) as usize]).collect();
                 assert_eq!(count_lines(&head), naive(&head), "{}", head.escape_ascii());
+            }
+        }
+        // More ends than a byte can count.
+        for count in [170, 171, 255, 256, 257, 400, 512, 513] {
+            for end in [&b"\n"[..], b"\r\n", b"a\r\n"] {
+                let head = [b"GE", &end.repeat(count)[..], b"\r\n\r\n"].concat();
+                assert_eq!(count_lines(&head), naive(&head), "{count} times {}", end.escape_ascii());
             }
         }
         // Where one block ends and the next begins.

@@ -118,7 +118,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
         Store::append(self, text.as_bytes())
     }
 
-    fn room(&mut self, most: usize) -> &mut [u8] {
+    fn room(&mut self, most: usize, _missing: usize) -> &mut [u8] {
         let spare = self.spare_mut();
         let most = most.min(spare.len());
         spare.get_mut(..most).unwrap_or_default()

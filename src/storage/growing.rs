@@ -228,7 +228,7 @@ impl super::MessageStore for GrowingMessage {
 
     fn append_text(&mut self, more: &str, missing: usize) -> Result<(), StorageFull> {
         if let Self::Bytes(Growing { memory, filled }) = self {
-            memory.truncate(*filled);
+            memory.truncate(mem::take(filled));
             // The same memory: of no bytes there is nothing to check.
             *self = Self::Text(String::from_utf8(mem::take(memory)).map_err(|_| StorageFull)?);
         }
@@ -240,11 +240,11 @@ impl super::MessageStore for GrowingMessage {
         Ok(())
     }
 
-    fn room(&mut self, most: usize) -> &mut [u8] {
+    fn room(&mut self, most: usize, missing: usize) -> &mut [u8] {
         let Self::Bytes(bytes) = self else { return &mut [] };
         let fresh = most.min(bytes.filled).min(FRESH);
         let written = bytes.memory.len() - bytes.filled;
-        if fresh > written && (fresh <= bytes.spare() || bytes.grow(fresh, most).is_ok()) {
+        if fresh > written && (fresh <= bytes.spare() || bytes.grow(fresh, missing.saturating_sub(fresh)).is_ok()) {
             bytes.write_to(fresh);
         }
         let room = bytes.memory.get_mut(bytes.filled..).unwrap_or_default();

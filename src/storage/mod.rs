@@ -61,8 +61,8 @@ pub(crate) trait MessageStore {
     fn append_text(&mut self, text: &str, missing: usize) -> Result<(), StorageFull>;
 
     /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more. None for
-    /// text, which is to be checked before it comes here.
-    fn room(&mut self, most: usize) -> &mut [u8];
+    /// text, which is to be checked before it comes here. So many may be `missing` in all.
+    fn room(&mut self, most: usize, missing: usize) -> &mut [u8];
 
     /// So many bytes have been put into the room, and are lent to be unmasked.
     fn fill(&mut self, count: usize) -> &mut [u8];
