@@ -1,0 +1,793 @@
+//! Connections over arrays: the rows F1 to F22 once more, messages and output that don't fit, and a transport of one byte at a time.
+//!
+//! `FixedStorage` must differ from a store that grows in nothing but its size.
+
+mod common;
+
+use common::{ClientEnd, Keys, Mode, Seen, Trace, feed, frame, frames, header, keys, open_in};
+use websocket_proto::{
+    ChunkEvent, Config, Connection, EndOfInput, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Server,
+    Storage, Transport, Uri, client, frame::CloseCode, server,
+};
+
+type Fixed = FixedStorage<Vec<u8>>;
+
+fn fixed(capacity: usize) -> Fixed {
+    FixedStorage::new(vec![0; capacity])
+}
+
+/// A frame's first byte and payload.
+type Frame<'a> = (u8, &'a [u8]);
+
+fn four(capacity: usize) -> [Fixed; 4] {
+    [(); 4].map(|()| fixed(capacity))
+}
+
+/// What comes of bytes for a server (masked) or a client, over these stores.
+fn run<S: Storage>(config: Config, stores: [S; 4], masked: bool, bytes: &[u8], cuts: &[usize], mode: Mode) -> Trace {
+    let (server, client) = open_in(config, stores);
+    let cuts = cuts.iter().copied();
+    if masked { feed(server, bytes, cuts, mode) } else { feed(client, bytes, cuts, mode) }
+}
+
+/// Whole, byte by byte and every split in two; of what is long, splits around the places where something happens.
+fn every_cut(len: usize) -> impl Iterator<Item = Vec<usize>> {
+    let splits = (0..=len).filter(move |at| len < 100 || *at < 30 || len - at < 40).map(|at| vec![at]);
+    [vec![], (1..len).collect()].into_iter().chain(splits)
+}
+
+/// The code of the Close that was sent, if one was.
+fn closed_with(trace: &Trace) -> Option<u16> {
+    let (first, payload) = trace.replies.last()?;
+    let code = payload.first_chunk().map_or(0, |code| u16::from_be_bytes(*code));
+    (*first == 0x88).then_some(code)
+}
+
+/// Small enough for the stores.
+const LIMITS: Config = Config::new().max_frame(200).max_message(300).max_fragments(3);
+
+/// A row of the conformance table: what the peer sends, and the code of the Close that answers (0: one without a code).
+struct Row {
+    label: &'static str,
+    /// Behind the frames that are there before every row.
+    frames: Vec<(u8, Vec<u8>)>,
+    /// A header without its payload, behind the frames: first byte, length, whether with the other role's MASK bit.
+    header: Option<(u8, Vec<u8>, bool)>,
+    closed: Option<u16>,
+}
+
+fn row(label: &'static str, frames: &[Frame<'_>], closed: impl Into<Option<u16>>) -> Row {
+    let frames = frames.iter().map(|(first, payload)| (*first, payload.to_vec())).collect();
+    Row { label, frames, header: None, closed: closed.into() }
+}
+
+fn row_of_header(label: &'static str, frames: &[Frame<'_>], first: u8, length: &[u8], closed: u16) -> Row {
+    Row { header: Some((first, length.to_vec(), false)), ..row(label, frames, closed) }
+}
+
+impl Row {
+    fn encode(&self, masked: bool) -> Vec<u8> {
+        let mut bytes: Vec<u8> =
+            self.frames.iter().flat_map(|(first, payload)| frame(*first, payload, masked)).collect();
+        if let Some((first, length, wrong)) = &self.header {
+            bytes.extend(header(*first, length, masked != *wrong));
+        }
+        bytes
+    }
+}
+
+#[rustfmt::skip]
+fn rows() -> Vec<Row> {
+    let long = [b'x'; 200];
+    let huge = [127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+    let mut rows = vec![
+        row("F1 RSV1",                    &[(0x81, b"hi"), (0xC1, b"x")],                   1002),
+        row("F1 RSV2",                    &[(0xA2, b"x")],                                  1002),
+        row("F1 RSV3 on a ping",          &[(0x99, b"x")],                                  1002),
+        row("F2 RSV1 on a continuation",  &[(0x01, b"h"), (0xC0, b"i")],                    1002),
+        row("F4 ping without FIN",        &[(0x09, b"x")],                                  1002),
+        row_of_header("F4 ping of 126",   &[], 0x89, &[126, 0, 126],                        1002),
+        row_of_header("F6 two bytes",     &[], 0x82, &[126, 0, 125],                        1002),
+        row_of_header("F6 eight bytes",   &[], 0x82, &[127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF],  1002),
+        row_of_header("F7",               &[], 0x82, &[127, 0x80, 0, 0, 0, 0, 0, 0, 0],     1002),
+        row_of_header("F8 frame",         &[], 0x82, &[126, 0, 201],                        1009),
+        row_of_header("F8 frame, huge",   &[], 0x82, &huge,                                 1009),
+        row_of_header("F8 message",       &[(0x02, &long)], 0x80, &[101],                   1009),
+        row("F8 at the limits",           &[(0x02, &long), (0x80, &long[..100])],           None),
+        row("F9 nothing to continue",     &[(0x81, b"hi"), (0x80, b"x")],                   1002),
+        row("F9 inside a message",        &[(0x01, b"h"), (0x89, b"p"), (0x82, b"x")],      1002),
+        row("F10 a bad byte",             &[(0x81, b"ab\x80cd")],                           1007),
+        row("F10 overlong",               &[(0x81, b"a\xE0\x80\x80")],                      1007),
+        row("F10 surrogate",              &[(0x01, b"\xED"), (0x80, b"\xA0\x80")],          1007),
+        row("F10 beyond U+10FFFF",        &[(0x81, b"\xF4\x90\x80\x80")],                   1007),
+        row("F10 cut at the end",         &[(0x01, b"abc\xE4\xB8"), (0x80, b"")],           1007),
+        row("F10 good, cut everywhere",   &[(0x01, b"\xCE\x9A\xE4"), (0x00, b"\xB8\x96\xF0\x9F"), (0x80, b"\xA6\x80!")], None),
+        row("F11 four of three",          &[(0x02, b""), (0x00, b"a"), (0x00, b""), (0x80, b"b")], 1008),
+        row("F11 three of three, twice",  &[(0x01, b"a"), (0x00, b""), (0x80, b"c"), (0x02, b"d"), (0x00, b"e"), (0x80, b"f")], None),
+        row("F12 pings in a message",     &[(0x01, b"\xE4\xB8"), (0x89, b"?"), (0x00, b""), (0x89, &[7; 125]), (0x80, b"\x96")], None),
+        row("F12 long, then short",       &[(0x89, &[1; 100]), (0x89, b""), (0x89, b"ab")], None),
+        row("F13",                        &[(0x8A, b"unasked"), (0x82, b"hi")],             None),
+        row("F14",                        &[(0x88, b"")],                                   0),
+        row("F15 one byte",               &[(0x88, b"\x03")],                               1002),
+        row("F16 a reason",               &[(0x88, b"\x0F\xA0b\xC3\xA9")],                  4000),
+        row("F17",                        &[(0x88, b"\x03\xE8ab\xFFc")],                    1007),
+        row("F18",                        &[(0x01, b"begun"), (0x88, b"\x03\xE9")],         1001),
+        row("F19",                        &[(0x88, b"\x03\xE8"), (0x81, b"late"), (0xFF, b"")], 1000),
+        row("F20",                        &[(0x81, b"good"), (0x89, b"p"), (0x83, b"")],    1002),
+        row("F21 between messages",       &[(0x81, b""), (0x82, b"")],                      None),
+        row("F21 between fragments",      &[(0x02, b"a")],                                  None),
+        Row { header: Some((0x82, vec![5], false)), ..row("F21 inside a frame", &[], None) },
+        Row { header: Some((0x81, vec![2], true)), ..row("F5 text", &[], 1002) },
+        Row { header: Some((0x89, vec![0], true)), ..row("F5 ping", &[(0x81, b"hi")], 1002) },
+    ];
+    rows.extend([3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map(|opcode| row("F3", &[(0x80 | opcode, b"")], 1002)));
+    rows.extend([0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535].map(|code: u16| row("F15", &[(0x88, &code.to_be_bytes())], 1002)));
+    rows.extend([1000, 1003, 1007, 1014, 3000, 4999].map(|code: u16| row("F16", &[(0x88, &code.to_be_bytes())], code)));
+    rows
+}
+
+/// The same bytes come to the same as over `Vec`, in every role, mode and cut.
+#[test]
+#[cfg(feature = "alloc")]
+fn f1_to_f21_are_as_over_a_store_that_grows() {
+    for row in rows() {
+        for masked in [true, false] {
+            let bytes = row.encode(masked);
+            for mode in Mode::ALL {
+                for cuts in every_cut(bytes.len()) {
+                    let grown = run(LIMITS, [(); 4].map(|()| Vec::new()), masked, &bytes, &cuts, mode);
+                    let trace = run(LIMITS, four(600), masked, &bytes, &cuts, mode);
+                    assert_eq!(trace, grown, "{}: masked {masked}, {mode:?}, cut at {cuts:?}", row.label);
+                    assert_eq!(closed_with(&trace), row.closed, "{}", row.label);
+                }
+            }
+        }
+    }
+}
+
+/// A store of just the size of what has to be kept is as good as a larger one.
+#[test]
+fn f1_to_f21_need_no_more_store_than_the_largest_message() {
+    for row in rows() {
+        for masked in [true, false] {
+            let bytes = row.encode(masked);
+            for mode in Mode::ALL {
+                for cuts in [vec![], (1..bytes.len()).collect(), vec![bytes.len() / 2]] {
+                    let trace = run(LIMITS, four(600), masked, &bytes, &cuts, mode);
+                    // 300 bytes for the message; the head of the handshake needs less. The largest replies make 512.
+                    let tight = [fixed(300), fixed(512), fixed(300), fixed(524)];
+                    let label = row.label;
+                    assert_eq!(run(LIMITS, tight, masked, &bytes, &cuts, mode), trace, "{label}: {mode:?}, {cuts:?}");
+                    assert_eq!(closed_with(&trace), row.closed, "{label}");
+                }
+            }
+        }
+    }
+}
+
+/// F22: a length beyond 32 bits is over any store's size, and is streamed as it is.
+#[test]
+fn f22_lengths_beyond_32_bits() {
+    let config = Config::new().max_frame(u64::MAX).max_message(u64::MAX);
+    // Cut to 32 bits, they would be 5, 0 and 2^32 - 1 bytes.
+    for len in [(1 << 32) + 5, 1 << 32, (1_u64 << 63) - 1] {
+        for masked in [true, false] {
+            let length = [&[127][..], &len.to_be_bytes()].concat();
+            let before = frame(0x81, b"before", masked);
+            let mut bytes = [&before[..], &header(0x82, &length, masked)].concat();
+            bytes.extend([9; 20]);
+            for cuts in every_cut(bytes.len()) {
+                let trace = run(config, four(300), masked, &bytes, &cuts, Mode::Chunks);
+                assert_eq!(trace.seen, [Seen::Text("before".into())]);
+                assert_eq!((trace.partial.len(), trace.end), (20, Err(EndOfInput::InsideMessage)), "{cuts:?}");
+                assert_eq!(trace.replies, []);
+
+                let trace = run(config, four(300), masked, &bytes, &cuts, Mode::Whole);
+                let failure = Failure::MessageTooLong { len, limit: 300 };
+                assert_eq!(trace.seen, [Seen::Text("before".into()), Seen::Failed(failure)], "{cuts:?}");
+                assert_eq!(closed_with(&trace), Some(1009));
+            }
+            // The sum of fragments is not cut either.
+            let second = [&[127][..], &((1_u64 << 32) - 1).to_be_bytes()].concat();
+            let bytes = [frame(0x02, b"123456", masked), header(0x80, &second, masked)].concat();
+            let trace = run(config, four(300), masked, &bytes, &[7], Mode::Whole);
+            assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: (1 << 32) + 5, limit: 300 })]);
+        }
+    }
+}
+
+/// Over a store that grows, it is refused where no memory could hold it, and waited for elsewhere; the sum of fragments too.
+#[test]
+#[cfg(feature = "alloc")]
+fn f22_lengths_beyond_memory() {
+    let config = Config::new().max_frame(u64::MAX).max_message(u64::MAX);
+    for masked in [true, false] {
+        let length = |len: u64| [&[127][..], &len.to_be_bytes()].concat();
+        let in_one_frame = header(0x82, &length((1 << 32) + 5), masked);
+        let in_two = [frame(0x02, b"12345", masked), header(0x80, &length(1 << 32), masked)].concat();
+        for bytes in [in_one_frame, in_two] {
+            for cuts in every_cut(bytes.len()) {
+                let trace = run(config, [(); 4].map(|()| Vec::new()), masked, &bytes, &cuts, Mode::Whole);
+                let failure = Failure::MessageTooLong { len: (1 << 32) + 5, limit: isize::MAX as u64 };
+                if usize::BITS == 32 {
+                    assert_eq!(
+                        (trace.seen, trace.end),
+                        (vec![Seen::Failed(failure)], Err(EndOfInput::Failed(failure)))
+                    );
+                } else {
+                    assert_eq!((trace.seen, trace.end), (vec![], Err(EndOfInput::InsideMessage)));
+                }
+            }
+        }
+    }
+}
+
+const CAPACITY: usize = 160;
+
+/// The stores of a connection that can keep messages of `CAPACITY` bytes.
+fn small() -> [Fixed; 4] {
+    [fixed(CAPACITY), fixed(600), fixed(CAPACITY), fixed(600)]
+}
+
+/// What came before is delivered, then 1009 at the header that says too much, whatever has come of the message.
+#[test]
+fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost() {
+    let euros = "€".repeat(CAPACITY / 3) + "x";
+    assert_eq!(euros.len(), CAPACITY);
+    let too_long: [(&str, &[Frame<'_>], u8, usize); 5] = [
+        ("binary", &[], 0x82, CAPACITY + 1),
+        ("text", &[], 0x81, CAPACITY + 1),
+        ("fragments", &[(0x02, &[7; 100]), (0x00, &[7; 60])], 0x80, 1),
+        ("not the last fragment", &[(0x02, &[7; 100]), (0x00, &[7; 60])], 0x00, 1),
+        ("text, cut in a code point", &[(0x01, &euros.as_bytes()[..100]), (0x89, b"in between")], 0x80, 61),
+    ];
+    for (label, fragments, first, more) in too_long {
+        for masked in [true, false] {
+            let mut bytes = Vec::new();
+            let before: [Frame<'_>; 4] =
+                [(0x82, &[1; CAPACITY]), (0x81, euros.as_bytes()), (0x89, b"ping"), (0x82, b"")];
+            for (first, payload) in before.iter().chain(fragments) {
+                bytes.extend(frame(*first, payload, masked));
+            }
+            let length = if more < 126 { vec![more as u8] } else { vec![126, 0, more as u8] };
+            bytes.extend(header(first, &length, masked));
+            // The key is not needed to know it.
+            let proved_at = bytes.len() - if masked { 4 } else { 0 };
+            bytes.extend(frame(0x89, b"too late", masked));
+
+            let limit = CAPACITY as u64;
+            let failure = Failure::MessageTooLong { len: limit + 1, limit };
+            let mut seen = vec![
+                Seen::Binary(vec![1; CAPACITY]),
+                Seen::Text(euros.clone()),
+                Seen::Ping(b"ping".into()),
+                Seen::Binary(vec![]),
+            ];
+            seen.extend(fragments.iter().filter(|(first, _)| *first == 0x89).map(|_| Seen::Ping(b"in between".into())));
+            seen.push(Seen::Failed(failure));
+            let pings = seen.iter().filter(|seen| matches!(seen, Seen::Ping(_))).count();
+            for mode in Mode::ALL {
+                if matches!(mode, Mode::Chunks | Mode::Mixed | Mode::MixedBuffered(_)) {
+                    continue;
+                }
+                for cuts in every_cut(bytes.len()) {
+                    let trace = run(Config::new(), small(), masked, &bytes, &cuts, mode);
+                    assert_eq!(trace.seen, seen, "{label}: masked {masked}, {mode:?}, cut at {cuts:?}");
+                    assert_eq!(trace.end, Err(EndOfInput::Failed(failure)));
+                    let reason = [&1009_u16.to_be_bytes(), &b"message too long"[..]].concat();
+                    assert_eq!(trace.replies.last(), Some(&(0x88, reason)));
+                    assert_eq!(trace.replies.len(), pings + 1);
+                    if cuts.len() > 1 {
+                        assert_eq!(trace.failed_after, Some(proved_at), "{label}: the earliest byte");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// In chunks no store is needed; one that is asked for whole messages after some chunks keeps what was handed out.
+#[test]
+fn chunks_need_no_store() {
+    for masked in [true, false] {
+        let text = "€".repeat(CAPACITY);
+        let cut = CAPACITY + 1;
+        let bytes =
+            [frame(0x01, &text.as_bytes()[..cut], masked), frame(0x80, &text.as_bytes()[cut..], masked)].concat();
+        for cuts in every_cut(bytes.len()) {
+            let trace = run(Config::new(), small(), masked, &bytes, &cuts, Mode::Chunks);
+            assert_eq!((trace.seen, trace.replies), (vec![Seen::Text(text.clone())], vec![]), "{cuts:?}");
+        }
+        // The first read is a chunk's, all others are for whole messages: 160 more bytes fit, and not the 161st.
+        for (total, fits) in [(CAPACITY + 9, true), (CAPACITY + 10, false)] {
+            let (server, client) = open_in(Config::new(), small());
+            let bytes = frame(0x82, &vec![3; total], masked);
+            let start = bytes.len() - total + 9;
+            let outcome =
+                if masked { chunk_then_whole(server, bytes, start) } else { chunk_then_whole(client, bytes, start) };
+            let limit = CAPACITY as u64;
+            let failed = Failure::MessageTooLong { len: limit + 1, limit };
+            assert_eq!(outcome, (9, if fits { Ok(CAPACITY) } else { Err(failed) }));
+        }
+    }
+}
+
+/// The lengths of a first chunk that ends at `cut`, and of the rest, which comes in two reads.
+fn chunk_then_whole<R: Role>(
+    connection: Connection<R, Fixed, Fixed>,
+    mut bytes: Vec<u8>,
+    cut: usize,
+) -> (usize, Result<usize, Failure>) {
+    let Connection { receiver: mut rx, sender: mut tx } = connection;
+    let (begin, rest) = bytes.split_at_mut(cut);
+    let mut input = Input::new(begin);
+    let Some(ChunkEvent::Binary(chunk)) = rx.next(&mut input, &mut tx) else { panic!("a chunk") };
+    let first = chunk.data.len();
+    let (middle, rest) = rest.split_at_mut(50);
+    for part in [middle, rest] {
+        let mut input = Input::new(part);
+        match rx.next_message(&mut input, &mut tx) {
+            None => {}
+            Some(Event::Binary(data)) => return (first, Ok(data.len())),
+            Some(Event::Failed(failure)) => {
+                assert_eq!(frames(tx.pending())[0].1[..2], 1009_u16.to_be_bytes());
+                tx.consume(usize::MAX);
+                assert_eq!(tx.transport(), Transport::CloseNow);
+                return (first, Err(failure));
+            }
+            Some(event) => panic!("{event:?}"),
+        }
+    }
+    panic!("no end of the message")
+}
+
+/// An echo of what came before goes out before the Close, and the transport may go when both have.
+#[test]
+fn an_echo_is_sent_before_the_close_for_a_message_that_is_too_large() {
+    let (server, client) = open_in(Config::new(), small());
+    echo_then_close(server, true);
+    echo_then_close(client, false);
+
+    fn echo_then_close<R: Role>(connection: Connection<R, Fixed, Fixed>, masked: bool) {
+        let Connection { receiver: mut rx, sender: mut tx } = connection;
+        let mut bytes = [
+            frame(0x82, &[5; CAPACITY], masked),
+            frame(0x89, b"?", masked),
+            frame(0x81, &[b'y'; CAPACITY + 1], masked),
+        ]
+        .concat();
+        let mut failed = None;
+        for byte in bytes.chunks_mut(1) {
+            let mut input = Input::new(byte);
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                match event {
+                    Event::Binary(data) => tx.send_binary(data).unwrap(),
+                    Event::Ping(_) => {}
+                    Event::Failed(failure) => failed = Some(failure),
+                    event => panic!("{event:?}"),
+                }
+            }
+        }
+        assert_eq!(failed, Some(Failure::MessageTooLong { len: CAPACITY as u64 + 1, limit: CAPACITY as u64 }));
+        assert_eq!(tx.send_binary(b"more"), Err(SendError::Closing));
+        assert_eq!(tx.transport(), Transport::Closing);
+        let sent = frames(tx.pending());
+        assert_eq!(sent[..2], [(0x82, vec![5; CAPACITY]), (0x8A, b"?".to_vec())]);
+        assert_eq!((sent[2].0, &sent[2].1[..2], sent.len()), (0x88, &1009_u16.to_be_bytes()[..], 3));
+        tx.consume(tx.pending().len());
+        assert_eq!(tx.transport(), Transport::CloseNow);
+    }
+}
+
+/// The smallest output that the handshakes take: a Pong and a Close, each of 125 bytes.
+const SMALLEST: [usize; 2] = [254, 262];
+
+/// Runs a test on the connection of each role, whose output can hold so many bytes more than the smallest. `$key` is the length of a
+/// masking key: 0 or 4.
+macro_rules! in_both_roles {
+    ($more:expr, |$connection:ident, $capacity:ident, $key:ident| $body:block) => {{
+        for more in $more {
+            let [server_out, client_out] = SMALLEST.map(|smallest| smallest + more);
+            let stores = [fixed(400), fixed(server_out), fixed(400), fixed(client_out)];
+            let (server, client) = open_in(Config::new(), stores);
+            {
+                let (mut $connection, $capacity, $key) = (server, server_out, 0);
+                $body
+            }
+            {
+                let (mut $connection, $capacity, $key) = (client, client_out, 4);
+                $body
+            }
+        }
+    }};
+}
+
+/// The peer sends this frame, masked if this end needs no key.
+fn peer_sends<R: Role>(connection: &mut Connection<R, Fixed, Fixed>, key: usize, first: u8, payload: &[u8]) {
+    let mut bytes = frame(first, payload, key == 0);
+    let mut input = Input::new(&mut bytes);
+    assert!(connection.receiver.next_message(&mut input, &mut connection.sender).is_some());
+}
+
+/// All that is sent, taken away piece by piece.
+fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>, step: usize) -> Vec<(u8, Vec<u8>)> {
+    let mut wire = Vec::new();
+    while !tx.pending().is_empty() {
+        let count = step.min(tx.pending().len());
+        wire.extend_from_slice(&tx.pending()[..count]);
+        tx.consume(count);
+    }
+    frames(&wire)
+}
+
+/// The longest payload whose frame has at most `room` bytes, `key` of them a masking key.
+fn longest(room: usize, key: usize) -> usize {
+    let short = room - 2 - key;
+    if short <= 125 { short } else { (room - 4 - key).max(125) }
+}
+
+#[test]
+fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
+    in_both_roles!(0..30, |connection, capacity, key| {
+        let tx = &mut connection.sender;
+        let room = capacity - 127 - key;
+        let most = longest(room, key);
+        let frame_len = |payload: usize| payload + key + if payload < 126 { 2 } else { 4 };
+
+        // Never: the store is too small for it, even when it is empty.
+        let payload = vec![8; most + 1];
+        let never = SendError::TooLong { len: frame_len(payload.len()), limit: room };
+        assert_eq!(tx.send_binary(&payload), Err(never));
+        assert_eq!(tx.send_binary_fragment(&payload, false), Err(never));
+        assert_eq!(tx.frame(&payload[..]).err(), Some(never));
+        assert_eq!((tx.pending().len(), tx.backlog()), (0, 0));
+
+        // A refused fragment has begun nothing, and the longest frame fits, to the last byte, each time.
+        let longest_frame = [(0x82, vec![8; most])];
+        for step in [5, 1, 1000] {
+            tx.send_binary(&payload[..most]).unwrap();
+            assert_eq!(drain(tx, step), longest_frame);
+        }
+        let vectored = tx.frame(&payload[..most]).unwrap();
+        let whole = vectored.parts().concat();
+        vectored.sent(3);
+        assert_eq!(tx.pending(), &whole[3..]);
+        tx.consume(usize::MAX);
+
+        // Not now: something waits.
+        tx.send_binary(&payload[..room - 100 - 2 - key]).unwrap();
+        tx.consume(3);
+        let before = tx.pending().to_vec();
+        let refused = Err(SendError::Backlog { waiting: room - 103, limit: room });
+        assert_eq!(tx.send_text(&"x".repeat(125)), refused);
+        assert_eq!(tx.send_binary(&[1; 125]), refused);
+        assert_eq!(tx.send_binary_fragment(&[1; 125], true), refused);
+        assert_eq!(tx.send_text_fragment(&"x".repeat(125), false), refused);
+        assert_eq!(tx.frame(&[1; 125]).map(drop), refused);
+        assert_eq!(tx.ping(&[1; 125]), refused);
+        assert_eq!(tx.pong(&[1; 125]), refused);
+        // By one byte.
+        let fits = 103 - 2 - key;
+        assert_eq!(tx.send_binary(&[1; 125][..fits + 1]), refused);
+        assert_eq!((tx.pending(), tx.transport()), (&before[..], Transport::Open));
+
+        tx.send_binary(&[1; 125][..fits]).unwrap();
+        assert!(tx.pending().starts_with(&before));
+        assert_eq!(tx.backlog(), room);
+        tx.consume(before.len());
+        assert_eq!(drain(tx, 7), [(0x82, vec![1; fits])]);
+    });
+}
+
+/// Whatever is written between, what is left moves to the front whole when there is no room behind it.
+#[test]
+fn every_byte_is_kept_while_the_output_goes_round() {
+    in_both_roles!(0..3, |connection, _capacity, _key| {
+        let tx = &mut connection.sender;
+        let (mut sent, mut wire) = (Vec::new(), Vec::new());
+        for number in 0..500_usize {
+            let payload = vec![number as u8; number % 43];
+            let outcome = match number % 3 {
+                0 => tx.frame(&payload[..]).map(|frame| frame.sent(0)),
+                _ => tx.send_binary(&payload),
+            };
+            match outcome {
+                Ok(()) => sent.push((0x82, payload)),
+                Err(refused) => assert!(matches!(refused, SendError::Backlog { .. }), "{refused}"),
+            }
+            let taken = (number * 7 % 41).min(tx.pending().len());
+            wire.extend_from_slice(&tx.pending()[..taken]);
+            tx.consume(taken);
+        }
+        wire.extend_from_slice(tx.pending());
+        assert!((200..500).contains(&sent.len()), "some were refused");
+        assert_eq!(frames(&wire), sent);
+    });
+}
+
+/// A refused fragment is the caller's still, and the message goes on with it.
+#[test]
+fn a_fragmented_message_goes_on_after_a_refusal() {
+    in_both_roles!(0..3, |connection, capacity, key| {
+        let tx = &mut connection.sender;
+        let limit = capacity - 127 - key;
+        let payload = vec![6; limit - 20];
+        tx.send_binary_fragment(&payload, false).unwrap();
+        let waiting = tx.pending().len();
+        assert_eq!(tx.send_binary_fragment(&[7; 30], true), Err(SendError::Backlog { waiting, limit }));
+        assert_eq!(tx.pending().len(), waiting);
+        assert_eq!(drain(tx, 11), [(0x02, payload)]);
+        assert_eq!(tx.send_binary(b"another"), Err(SendError::MessageOpen));
+        tx.send_binary_fragment(&[7; 30], true).unwrap();
+        tx.send_binary(b"another").unwrap();
+        assert_eq!(drain(tx, 11), [(0x80, vec![7; 30]), (0x82, b"another".to_vec())]);
+    });
+}
+
+/// With the smallest output there is, and however full it is, the longest Pong and the longest Close follow.
+#[test]
+fn a_pong_and_a_close_are_always_possible() {
+    let reason = "r".repeat(123);
+    let close = (0x88, [&1000_u16.to_be_bytes(), reason.as_bytes()].concat());
+    let pong = (0x8A, vec![9; 125]);
+    for (filled, step) in (0..=125).flat_map(|filled| [1, 50, 1000].map(|step| (filled, step))) {
+        in_both_roles!([0], |connection, capacity, key| {
+            let data = (0x82, vec![4; filled]);
+            connection.sender.send_binary(&data.1).unwrap();
+            peer_sends(&mut connection, key, 0x89, b"old");
+            peer_sends(&mut connection, key, 0x89, &pong.1);
+            let tx = &mut connection.sender;
+            let before = tx.pending().to_vec();
+            tx.close(CloseCode::NORMAL, &reason).unwrap();
+            assert!(tx.pending().starts_with(&before));
+            assert!(tx.pending().len() <= capacity);
+            assert_eq!(tx.transport(), Transport::Closing);
+            // The Pong for the older Ping goes if it has room, and the newest anyway: before or behind the Close.
+            let old_fits = (2 + key + filled) + (2 + key + 3) <= 127 + key;
+            let mut sent = drain(tx, step);
+            let mut expected = vec![data, (0x8A, b"old".to_vec()), pong.clone(), close.clone()];
+            if !old_fits {
+                expected.remove(1);
+            }
+            if sent.last() == Some(&pong) {
+                let end = sent.len() - 2;
+                sent[end..].reverse();
+            }
+            assert_eq!(sent, expected);
+
+            peer_sends(&mut connection, key, 0x88, &1000_u16.to_be_bytes());
+            let tx = &connection.sender;
+            let end = if key == 0 { Transport::CloseNow } else { Transport::AwaitEnd };
+            assert_eq!((tx.backlog(), tx.transport()), (0, end));
+        });
+    }
+}
+
+/// However much of it has been written, and however full it is again.
+#[test]
+fn a_close_finds_its_room_wherever_the_output_begins() {
+    let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
+    for taken in (0..500).step_by(7) {
+        in_both_roles!([0, 60, 150, 400], |connection, capacity, key| {
+            let tx = &mut connection.sender;
+            let room = capacity - 127 - key;
+            let first = vec![1; longest(room, key)];
+            tx.send_binary(&first).unwrap();
+            let mut wire = tx.pending()[..taken.min(tx.pending().len())].to_vec();
+            tx.consume(wire.len());
+            let mut expected = vec![(0x82, first)];
+            if let left @ 6.. = room - tx.pending().len() {
+                let again = vec![2; longest(left, key)];
+                tx.send_binary(&again).unwrap();
+                expected.push((0x82, again));
+            }
+            tx.close(CloseCode::NORMAL, &"r".repeat(123)).unwrap();
+            expected.push((0x88, body.clone()));
+            wire.extend_from_slice(tx.pending());
+            assert_eq!(frames(&wire), expected, "{capacity}, {taken}");
+        });
+    }
+}
+
+/// Idle, it answers the longest Ping and the longest Close at once, and they fill it to the last byte.
+#[test]
+fn a_pong_and_a_close_fill_the_smallest_output() {
+    let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
+    in_both_roles!([0], |connection, capacity, key| {
+        peer_sends(&mut connection, key, 0x89, &[9; 125]);
+        peer_sends(&mut connection, key, 0x88, &body);
+        let tx = &mut connection.sender;
+        assert_eq!(tx.pending().len(), capacity);
+        assert_eq!(drain(tx, 9), [(0x8A, vec![9; 125]), (0x88, body.clone())]);
+        assert_eq!(tx.transport(), if key == 0 { Transport::CloseNow } else { Transport::AwaitEnd });
+    });
+}
+
+/// The peer learns of its failure behind as much as may wait.
+#[test]
+fn a_failure_is_explained_behind_a_full_output() {
+    in_both_roles!(0..30, |connection, capacity, key| {
+        let room = capacity - 127 - key;
+        let data = vec![4; longest(room, key)];
+        connection.sender.send_binary(&data).unwrap();
+        peer_sends(&mut connection, key, 0x83, b"");
+        let tx = &mut connection.sender;
+        assert_eq!(tx.transport(), Transport::Closing);
+        let reason = [&1002_u16.to_be_bytes(), &b"reserved opcode"[..]].concat();
+        assert_eq!(drain(tx, 9), [(0x82, data), (0x88, reason)]);
+        assert_eq!(tx.transport(), Transport::CloseNow);
+    });
+}
+
+/// Both ends, and what they saw.
+struct Pair {
+    server: Connection<Server, Fixed, Fixed>,
+    client: ClientEnd<Fixed, Fixed>,
+    /// What the server's application saw; it echoes messages.
+    at_server: Vec<Seen>,
+    at_client: Vec<Seen>,
+}
+
+impl Pair {
+    /// One byte each way. Whether one went.
+    fn step(&mut self) -> bool {
+        let mut moved = false;
+        if let Some(byte) = take_byte(&mut self.client.sender) {
+            moved = true;
+            receive_byte(byte, &mut self.server, &mut self.at_server, true);
+        }
+        if let Some(byte) = take_byte(&mut self.server.sender) {
+            moved = true;
+            receive_byte(byte, &mut self.client, &mut self.at_client, false);
+        }
+        moved
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("they never finish");
+    }
+}
+
+fn take_byte<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Option<u8> {
+    let byte = *tx.pending().first()?;
+    tx.consume(1);
+    Some(byte)
+}
+
+fn receive_byte<R: Role>(byte: u8, end: &mut Connection<R, Fixed, Fixed>, seen: &mut Vec<Seen>, echoes: bool) {
+    let mut byte = [byte];
+    let mut input = Input::new(&mut byte);
+    while let Some(event) = end.receiver.next_message(&mut input, &mut end.sender) {
+        if let (true, Some(message)) = (echoes, event.message()) {
+            end.sender.send(message).unwrap();
+        }
+        seen.push(match event {
+            Event::Text(text) => Seen::Text(text.into()),
+            Event::Binary(data) => Seen::Binary(data.into()),
+            Event::Ping(payload) => Seen::Ping(payload.into()),
+            Event::Pong(payload) => Seen::Pong(payload.into()),
+            Event::Close { code, reason, message_cut_short } => {
+                Seen::Close { code: code.map(CloseCode::get), reason: reason.into(), cut_short: message_cut_short }
+            }
+            Event::Failed(failure) => Seen::Failed(failure),
+            event => panic!("{event:?}"),
+        });
+    }
+    assert!(input.is_empty());
+}
+
+/// A pair whose handshake too went byte by byte.
+fn pair_byte_by_byte() -> Pair {
+    let request = client::Request::new(Uri::parse("ws://example.com/chat?room=1").unwrap());
+    let mut client = client::Handshake::with_storage(LIMITS, &request, keys as Keys, fixed(400), fixed(600)).unwrap();
+    let mut server = server::Handshake::with_storage(LIMITS, fixed(400), fixed(600));
+    let mut done = false;
+    while let Some(&byte) = client.pending().first() {
+        assert!(!done, "the request ends with its last byte");
+        client.consume(1);
+        done = server.read(&mut Input::new(&mut [byte]));
+    }
+    assert!(done);
+    let mut server = server.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
+    done = false;
+    while let Some(byte) = take_byte(&mut server.sender) {
+        assert!(!done, "the response ends with its last byte");
+        done = client.read(&mut Input::new(&mut [byte]));
+    }
+    assert!(done);
+    let client = client.into_response().unwrap().upgrade().unwrap();
+    Pair { server, client, at_server: vec![], at_client: vec![] }
+}
+
+/// Sends one thing after another, each while those before it are under way, as far as the output has room.
+fn talk(pair: &mut Pair) -> [Vec<Seen>; 2] {
+    let text = "Κόσμε 世界 🦀 ".repeat(6);
+    let binary: Vec<u8> = (0..200).collect();
+    pair.client.sender.send_text(&text).unwrap();
+    pair.client.sender.ping(b"first").unwrap();
+    pair.step();
+    pair.client.sender.send_binary_fragment(&binary[..150], false).unwrap();
+    pair.settle();
+    pair.client.sender.ping(&[1; 125]).unwrap();
+    pair.server.sender.ping(b"from the server").unwrap();
+    pair.client.sender.send_binary_fragment(&binary[150..], true).unwrap();
+    pair.client.sender.send_text("").unwrap();
+    pair.settle();
+    let at_server = vec![
+        Seen::Text(text.clone()),
+        Seen::Ping(b"first".into()),
+        Seen::Ping(vec![1; 125]),
+        Seen::Pong(b"from the server".into()),
+        Seen::Binary(binary.clone()),
+        Seen::Text("".into()),
+    ];
+    let at_client = vec![
+        Seen::Text(text),
+        Seen::Pong(b"first".into()),
+        Seen::Ping(b"from the server".into()),
+        Seen::Pong(vec![1; 125]),
+        Seen::Binary(binary),
+        Seen::Text("".into()),
+    ];
+    [at_server, at_client]
+}
+
+/// The order in which a Pong of ours and the answers of the other end arrive depends on the sizes of what is under way.
+fn sorted(seen: &[Seen]) -> Vec<String> {
+    let mut seen: Vec<_> = seen.iter().map(|seen| format!("{seen:?}")).collect();
+    seen.sort();
+    seen
+}
+
+fn messages(seen: &[Seen]) -> Vec<&Seen> {
+    seen.iter().filter(|seen| matches!(seen, Seen::Text(_) | Seen::Binary(_))).collect()
+}
+
+#[test]
+fn a_transport_of_one_byte_at_a_time() {
+    for server_closes in [true, false] {
+        let mut pair = pair_byte_by_byte();
+        let [at_server, at_client] = talk(&mut pair);
+        assert_eq!(messages(&pair.at_server), messages(&at_server));
+        assert_eq!(messages(&pair.at_client), messages(&at_client));
+        assert_eq!((sorted(&pair.at_server), sorted(&pair.at_client)), (sorted(&at_server), sorted(&at_client)));
+
+        if server_closes {
+            pair.server.sender.close(CloseCode::GOING_AWAY, "bye").unwrap();
+        } else {
+            pair.client.sender.close(CloseCode::GOING_AWAY, "bye").unwrap();
+        }
+        pair.settle();
+        let close = Seen::Close { code: Some(1001), reason: "bye".into(), cut_short: false };
+        assert_eq!((pair.at_server.last(), pair.at_client.last()), (Some(&close), Some(&close)));
+        assert_eq!(pair.server.sender.transport(), Transport::CloseNow);
+        assert_eq!(pair.client.sender.transport(), Transport::AwaitEnd);
+        assert_eq!(pair.server.receiver.end_of_input(), Ok(()));
+        assert_eq!(pair.client.receiver.end_of_input(), Ok(()));
+    }
+}
+
+/// The same, when one of them sends more than the other can keep: it learns why, behind all that was echoed.
+#[test]
+fn one_byte_at_a_time_until_a_message_is_too_large() {
+    let mut pair = pair_byte_by_byte();
+    let [mut at_server, mut at_client] = talk(&mut pair);
+    pair.client.sender.send_text("the last one").unwrap();
+    pair.client.sender.send_binary(&[0; 201]).unwrap();
+    pair.settle();
+    let failure = Failure::FrameTooLong { len: 201, limit: 200 };
+    at_server.extend([Seen::Text("the last one".into()), Seen::Failed(failure)]);
+    at_client.push(Seen::Text("the last one".into()));
+    at_client.push(Seen::Close { code: Some(1009), reason: "frame too long".into(), cut_short: false });
+    assert_eq!((sorted(&pair.at_server), sorted(&pair.at_client)), (sorted(&at_server), sorted(&at_client)));
+    assert_eq!(pair.at_client.last(), at_client.last());
+    assert_eq!(pair.server.sender.transport(), Transport::CloseNow);
+    assert_eq!(pair.client.sender.transport(), Transport::AwaitEnd);
+    assert_eq!(pair.server.receiver.end_of_input(), Err(EndOfInput::Failed(failure)));
+    assert_eq!(pair.client.receiver.end_of_input(), Ok(()));
+}
