@@ -290,8 +290,14 @@ impl Peer {
             let handshake = mem::replace(handshake, server::Handshake::new(CONFIG));
             match handshake.into_request().and_then(server::Request::upgrade) {
                 Ok(upgrade) => {
+                    let mut connection = upgrade.accept(&server::Accept::new()).map_err(io::Error::other)?;
+                    let written = taken(self.socket.write(connection.sender.pending()))?;
+                    connection.sender.consume(written);
+                    // Whether there are messages to keep memory for is not known yet.
+                    connection.sender.release();
+                    connection.receiver.release();
                     self.deadline = None;
-                    self.state = State::Open(upgrade.accept(&server::Accept::new()).map_err(io::Error::other)?);
+                    self.state = State::Open(connection);
                 }
                 Err(refusal) => {
                     let mut response = Vec::new();
