@@ -44,6 +44,7 @@ const CASES: &[Named] = &[
     ("client_receives_binary_125", client_receives),
     ("server_sends_125", || send(|| connect().1, 1)),
     ("server_sends_125_sixteen_to_a_flush", || send(|| connect().1, 16)),
+    ("server_sends_125_sixteen_to_a_flush_keeping_nothing", || send(|| connect_as(Config::new()).1, 16)),
     ("client_sends_125", || send(|| connect().0, 1)),
     ("client_sends_125_sixteen_to_a_flush", || send(|| connect().0, 16)),
     ("echo_125", echo),

@@ -55,8 +55,8 @@
 //!
 //! # What holds always
 //!
-//! 1. **All input is used.** No return value says how much; nothing is presented twice. One read buffer can serve ten
-//!    thousand connections.
+//! 1. **All input is used.** No return value says how much; you present nothing twice, though a [`ReadBuffer`] may do so for you. One
+//!    plain read buffer can serve ten thousand connections.
 //! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, however the reads cut them.
 //! 3. **Errors come as early as they can**, at the first byte that proves them, after what came before, as an
 //!    [event](Event::Failed): the Close frame that explains it is already with the sender.

@@ -1,7 +1,7 @@
 //! One receiver, fed with anything.
 
 use arbitrary::Arbitrary;
-use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, ReadBuffer, Role, Storage};
+use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, ReadBuffer, Role, Sender, Storage};
 
 use crate::{
     End, Log, MAX_REPLIES, PONG_BACKLOG, Plan, Seen, assert_used, deflate,
@@ -143,12 +143,17 @@ fn feed<'w, R: Role, S: Storage>(
         }
         assert_used(&input);
     }
+    (log, drain(&mut tx), rx.end_of_input())
+}
+
+/// Everything that waits for the socket.
+fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<u8> {
     let mut output = Vec::new();
     while !tx.is_empty() {
         output.extend_from_slice(tx.pending());
         tx.consume(usize::MAX);
     }
-    (log, output, rx.end_of_input())
+    output
 }
 
 /// The same for whole messages, by way of a buffer of so many bytes.
@@ -174,12 +179,7 @@ fn feed_buffer<'w, R: Role, S: Storage>(
             assert_used(&input);
         }
     }
-    let mut output = Vec::new();
-    while !tx.is_empty() {
-        output.extend_from_slice(tx.pending());
-        tx.consume(usize::MAX);
-    }
-    (log, output, rx.end_of_input())
+    (log, drain(&mut tx), rx.end_of_input())
 }
 
 /// The replies are those, and only those, that the events call for.

@@ -102,20 +102,16 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                     let Some(header) = self.next_header(input, max_message)? else { return Ok(None) };
                     self.begin(&header);
                 }
-                Place::Data { kind, rsv, fin, mask, remaining } => {
+                Place::Data { kind, rsv, remaining, .. } => {
                     let most = if rsv == 0 { most } else { MOST_OF_EXTENSION };
                     // A length beyond `usize` can't be had in one piece anyway.
                     let bytes = input.take(usize::try_from(remaining).unwrap_or(usize::MAX).min(most));
-                    let mask = Self::unmask(mask, bytes);
-                    let remaining = remaining - bytes.len() as u64;
-                    if remaining > 0 {
-                        self.place = Place::Data { kind, rsv, fin, mask, remaining };
-                        let found = Found::Data { kind, rsv, bytes, last: false };
-                        return Ok(Some(found).filter(|_| !bytes.is_empty()));
+                    let last = self.unmask_payload(bytes);
+                    if last || !bytes.is_empty() {
+                        return Ok(Some(Found::Data { kind, rsv, bytes, last }));
                     }
-                    self.place = Place::BETWEEN;
-                    if fin || !bytes.is_empty() {
-                        return Ok(Some(Found::Data { kind, rsv, bytes, last: fin }));
+                    if remaining > 0 {
+                        return Ok(None);
                     }
                 }
                 Place::Control { opcode, mask, remaining } => {
@@ -187,13 +183,16 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         input: &mut Input<'b>,
         max_message: u64,
     ) -> Option<(&'b mut [u8], bool)> {
+        if self.is_inside_frame() {
+            return None;
+        }
         let message = self.message.as_mut().filter(|message| message.kind == Kind::Binary && message.rsv == 0)?;
         let last = match *input.remaining().first()? {
             MORE => false,
             LAST => true,
             _ => return None,
         };
-        if !matches!(self.place, Place::Header { len: 0, .. }) || message.fragments >= self.max_fragments {
+        if message.fragments >= self.max_fragments {
             return None;
         }
         let payload = Self::whole_frame(input, self.max_frame.min(max_message.saturating_sub(message.len)))?;
@@ -213,7 +212,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             PONG => Opcode::Pong,
             _ => return None,
         };
-        if !matches!(self.place, Place::Header { len: 0, .. }) {
+        if self.is_inside_frame() {
             return None;
         }
         Some((opcode, Self::whole_frame(input, MAX_CONTROL_PAYLOAD as u64)?))
@@ -268,9 +267,9 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         }
     }
 
-    /// Unmasks payload that is where it belongs already, and no more than is [to come](Self::binary_remaining); whether it is its
-    /// message's last.
-    pub(crate) fn unmask_stored(&mut self, bytes: &mut [u8]) -> bool {
+    /// Unmasks the next bytes of the open data frame, and no more than are [to come](Self::payload_remaining), and goes on behind them;
+    /// whether they are their message's last.
+    pub(crate) fn unmask_payload(&mut self, bytes: &mut [u8]) -> bool {
         let Place::Data { kind, rsv, fin, mask, remaining } = self.place else { return false };
         let mask = Self::unmask(mask, bytes);
         let remaining = remaining.saturating_sub(bytes.len() as u64);

@@ -375,7 +375,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Takes what was read into the store; whether it is the last of the message.
     fn take_stored(&mut self, input: &mut Input<'_>) -> bool {
         let count = (input.take_stored() as u64).min(self.frames.binary_remaining());
-        count > 0 && matches!(self.state, State::Open) && self.frames.unmask_stored(self.store.fill(count as usize))
+        count > 0 && matches!(self.state, State::Open) && self.frames.unmask_payload(self.store.fill(count as usize))
     }
 
     /// The next part of a message, at most `most` bytes where it can be chosen. Text that is inflated may be stored here and now, while

@@ -61,6 +61,9 @@ pub(crate) struct Growing {
 /// How much new memory is written to at a time: little enough to be in the cache still when it is used.
 const FRESH: usize = 128 << 10;
 
+/// The same where a frame or a few are to come.
+const SMALL: usize = 512;
+
 /// The same where it is used at once.
 const BLOCK: usize = 8 << 10;
 
@@ -135,7 +138,12 @@ impl OutputStore for Growing {
     }
 
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
-        if more > self.spare() { self.grow(more, usize::MAX) } else { Ok(()) }
+        if more > self.spare() {
+            self.grow(more, usize::MAX)?;
+            // The frames behind this one then find room to go straight into.
+            self.write_to(self.spare().min(SMALL));
+        }
+        Ok(())
     }
 
     #[inline]
