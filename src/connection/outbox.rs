@@ -71,11 +71,12 @@ impl<S: OutputStore> Outbox<S> {
     /// The straight path: into room that was written to before, if there is enough of it.
     #[inline(always)]
     fn push_into_room(&mut self, header: &EncodedHeader, payload: &[u8], mask: Option<MaskingKey>) -> Option<()> {
-        let (padded, header_len) = header.padded();
+        let (front, back, header_len) = header.padded();
         let len = header_len + payload.len();
-        let room = self.store.room(len.max(padded.len()))?;
-        // A copy whose length the compiler knows is a move or two; the payload goes over what is too much of it.
-        *room.first_chunk_mut()? = *padded;
+        let room = self.store.room(len.max(front.len() + back.len()))?;
+        // A copy whose length the compiler knows is a move; the payload goes over what is too much of it.
+        let (half, rest) = room.split_first_chunk_mut()?;
+        (*half, *rest.first_chunk_mut()?) = (front, back);
         let room = room.get_mut(header_len..len)?;
         match mask {
             None => room.copy_from_slice(payload),

@@ -235,6 +235,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
+    #[inline]
     pub fn frame<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<VectoredFrame<'_, 'm, R, S>, SendError> {
         let message = message.into();
         self.may_begin()?;

@@ -178,10 +178,12 @@ impl EncodedHeader {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// The bytes with zeros behind them, which are always as many together; and how many are the header.
+    /// The bytes with zeros behind them, in two halves, which are always as long; and how many are the header.
+    // In halves, because a processor stalls where sixteen bytes are read that were just written as twice eight.
     #[inline]
-    pub(crate) fn padded(&self) -> (&[u8; 16], usize) {
-        (&self.bytes, usize::from(self.len))
+    pub(crate) fn padded(&self) -> ([u8; 8], [u8; 8], usize) {
+        let number = u128::from_le_bytes(self.bytes);
+        ((number as u64).to_le_bytes(), ((number >> 64) as u64).to_le_bytes(), usize::from(self.len))
     }
 }
 

@@ -112,12 +112,18 @@ impl Growing {
         }
     }
 
+    #[inline]
     fn clear(&mut self, keep: usize) {
         self.filled = 0;
         if self.memory.capacity() > keep {
-            self.memory.truncate(keep);
-            self.memory.shrink_to(keep);
+            self.shrink(keep);
         }
+    }
+
+    #[cold]
+    fn shrink(&mut self, keep: usize) {
+        self.memory.truncate(keep);
+        self.memory.shrink_to(keep);
     }
 }
 
