@@ -122,8 +122,9 @@ impl Utf8 {
     #[inline]
     pub(crate) fn text<'a>(&mut self, piece: &'a [u8]) -> (&'a str, Result<(), InvalidUtf8>) {
         let cut = unfinished_end(piece);
-        let (front, end) = piece.split_at(piece.len() - cut);
-        if let (Ok(text), true) = (whole(front), is_beginning(end)) {
+        if let Some((front, end)) = piece.split_at_checked(piece.len() - cut)
+            && let (Ok(text), true) = (whole(front), is_beginning(end))
+        {
             end.iter().for_each(|byte| self.push(*byte));
             return (text, Ok(()));
         }
@@ -137,7 +138,7 @@ impl Utf8 {
             Ok(text) => return (text, Ok(())),
             Err(error) => error,
         };
-        let (valid, rest) = piece.split_at(error.valid_up_to());
+        let (valid, rest) = piece.split_at_checked(error.valid_up_to()).unwrap_or_default();
         let verdict = match error.error_len() {
             Some(_) => Err(InvalidUtf8),
             None => {

@@ -419,7 +419,7 @@ fn s9_syntax() {
         ("S9 bare LF in the first line", REQUEST.line("GET / HTTP/1.1\nX-A: b"), BAD, ending),
         ("S9 bare LF everywhere", REQUEST.whole().replace("\r\n", "\n"), BAD, ending),
         ("S9 bare LF in front", [b"\n", &REQUEST.whole()[..]].concat(), BAD, ending),
-        ("S9 bare CR in front", [b"\r", &REQUEST.whole()[..]].concat(), BAD, ending),
+        ("S9 bare CR in front", [b"\r", &REQUEST.whole()[..]].concat(), BAD, first),
         ("S9 bad method",      REQUEST.line("G@T /chat HTTP/1.1"),     BAD, first),
         ("S9 bracketed method", REQUEST.line("(GET) /chat HTTP/1.1"),  BAD, first),
         ("S9 NUL in the method", REQUEST.line("G\0T /chat HTTP/1.1"),  BAD, first),

@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::{
     frame::{EncodedHeader, Header, MaskingKey},
-    storage::{OutputStore, StorageFull},
+    storage::{OutputStore, StorageFull, copy},
 };
 
 /// Whole frames that wait for the socket, and how far into the first of them the socket has got.
@@ -77,10 +77,10 @@ impl<S: OutputStore> Outbox<S> {
         // A copy whose length the compiler knows is a move; the payload goes over what is too much of it.
         let (half, rest) = room.split_first_chunk_mut()?;
         (*half, *rest.first_chunk_mut()?) = (front, back);
-        let room = room.get_mut(header_len..len)?;
+        let room = room.get_mut(header_len..)?;
         match mask {
-            None => room.copy_from_slice(payload),
-            Some(key) => _ = key.apply_copied(payload, room),
+            None => copy(payload, room).ok()?,
+            Some(key) => _ = key.apply_copied(payload, room.get_mut(..payload.len())?),
         }
         self.store.fill(len);
         Some(())

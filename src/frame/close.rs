@@ -1,6 +1,8 @@
 use core::{fmt, num::NonZeroU16, str};
 
+#[cfg(doc)]
 use super::MAX_CLOSE_REASON;
+use crate::storage::copy;
 
 /// Why a connection ends, as a number that may stand in a Close frame (RFC 6455 §7.4).
 ///
@@ -172,15 +174,10 @@ impl<'a> Close<'a> {
     /// Writes the payload to `room` and returns it; `None` when the reason is longer than [`MAX_CLOSE_REASON`].
     pub fn encode(self, room: &mut [u8; super::MAX_CONTROL_PAYLOAD]) -> Option<&[u8]> {
         let Some(code) = self.code else { return Some(&[]) };
-        if self.reason.len() > MAX_CLOSE_REASON {
-            return None;
-        }
-        let len = 2 + self.reason.len();
-        let room = room.get_mut(..len)?;
         let (head, tail) = room.split_first_chunk_mut()?;
         *head = code.get().to_be_bytes();
-        tail.copy_from_slice(self.reason.as_bytes());
-        Some(room)
+        copy(self.reason.as_bytes(), tail).ok()?;
+        room.get(..2 + self.reason.len())
     }
 }
 

@@ -1,3 +1,5 @@
+use crate::storage::copy;
+
 /// The 32 bits that a client XORs over each frame's payload, so that no script in a browser can choose the bytes
 /// that a proxy sees (RFC 6455 §5.3, §10.3).
 ///
@@ -138,8 +140,7 @@ fn xor_blocks_copied<const BLOCK: usize>(from: &[u8], to: &mut [u8], word: u64) 
         *room = block;
     }
     // At most a block: a copy in the innermost cache costs little.
-    if from.len() == to.len() {
-        to.copy_from_slice(from);
+    if copy(from, to).is_ok() {
         xor_blocks::<32>(to, word);
     }
 }

@@ -6,7 +6,7 @@
 //! extension-param = token [ "=" ( token | quoted-string ) ]      ; unquoted, the string must be a token
 //! ```
 
-use super::write::is_token_byte;
+use super::grammar::{is_token_byte, token_len};
 
 /// How many extensions `value` lists, perhaps none; `None` if it is no such list.
 pub(crate) fn count(value: &[u8]) -> Option<usize> {
@@ -116,7 +116,7 @@ impl<'v> Lexer<'v> {
 
     fn token(&mut self) -> Option<&'v [u8]> {
         self.rest = self.rest.trim_ascii_start();
-        let len = self.rest.iter().take_while(|byte| is_token_byte(**byte)).count();
+        let len = token_len(self.rest);
         let (token, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
         (len > 0).then_some(token)

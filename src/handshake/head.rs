@@ -1,10 +1,11 @@
-use core::{fmt, mem::MaybeUninit, str};
-
-use httparse::Status;
+use core::{fmt, mem, str};
 
 use crate::{Config, Input, Storage};
 
-use super::headers::Headers;
+use super::{
+    grammar::{find, is_token, is_visible, text_len, token_len},
+    headers::Headers,
+};
 
 /// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.
 ///
@@ -153,49 +154,36 @@ impl<S: Storage> Head<S> {
 /// The first line of a request, as lengths: the method stands at its front, one space, then the target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestLine {
-    pub(crate) method: usize,
-    pub(crate) target: usize,
+    method: usize,
+    target: usize,
     /// The `x` of HTTP/1.x.
     pub(crate) version: u8,
 }
 
 impl RequestLine {
-    /// The first line, and what `judge` says of the method, the target and the headers.
-    pub(crate) fn parse<T>(
-        head: &[u8],
-        judge: impl FnOnce(&str, &str, &[httparse::Header<'_>]) -> T,
-    ) -> Result<(Self, T), HeadError> {
-        let mut headers = [const { MaybeUninit::uninit() }; Config::MAX_HEADERS];
-        let mut request = httparse::Request::new(&mut []);
-        let parsed =
-            request.parse_with_uninit_headers(head, &mut headers).map_err(|error| request_error(error, head))?;
-        match (request.method, request.path, request.version) {
-            // Both must agree on where the head ends.
-            (Some(method), Some(target), Some(version)) if parsed == Status::Complete(head.len()) => {
-                let line = Self { method: method.len(), target: target.len(), version };
-                Ok((line, judge(method, target, request.headers)))
-            }
-            _ => Err(HeadError::Malformed("request line")),
-        }
+    /// `method SP request-target SP HTTP-version` (RFC 9112 §3), and the headers behind it.
+    pub(crate) fn parse(head: &[u8]) -> Result<(Self, HeaderLines<'_>), HeadError> {
+        let malformed = HeadError::Malformed("first line");
+        let (line, headers) = split_line(head).ok_or(malformed)?;
+        let mut words = line.split(|byte| *byte == b' ');
+        let method = words.next().filter(|method| is_token(method)).ok_or(malformed)?;
+        let target = words.next().filter(|target| is_visible(target)).ok_or(malformed)?;
+        let version = match (words.next(), words.next()) {
+            (Some(version), None) => parse_version(version)?,
+            // HTTP/0.9 had none.
+            (None, _) if method == b"GET" && target.first() == Some(&b'/') => return Err(HeadError::Version),
+            _ => return Err(HeadError::Malformed("version")),
+        };
+        Ok((Self { method: method.len(), target: target.len(), version }, HeaderLines { lines: headers }))
     }
-}
 
-/// Whether it was another version of HTTP, or nothing of the kind.
-fn request_error(error: httparse::Error, head: &[u8]) -> HeadError {
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let mut words = line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b' ');
-    match (error, words.next(), words.next(), words.next(), words.next()) {
-        (httparse::Error::Version, _, _, Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            HeadError::Version
-        }
-        // HTTP/0.9 had no version.
-        (_, Some(b"GET"), Some(target @ [b'/', ..]), None, None) if target.iter().all(u8::is_ascii_graphic) => {
-            HeadError::Version
-        }
-        (httparse::Error::Version, ..) => HeadError::Malformed("version"),
-        _ => error.into(),
+    pub(crate) fn method<'h>(&self, head: &'h [u8]) -> &'h str {
+        text(head.get(..self.method))
+    }
+
+    /// Empty if it is no text.
+    pub(crate) fn target<'h>(&self, head: &'h [u8]) -> &'h str {
+        text(head.get(self.method + 1..).and_then(|behind| behind.get(..self.target)))
     }
 }
 
@@ -208,16 +196,83 @@ pub(crate) struct StatusLine {
 }
 
 impl StatusLine {
+    /// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 §4), if only headers are behind it.
+    // Some servers leave out the space before a reason that they don't give.
     pub(crate) fn parse(head: &[u8]) -> Result<Self, HeadError> {
-        let mut headers = [const { MaybeUninit::uninit() }; Config::MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut []);
-        let parser = httparse::ParserConfig::default();
-        let parsed = parser.parse_response_with_uninit_headers(&mut response, head, &mut headers)?;
-        match (response.code, response.version) {
-            (Some(status), Some(version)) if parsed == Status::Complete(head.len()) => Ok(Self { status, version }),
-            _ => Err(HeadError::Malformed("status line")),
-        }
+        let malformed = HeadError::Malformed("status");
+        let (version, rest) = head.split_first_chunk::<9>().ok_or(HeadError::Version)?;
+        let [version @ .., b' '] = version else { return Err(HeadError::Version) };
+        let version = parse_version(version).map_err(|_| HeadError::Version)?;
+        let (line, lines) = split_line(rest).ok_or(malformed)?;
+        let ([a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9']
+        | [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..]) = line
+        else {
+            return Err(malformed);
+        };
+        let status = [a, b, c].iter().fold(0, |status, digit| 10 * status + u16::from(**digit - b'0'));
+        HeaderLines { lines }.try_for_each(|header| header.map(|_| ()))?;
+        Ok(Self { status, version })
     }
+}
+
+/// The `x` of HTTP/1.x.
+fn parse_version(word: &[u8]) -> Result<u8, HeadError> {
+    match word {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1')] => Ok(minor - b'0'),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(HeadError::Version),
+        _ => Err(HeadError::Malformed("version")),
+    }
+}
+
+/// The lines of headers as they come, of which nothing is believed yet.
+pub(crate) struct HeaderLines<'h> {
+    /// With the empty line.
+    lines: &'h [u8],
+}
+
+impl<'h> Iterator for HeaderLines<'h> {
+    type Item = Result<HeaderLine<'h>, HeadError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.lines == b"\r\n" {
+            return None;
+        }
+        Some(HeaderLine::parse(&mut self.lines))
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct HeaderLine<'h> {
+    pub(crate) name: &'h [u8],
+    /// With the space around it.
+    pub(crate) value: &'h [u8],
+}
+
+impl<'h> HeaderLine<'h> {
+    /// `field-name ":" OWS field-value OWS` (RFC 9112 §5), and what follows it.
+    // "No whitespace is allowed between the field name and colon"; nor before the name, which once said that a line goes on.
+    #[inline]
+    fn parse(lines: &mut &'h [u8]) -> Result<Self, HeadError> {
+        let line = mem::replace(lines, b"\r\n");
+        let Some((name @ [_, ..], [b':', rest @ ..])) = line.split_at_checked(token_len(line)) else {
+            return Err(HeadError::Malformed("header name"));
+        };
+        let (value, rest) = split_line(rest).ok_or(HeadError::Malformed("header value"))?;
+        *lines = rest;
+        Ok(Self { name, value })
+    }
+}
+
+fn text(bytes: Option<&[u8]>) -> &str {
+    str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+}
+
+/// The line at the front, and what follows its CRLF; `None` if something other than text is in it.
+#[inline]
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, rest) = bytes.split_at_checked(text_len(bytes))?;
+    Some((line, rest.strip_prefix(b"\r\n")?))
 }
 
 /// The headers of a head that was parsed.
@@ -227,7 +282,6 @@ pub(crate) fn headers(head: &[u8]) -> Headers<'_> {
 }
 
 /// How many lines stand before the empty one, if that is the head's end and there is none before it, and if each ends with CRLF.
-// Comparisons that depend on nothing but three bytes are what the compiler turns into vectors.
 fn count_lines(head: &[u8]) -> Option<usize> {
     // Few enough for a byte to count the lines in it.
     const BLOCK: usize = 512;
@@ -235,40 +289,29 @@ fn count_lines(head: &[u8]) -> Option<usize> {
     if let [b'\n', ..] | [_, b'\n', ..] = lines {
         return None;
     }
-    let mut count = 0;
-    let (befores, crs, ends) = (lines, lines.get(1..)?.chunks(BLOCK), lines.get(2..)?.chunks(BLOCK));
-    for ((befores, crs), ends) in befores.chunks(BLOCK).zip(crs).zip(ends) {
-        let (mut ended, mut wrong) = (0_u8, 0_u8);
-        for ((before, cr), end) in befores.iter().zip(crs).zip(ends) {
-            let ends = u8::from(*end == b'\n');
-            // Where they are more than a byte can count, some are wrong.
-            ended = ended.wrapping_add(ends);
-            wrong |= ends & (u8::from(*cr != b'\r') | u8::from(*before == b'\n'));
-        }
-        if wrong > 0 {
-            return None;
-        }
-        count += usize::from(ended);
+    let (ends, crs) = (lines.get(2..)?, lines.get(1..)?);
+    let (ends, end) = ends.as_chunks::<BLOCK>();
+    let (crs, cr) = crs.get(..lines.len() - 2)?.as_chunks::<BLOCK>();
+    let (befores, before) = lines.get(..lines.len() - 2)?.as_chunks::<BLOCK>();
+    let mut count = count_ends(before, cr, end)?;
+    for ((befores, crs), ends) in befores.iter().zip(crs).zip(ends) {
+        count += count_ends(befores, crs, ends)?;
     }
     Some(count)
 }
 
-/// Where the first such byte is, eight at a time.
-pub(crate) fn find(needle: u8, bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let mut words = bytes.chunks_exact(8);
-    let mut index = 0;
-    for word in &mut words {
-        // A byte that is equal becomes zero, and the lowest zero is the lowest byte from which one can't be taken.
-        let word = u64::from_le_bytes(word.try_into().unwrap_or_default()) ^ (ONES * u64::from(needle));
-        let zeros = word.wrapping_sub(ONES) & !word & TOPS;
-        if zeros != 0 {
-            return Some(index + zeros.trailing_zeros() as usize / 8);
-        }
-        index += 8;
+/// How many lines end in a block of bytes, given the two that stand before each; `None` if one ends wrongly, or is empty.
+// Comparisons that depend on nothing but three bytes are what the compiler turns into vectors.
+#[inline]
+fn count_ends(befores: &[u8], crs: &[u8], ends: &[u8]) -> Option<usize> {
+    let (mut ended, mut wrong) = (0_u8, 0_u8);
+    for ((before, cr), end) in befores.iter().zip(crs).zip(ends) {
+        let ends = u8::from(*end == b'\n');
+        // Where they are more than a byte can count, some are wrong.
+        ended = ended.wrapping_add(ends);
+        wrong |= ends & (u8::from(*cr != b'\r') | u8::from(*before == b'\n'));
     }
-    words.remainder().iter().position(|byte| *byte == needle).map(|place| index + place)
+    (wrong == 0).then_some(ended.into())
 }
 
 /// Why bytes are not the head of an HTTP/1.1 request or response.
@@ -310,26 +353,12 @@ impl fmt::Display for HeadError {
 
 impl core::error::Error for HeadError {}
 
-impl From<httparse::Error> for HeadError {
-    fn from(error: httparse::Error) -> Self {
-        match error {
-            httparse::Error::HeaderName => Self::Malformed("header name"),
-            httparse::Error::HeaderValue => Self::Malformed("header value"),
-            httparse::Error::NewLine => Self::Malformed("line ending"),
-            httparse::Error::Status => Self::Malformed("status"),
-            httparse::Error::Token => Self::Malformed("first line"),
-            httparse::Error::TooManyHeaders => Self::TooManyHeaders { limit: Config::MAX_HEADERS },
-            httparse::Error::Version => Self::Version,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     extern crate alloc;
-    use alloc::{vec, vec::Vec};
+    use alloc::vec::Vec;
 
-    use super::{count_lines, find};
+    use super::count_lines;
 
     /// Line by line.
     fn naive(head: &[u8]) -> Option<usize> {
@@ -363,21 +392,6 @@ mod tests {
                 let mut head = long.clone();
                 head[place] = byte;
                 assert_eq!(count_lines(&head), naive(&head), "{} at {place}", byte.escape_ascii());
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_is_found_wherever_it_stands() {
-        // Neighbours of the byte that is looked for, and bytes with the top bit, are what the arithmetic could mistake for it.
-        for other in [0x00, b'\n' - 1, b'\n' + 1, b'\n' ^ 0x80, 0x7F, 0x80, 0xFF] {
-            for len in 0..40 {
-                let mut bytes = vec![other; len];
-                assert_eq!(find(b'\n', &bytes), None);
-                for place in (0..len).rev() {
-                    bytes[place] = b'\n';
-                    assert_eq!(find(b'\n', &bytes), Some(place), "{other:#04x}, {len} bytes");
-                }
             }
         }
     }

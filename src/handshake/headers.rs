@@ -1,6 +1,6 @@
 use core::{fmt, iter, str};
 
-use super::head::find;
+use super::grammar::{find, members};
 
 /// The headers of a request or response, in their order; an iterator over them.
 ///
@@ -101,11 +101,6 @@ fn starts_with(line: &[u8], name: &str) -> bool {
     line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// The members of a comma-separated list of tokens.
-pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
-}
-
 /// A header that should be there at most once, as it was found in a pass over all of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Single<'h> {
@@ -121,8 +116,8 @@ impl<'h> Single<'h> {
 
     /// Takes note of the header, if it is this one.
     #[inline]
-    pub(crate) fn take(&mut self, name: &str, value: &'h [u8]) -> bool {
-        let is_this = name.eq_ignore_ascii_case(self.name);
+    pub(crate) fn take(&mut self, name: &[u8], value: &'h [u8]) -> bool {
+        let is_this = name.eq_ignore_ascii_case(self.name.as_bytes());
         if is_this {
             self.is_repeated = self.value.is_some();
             self.value = self.value.or(Some(value.trim_ascii()));

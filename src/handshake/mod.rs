@@ -21,6 +21,7 @@
 
 pub mod client;
 pub(crate) mod extensions;
+mod grammar;
 mod head;
 mod headers;
 mod key;

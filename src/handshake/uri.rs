@@ -1,4 +1,4 @@
-use core::{fmt, net::Ipv6Addr};
+use core::fmt;
 
 /// A `ws:` or `wss:` address (RFC 6455 §3), taken apart.
 ///
@@ -38,34 +38,31 @@ impl<'a> Uri<'a> {
     /// See [`UriError`]: user information and fragments have no place in these addresses, and what RFC 3986 would have
     /// escaped must be.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let (scheme, rest) = text.split_once("://").ok_or(UriError::Scheme)?;
-        let (secure, default_port) = match scheme {
-            _ if scheme.eq_ignore_ascii_case("ws") => (false, 80),
-            _ if scheme.eq_ignore_ascii_case("wss") => (true, 443),
+        let (secure, default_port, rest) = match (strip_scheme(text, "ws://"), strip_scheme(text, "wss://")) {
+            (Some(rest), _) => (false, 80, rest),
+            (_, Some(rest)) => (true, 443, rest),
             _ => return Err(UriError::Scheme),
         };
-        if let Some(fragment) = text.find('#') {
-            return Err(UriError::Fragment { index: fragment });
+        if let Some(index) = text.bytes().position(|byte| byte == b'#') {
+            return Err(UriError::Fragment { index });
         }
-        let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (path, query) = resource.split_at(resource.find('?').unwrap_or(resource.len()));
-        if authority.contains('@') {
+        let (authority, resource) = split_before(rest, b"/?");
+        let (path, query) = split_before(resource, b"?");
+        if authority.bytes().any(|byte| byte == b'@') {
             return Err(UriError::UserInfo);
         }
-        let (host, port) = split_authority(authority)?;
-        let (port, port_digits) = match port {
-            "" => (default_port, ""),
-            digits if !digits.bytes().all(|byte| byte.is_ascii_digit()) => return Err(UriError::Port),
-            digits => {
-                let port = digits.parse().map_err(|_| UriError::Port)?;
-                let digits = if port == default_port { "" } else { digits.trim_start_matches('0') };
-                (port, digits)
+        let host_len = host_len(authority.as_bytes())?;
+        let (host, port) = authority.split_at_checked(host_len).ok_or(UriError::Host)?;
+        let (port, port_digits) = match port.get(1..) {
+            None | Some("") => (default_port, ""),
+            Some(digits) => {
+                let port = parse_number(digits.as_bytes()).filter(|port| *port > 0).ok_or(UriError::Port)?;
+                let (_, digits) = split_before(digits, b"123456789");
+                (port, if port == default_port { "" } else { digits })
             }
         };
-        if port == 0 {
-            return Err(UriError::Port);
-        }
-        check_escapes(text, resource, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?'))?;
+        check_escapes(resource.as_bytes(), |byte| is_pchar(byte) || matches!(byte, b'/' | b'?'))
+            .map_err(|index| UriError::Character { index: text.len() - resource.len() + index })?;
         Ok(Self { secure, host, port, port_digits, path, query })
     }
 
@@ -76,7 +73,10 @@ impl<'a> Uri<'a> {
 
     /// The host to connect to: a name, an IPv4 address, or an IPv6 address without its brackets.
     pub fn host(&self) -> &'a str {
-        self.host.trim_matches(['[', ']'])
+        match self.host.as_bytes() {
+            [b'[', address @ .., b']'] => self.host.get(1..=address.len()).unwrap_or_default(),
+            _ => self.host,
+        }
     }
 
     /// The port to connect to: 80 for `ws` and 443 for `wss` unless the address says otherwise.
@@ -91,7 +91,7 @@ impl<'a> Uri<'a> {
 
     /// What follows the question mark, if there is one.
     pub fn query(&self) -> Option<&'a str> {
-        self.query.strip_prefix('?')
+        self.query.get(1..)
     }
 
     /// The request's target: `/` if the path is empty, and the query.
@@ -128,45 +128,96 @@ impl fmt::Display for Joined<'_> {
     }
 }
 
+/// What follows the scheme, if it is this one, in any case.
+pub(crate) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+/// The text before the first of these, which are ASCII, and the text from there on.
+pub(crate) fn split_before<'a>(text: &'a str, ends: &[u8]) -> (&'a str, &'a str) {
+    let end = text.bytes().position(|byte| ends.contains(&byte));
+    end.and_then(|end| text.split_at_checked(end)).unwrap_or((text, ""))
+}
+
 /// Whether `text` is a host and perhaps a port, as in a `Host` header; it may be empty.
-pub(crate) fn is_authority(text: &str) -> bool {
-    text.is_empty() || split_authority(text).is_ok_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+pub(crate) fn is_authority(text: &[u8]) -> bool {
+    let port = |host_len: usize| text.get(host_len + 1..).unwrap_or_default();
+    text.is_empty() || host_len(text).is_ok_and(|host_len| port(host_len).iter().all(u8::is_ascii_digit))
 }
 
-/// The host, with brackets if it has them, and the port's digits, if any.
-fn split_authority(authority: &str) -> Result<(&str, &str), UriError> {
-    if let Some(bracketed) = authority.strip_prefix('[') {
-        let (address, rest) = bracketed.split_once(']').ok_or(UriError::Host)?;
-        address.parse::<Ipv6Addr>().map_err(|_| UriError::Host)?;
-        let port = match rest.strip_prefix(':') {
-            Some(port) => port,
-            None if rest.is_empty() => "",
-            None => return Err(UriError::Host),
-        };
-        let host = authority.get(..address.len() + 2).ok_or(UriError::Host)?;
-        return Ok((host, port));
-    }
-    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
-    if host.is_empty() {
-        return Err(UriError::Host);
-    }
-    check_escapes(host, host, |byte| is_unreserved(byte) || is_sub_delim(byte)).map_err(|_| UriError::Host)?;
-    Ok((host, port))
+/// How long the host is, brackets and all. Behind it is nothing, or a colon and what should be a port.
+fn host_len(authority: &[u8]) -> Result<usize, UriError> {
+    let find = |symbol| authority.iter().position(|byte| *byte == symbol);
+    let len = match authority {
+        [b'[', ..] => find(b']').ok_or(UriError::Host)? + 1,
+        _ => find(b':').unwrap_or(authority.len()),
+    };
+    let (host, rest) = authority.split_at_checked(len).ok_or(UriError::Host)?;
+    let is_host = match host {
+        [b'[', address @ .., b']'] => is_ipv6(address),
+        name => check_escapes(name, |byte| is_unreserved(byte) || is_sub_delim(byte)).is_ok() && !name.is_empty(),
+    };
+    if is_host && matches!(rest, [] | [b':', ..]) { Ok(len) } else { Err(UriError::Host) }
 }
 
-/// Checks that `part` of `text` has only bytes that are `allowed`, and whole percent-escapes (RFC 3986 §2.1).
-fn check_escapes(text: &str, part: &str, allowed: impl Fn(u8) -> bool) -> Result<(), UriError> {
-    let start = text.len() - part.len();
-    let bytes = part.as_bytes();
-    let mut index = 0;
-    while let Some(byte) = bytes.get(index) {
-        index += match byte {
-            b'%' if bytes.get(index + 1..index + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => 3,
-            byte if *byte != b'%' && allowed(*byte) => 1,
-            _ => return Err(UriError::Character { index: start + index }),
+/// An address in any of the forms of RFC 3986 §3.2.2.
+fn is_ipv6(text: &[u8]) -> bool {
+    let Some(omission) = text.windows(2).position(|pair| pair == b"::") else {
+        return count_groups(text, true) == Some(8);
+    };
+    let (before, behind) = (text.get(..omission).unwrap_or_default(), text.get(omission + 2..).unwrap_or_default());
+    // What is left out is one group at least.
+    count_groups(before, false).zip(count_groups(behind, true)).is_some_and(|(before, behind)| before + behind < 8)
+}
+
+/// How many groups of 16 bits there are, with colons between; an IPv4 address, where it may end them, is two.
+fn count_groups(text: &[u8], may_end_in_ipv4: bool) -> Option<usize> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let mut parts = text.split(|byte| *byte == b':').peekable();
+    let mut count = 0;
+    while let Some(part) = parts.next() {
+        count += match part {
+            _ if may_end_in_ipv4 && parts.peek().is_none() && is_ipv4(part) => 2,
+            [_] | [_, _] | [_, _, _] | [_, _, _, _] if part.iter().all(u8::is_ascii_hexdigit) => 1,
+            _ => return None,
         };
     }
-    Ok(())
+    Some(count)
+}
+
+/// Four numbers up to 255, with dots between, as short as can be.
+fn is_ipv4(text: &[u8]) -> bool {
+    let mut parts = text.split(|byte| *byte == b'.');
+    let numbers = parts.by_ref().take(4).filter(|part| match part {
+        [] | [b'0', _, ..] | [_, _, _, _, ..] => false,
+        digits => parse_number(digits).is_some_and(|number| number <= 0xFF),
+    });
+    numbers.count() == 4 && parts.next().is_none()
+}
+
+/// A number in digits and nothing else.
+fn parse_number(digits: &[u8]) -> Option<u16> {
+    digits.iter().try_fold(0_u16, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
+/// Checks that there are only bytes that are `allowed`, and whole percent-escapes (RFC 3986 §2.1); or says which is the first that
+/// isn't.
+fn check_escapes(text: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), usize> {
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [] => return Ok(()),
+            [b'%', a, b, rest @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest,
+            [byte, rest @ ..] if *byte != b'%' && allowed(*byte) => rest,
+            _ => return Err(text.len() - rest.len()),
+        };
+    }
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -222,7 +273,39 @@ impl core::error::Error for UriError {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Uri, UriError};
+    extern crate alloc;
+    use alloc::string::String;
+    use core::net::Ipv6Addr;
+
+    use super::{Uri, UriError, is_ipv6};
+
+    #[test]
+    fn ipv6_addresses_are_those_of_the_standard_library() {
+        let parts = [
+            "",
+            ":",
+            "::",
+            "1",
+            "0a:",
+            "ffff:",
+            "12345",
+            "1:2:3:4:5:",
+            ":6:7",
+            "1.2.3.4",
+            "255.0.0.256",
+            "1.02.3.4",
+            "1.2.3",
+            "g",
+        ];
+        let mut addresses = 0;
+        for number in 0..parts.len().pow(5) {
+            let text: String = (0..5).map(|place| parts[number / parts.len().pow(place) % parts.len()]).collect();
+            let is_one = text.parse::<Ipv6Addr>().is_ok();
+            assert_eq!(is_ipv6(text.as_bytes()), is_one, "{text}");
+            addresses += u32::from(is_one);
+        }
+        assert!(addresses > 1000, "{addresses}");
+    }
 
     #[test]
     fn addresses() {

@@ -2,6 +2,7 @@
 
 use core::{fmt, str};
 
+use super::grammar::{is_header_value, is_token};
 use crate::{Storage, storage::StorageFull};
 
 /// Adds what `render` makes to the store, or nothing.
@@ -62,10 +63,10 @@ pub(crate) fn check_handshake_headers(headers: &[(&str, &str)]) -> Result<(), In
 
 pub(crate) fn check_headers(headers: &[(&str, &str)], reserved: &[&str]) -> Result<(), InvalidHeader> {
     for (index, (name, value)) in headers.iter().enumerate() {
-        if !is_token(name) {
+        if !is_token(name.as_bytes()) {
             return Err(InvalidHeader::Name { index });
         }
-        if !is_header_value(value) {
+        if !is_header_value(value.as_bytes()) {
             return Err(InvalidHeader::Value { index });
         }
         if reserved.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
@@ -77,34 +78,6 @@ pub(crate) fn check_headers(headers: &[(&str, &str)], reserved: &[&str]) -> Resu
 
 fn starts_with_ignore_case(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-/// RFC 9110 §5.6.2
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
-}
-
-#[inline]
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    const TOKEN: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = 0;
-        while byte < 128 {
-            let is_symbol = matches!(
-                byte as u8,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-            );
-            table[byte] = (byte as u8).is_ascii_alphanumeric() || is_symbol;
-            byte += 1;
-        }
-        table
-    };
-    TOKEN[usize::from(byte)]
-}
-
-/// No line can be ended, and nothing hidden: no control characters but the tab (RFC 9110 §5.5).
-pub(crate) fn is_header_value(text: &str) -> bool {
-    text.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
 /// Why a header of the caller's can't be sent. `index` is its place in the list, from 0.

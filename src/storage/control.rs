@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::StorageFull;
+use super::{StorageFull, copy};
 use crate::frame::MAX_CONTROL_PAYLOAD;
 
 /// The payload of one control frame, at most 125 bytes, on the rare occasions when it has to be kept.
@@ -32,8 +32,8 @@ impl ControlStore for ControlPayload {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        let room = self.bytes.get_mut(usize::from(self.len)..).and_then(|room| room.get_mut(..bytes.len()));
-        room.ok_or(StorageFull)?.copy_from_slice(bytes);
+        let spare = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
+        copy(bytes, spare)?;
         self.len += bytes.len() as u8;
         Ok(())
     }

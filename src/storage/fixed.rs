@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::{ControlPayload, OutputStore, StorageFull, Store};
+use super::{ControlPayload, OutputStore, StorageFull, Store, copy};
 use crate::{frame::MaskingKey, utf8};
 
 /// A store over an array or a slice of the caller's, for machines without an allocator.
@@ -57,9 +57,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> FixedStorage<B> {
 
     /// Room for `count` bytes, which count as added.
     fn take_room(&mut self, count: usize) -> Result<&mut [u8], StorageFull> {
-        let (start, end) = (self.len, self.len.saturating_add(count));
-        let room = self.room.as_mut().get_mut(start..end).ok_or(StorageFull)?;
-        self.len = end;
+        let spare = self.room.as_mut().get_mut(self.len..).unwrap_or_default();
+        let room = spare.get_mut(..count).ok_or(StorageFull)?;
+        self.len += count;
         Ok(room)
     }
 }
@@ -86,7 +86,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        self.take_room(bytes.len())?.copy_from_slice(bytes);
+        copy(bytes, self.spare_mut())?;
+        self.len += bytes.len();
         Ok(())
     }
 
@@ -169,8 +170,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for FixedStorage<B> {
     }
 
     fn drop_front(&mut self, count: usize) {
-        let count = count.min(self.len);
-        self.room.as_mut().copy_within(count..self.len, 0);
+        let filled = self.room.as_mut().get_mut(..self.len).unwrap_or_default();
+        let count = count.min(filled.len());
+        filled.copy_within(count.., 0);
         self.len -= count;
     }
 

@@ -23,6 +23,20 @@ impl<S: Store> Storage for S {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StorageFull;
 
+/// Copies all of `bytes` to the front of `room`, or none if that is too short.
+// `copy_from_slice` is the fastest, because the compiler sees at once that the two don't overlap. But it is a way to panic, and stays one where
+// it is not inlined, as in a build for size. Such builds are of machines without std.
+#[inline]
+pub(crate) fn copy(bytes: &[u8], room: &mut [u8]) -> Result<(), StorageFull> {
+    let room = room.get_mut(..bytes.len()).ok_or(StorageFull)?;
+    if cfg!(feature = "std") {
+        room.copy_from_slice(bytes);
+    } else {
+        room.iter_mut().zip(bytes).for_each(|(room, byte)| *room = *byte);
+    }
+    Ok(())
+}
+
 /// Bytes one behind the other; and what the same memory is made for an open connection.
 pub(crate) trait Store: Sized {
     type Message: MessageStore + From<Self>;

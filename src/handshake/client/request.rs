@@ -6,6 +6,7 @@ use crate::{
     Config, Storage, Uri,
     handshake::{
         VERSION,
+        grammar::{is_header_value, is_token},
         key::Key,
         write::{self, InvalidHeader, TooSmall},
     },
@@ -83,11 +84,11 @@ impl<'a> Request<'a> {
             // "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021 to
             // U+007E not including separator characters [...] and MUST all be unique strings." (§4.1)
             let repeated = self.subprotocols.iter().take(index).any(|before| before == subprotocol);
-            if repeated || !write::is_token(subprotocol) {
+            if repeated || !is_token(subprotocol.as_bytes()) {
                 return Err(RequestError::Subprotocol { index });
             }
         }
-        if self.origin.is_some_and(|origin| !write::is_header_value(origin)) {
+        if self.origin.is_some_and(|origin| !is_header_value(origin.as_bytes())) {
             return Err(RequestError::Origin);
         }
         write::check_handshake_headers(self.headers).map_err(RequestError::Header)

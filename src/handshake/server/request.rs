@@ -1,17 +1,17 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
-use core::{fmt, str};
+use core::fmt;
 
 use super::{Refusal, Upgrade};
 use crate::{
     Config, Storage,
     handshake::{
         EXTENSIONS, PROTOCOL, VERSION, extensions,
-        head::{self, HeadError, RequestLine},
-        headers::{HeaderFault, Headers, Single, members},
+        grammar::{is_token, members},
+        head::{self, HeadError, HeaderLine, HeaderLines, RequestLine},
+        headers::{HeaderFault, Headers, Single},
         key::{self, AcceptKey, Key},
-        uri::is_authority,
-        write,
+        uri::{is_authority, split_before, strip_scheme},
     },
 };
 
@@ -75,15 +75,15 @@ impl Request<Vec<u8>, Vec<u8>> {
 
 impl<I: Storage, O: Storage> Request<I, O> {
     pub(crate) fn parse(head: I, output: O, config: Config) -> Result<Self, Refusal> {
-        let (line, verdict) = RequestLine::parse(head.bytes(), |method, target, headers| {
-            match method {
-                method if is_target(method, target) => Ok(Found::new(headers).check()),
-                // Where the target may have another form (CONNECT), the method is what is wrong.
-                "GET" => Err(Refusal::Target),
-                _ => Err(Refusal::Method),
-            }
-        })?;
-        Ok(Self { head, line, verdict: verdict?, output, config })
+        let (line, headers) = RequestLine::parse(head.bytes())?;
+        let verdict = Found::new(headers)?.check();
+        match line.method(head.bytes()) {
+            method if is_target(method, line.target(head.bytes())) => {}
+            // Where the target may have another form (CONNECT), the method is what is wrong.
+            "GET" => return Err(Refusal::Target),
+            _ => return Err(Refusal::Method),
+        }
+        Ok(Self { head, line, verdict, output, config })
     }
 
     /// The same in the caller's stores: see [`Handshake::with_storage`](super::Handshake::with_storage).
@@ -99,7 +99,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         mut input: I,
         mut output: O,
     ) -> Result<Self, Refusal> {
-        if !write::is_token(method) || target.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        if !is_token(method.as_bytes()) || target.bytes().any(|byte| byte.is_ascii_whitespace()) {
             return Err(HeadError::Malformed("first line").into());
         }
         input.clear(usize::MAX);
@@ -119,7 +119,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
             }
             let (name, value) = (name.as_ref(), value.as_ref());
             // The one thing that the parser could not see: a line that became two.
-            if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) || !write::is_token(name) {
+            if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) || !is_token(name.as_bytes()) {
                 return Err(HeadError::Malformed("header").into());
             }
             for part in [name.as_bytes(), b": ", value, b"\r\n"] {
@@ -132,26 +132,26 @@ impl<I: Storage, O: Storage> Request<I, O> {
 
     /// The method, such as `GET`.
     pub fn method(&self) -> &str {
-        self.text(0, self.line.method)
+        self.line.method(self.head.bytes())
     }
 
     /// The target as it stands in the request, such as `/chat?room=1`, or an address when a proxy was asked.
     pub fn target(&self) -> &str {
-        self.text(self.line.method + 1, self.line.target)
+        self.line.target(self.head.bytes())
     }
 
     /// The target's path, without a query: what a server finds the page by.
     ///
     /// It is not decoded: `%2e%2e` is still that.
     pub fn path(&self) -> &str {
-        let resource = self.resource();
-        let path = resource.split_once('?').map_or(resource, |(path, _)| path);
+        let (path, _) = split_before(self.resource(), b"?");
         if path.is_empty() { "/" } else { path }
     }
 
     /// What follows the target's first question mark, if there is one.
     pub fn query(&self) -> Option<&str> {
-        self.resource().split_once('?').map(|(_, query)| query)
+        let (_, query) = split_before(self.resource(), b"?");
+        query.get(1..)
     }
 
     /// The headers.
@@ -189,17 +189,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
     /// The target without scheme and authority.
     fn resource(&self) -> &str {
         let target = self.target();
-        match target.split_once("://") {
-            Some((_, rest)) if !target.starts_with('/') => {
-                rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or("")
-            }
-            _ => target,
-        }
-    }
-
-    fn text(&self, start: usize, len: usize) -> &str {
-        let bytes = self.head.bytes().get(start..).and_then(|rest| rest.get(..len));
-        str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+        split_absolute(target).map_or(target, |(_, resource)| resource)
     }
 }
 
@@ -223,7 +213,7 @@ struct Found<'h> {
 }
 
 impl<'h> Found<'h> {
-    fn new(headers: &[httparse::Header<'h>]) -> Self {
+    fn new(headers: HeaderLines<'h>) -> Result<Self, HeadError> {
         let mut found = Self {
             host: Single::new("Host"),
             upgrade: false,
@@ -237,11 +227,12 @@ impl<'h> Found<'h> {
             origin: Single::new("Origin"),
         };
         for header in headers {
-            let (name, value) = (header.name, header.value);
-            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            let HeaderLine { name, value } = header?;
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
             // Mostly it stands alone.
             let has = |token: &[u8]| {
-                value.eq_ignore_ascii_case(token) || members(value).any(|member| member.eq_ignore_ascii_case(token))
+                value.trim_ascii().eq_ignore_ascii_case(token)
+                    || members(value).any(|member| member.eq_ignore_ascii_case(token))
             };
             // A name's length tells most of those that matter from all others, without a look at it.
             match name.len() {
@@ -253,7 +244,7 @@ impl<'h> Found<'h> {
                 17 if !found.key.take(name, value) => found.encoding |= is("Transfer-Encoding"),
                 21 => _ = found.version.take(name, value),
                 22 if is(PROTOCOL) => {
-                    found.protocols &= members(value).all(|name| name.iter().copied().all(write::is_token_byte));
+                    found.protocols &= members(value).all(is_token);
                 }
                 24 if is(EXTENSIONS) => {
                     found.extensions &= extensions::count(value).is_some_and(|count| count > 0);
@@ -261,7 +252,7 @@ impl<'h> Found<'h> {
                 _ => {}
             }
         }
-        found
+        Ok(found)
     }
 
     /// The key, if they are those of an opening handshake.
@@ -269,7 +260,7 @@ impl<'h> Found<'h> {
         // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header
         // field and to any request message that contains more than one Host header field line or a Host header field with an
         // invalid field value." (RFC 9112 §3.2)
-        if !str::from_utf8(self.host.once()?).is_ok_and(is_authority) {
+        if !is_authority(self.host.once()?) {
             return Err(HeaderFault::Wrong("Host").into());
         }
         if !self.upgrade {
@@ -309,12 +300,16 @@ impl<I, O> fmt::Debug for Request<I, O> {
 /// The origin form (`/chat`) or the absolute form (`http://example.com/chat`) of a target; the asterisk form for OPTIONS
 /// (RFC 9112 §3.2). What browsers leave unescaped in it is accepted.
 fn is_target(method: &str, target: &str) -> bool {
-    let absolute = || {
-        let (scheme, rest) = target.split_once("://")?;
-        let scheme = ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
-        let authority = rest.split(['/', '?']).next()?;
-        Some(scheme && is_authority(authority) && !authority.is_empty())
+    let known_form = match target.as_bytes() {
+        [b'/', ..] => true,
+        b"*" => method == "OPTIONS",
+        _ => split_absolute(target).is_some_and(|(host, _)| !host.is_empty() && is_authority(host.as_bytes())),
     };
-    let known_form = target.starts_with('/') || absolute().unwrap_or(false) || (target == "*" && method == "OPTIONS");
-    known_form && target.is_ascii() && !target.contains('#')
+    known_form && target.bytes().all(|byte| byte.is_ascii() && byte != b'#')
+}
+
+/// The authority of a target in absolute form, and what follows it.
+fn split_absolute(target: &str) -> Option<(&str, &str)> {
+    let rest = ["http://", "https://", "ws://", "wss://"].iter().find_map(|scheme| strip_scheme(target, scheme))?;
+    Some(split_before(rest, b"/?"))
 }

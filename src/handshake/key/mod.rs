@@ -2,22 +2,17 @@
 //!
 //! Neither is a secret: the whole computation is public, so comparing them takes whatever time it takes.
 
-use base64::{
-    Engine,
-    alphabet::STANDARD,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
-use sha1_smol::Sha1;
+#[cfg(feature = "alloc")]
+mod libraries;
+#[cfg(any(not(feature = "alloc"), test))]
+mod small;
 
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+#[cfg(feature = "alloc")]
+use libraries::{base64, sha1};
+#[cfg(not(feature = "alloc"))]
+use small::{base64, sha1};
 
-/// Strict but for the bits behind the last byte, which some clients fill at random.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
+const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A `Sec-WebSocket-Accept`: 20 bytes of SHA-1 in base64.
 pub(crate) type AcceptKey = [u8; 28];
@@ -27,24 +22,22 @@ pub(crate) type Key = [u8; 24];
 
 pub(crate) fn encode_key(nonce: [u8; 16]) -> Key {
     let mut key = [0; 24];
-    let _ = BASE64.encode_slice(nonce, &mut key);
+    base64(&nonce, &mut key);
     key
 }
 
 /// "a base64-encoded [...] value that, when decoded, is 16 bytes in length" (§4.2.1)
+// That is 22 digits, whose last four bits belong to no byte: some clients fill them at random.
 pub(crate) fn parse(value: &[u8]) -> Option<Key> {
     let key = Key::try_from(value).ok()?;
-    let mut nonce = [0; 18];
-    (BASE64.decode_slice(key, &mut nonce) == Ok(16)).then_some(key)
+    let digits = key.strip_suffix(b"==")?;
+    digits.iter().all(|digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/')).then_some(key)
 }
 
 /// The answer to a key: its text, not its 16 bytes, is what is hashed.
 pub(crate) fn accept_key(key: &Key) -> AcceptKey {
-    let mut sha1 = Sha1::new();
-    sha1.update(key);
-    sha1.update(GUID);
     let mut accept = [0; 28];
-    let _ = BASE64.encode_slice(sha1.digest().bytes(), &mut accept);
+    base64(&sha1(key), &mut accept);
     accept
 }
 
@@ -78,5 +71,25 @@ mod tests {
             assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
         }
         assert!(parse(b"dGhlIHNhbXBsZSBub25jZR==").is_some(), "bits behind the last byte don't matter");
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn small_is_the_same() {
+        let mut nonce = 1_u128;
+        for _ in 0..1000 {
+            nonce = nonce.wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645).wrapping_add(1);
+            let bytes = nonce.to_be_bytes();
+            for len in 0..=bytes.len() {
+                let (mut expected, mut text) = ([0; 24], [0; 24]);
+                let text_len = len.div_ceil(3) * 4;
+                libraries::base64(&bytes[..len], &mut expected[..text_len]);
+                small::base64(&bytes[..len], &mut text[..text_len]);
+                assert_eq!(text, expected, "{nonce:#x}");
+            }
+            let key = encode_key(bytes);
+            assert_eq!(parse(&key), Some(key));
+            assert_eq!(small::sha1(&key), libraries::sha1(&key), "{nonce:#x}");
+        }
     }
 }
