@@ -447,8 +447,8 @@ fn s9_syntax() {
         ("S17 :::",            REQUEST.line("GET ::: HTTP/1.1"),       BAD, Refusal::Target),
         ("S17 ://",            REQUEST.line("GET :// HTTP/1.1"),       BAD, Refusal::Target),
         ("S17 ?://",           REQUEST.line("GET ?://h/ HTTP/1.1"),    BAD, Refusal::Target),
-        ("S9 space at the end of the line", REQUEST.line("GET /chat HTTP/1.1 "), BAD, ending),
-        ("S9 a word too many", REQUEST.line("GET /chat HTTP/1.1 x"),   BAD, ending),
+        ("S9 space at the end of the line", REQUEST.line("GET /chat HTTP/1.1 "), BAD, first),
+        ("S9 a word too many", REQUEST.line("GET /chat HTTP/1.1 x"),   BAD, first),
     ]);
 }
 

@@ -167,12 +167,13 @@ impl RequestLine {
         let (line, headers) = split_line(head).ok_or(malformed)?;
         let mut words = line.split(|byte| *byte == b' ');
         let method = words.next().filter(|method| is_token(method)).ok_or(malformed)?;
-        let target = words.next().filter(|target| is_visible(target)).ok_or(malformed)?;
+        let target = words.next().filter(|target| is_visible(target) && str::from_utf8(target).is_ok());
+        let target = target.ok_or(malformed)?;
         let version = match (words.next(), words.next()) {
             (Some(version), None) => parse_version(version)?,
             // HTTP/0.9 had none.
             (None, _) if method == b"GET" && target.first() == Some(&b'/') => return Err(HeadError::Version),
-            _ => return Err(HeadError::Malformed("version")),
+            _ => return Err(malformed),
         };
         Ok((Self { method: method.len(), target: target.len(), version }, HeaderLines { lines: headers }))
     }
@@ -181,7 +182,6 @@ impl RequestLine {
         text(head.get(..self.method))
     }
 
-    /// Empty if it is no text.
     pub(crate) fn target<'h>(&self, head: &'h [u8]) -> &'h str {
         text(head.get(self.method + 1..).and_then(|behind| behind.get(..self.target)))
     }
