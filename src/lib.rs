@@ -138,6 +138,9 @@ extern crate std;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// Whether what is common has code of its own, beside the code for everything. A machine without an allocator counts bytes of code rather.
+const STRAIGHT_PATHS: bool = cfg!(feature = "alloc");
+
 mod connection;
 #[cfg(feature = "deflate")]
 pub mod deflate;

@@ -1,7 +1,7 @@
 use core::marker::PhantomData;
 
 use crate::{
-    Input,
+    Input, STRAIGHT_PATHS,
     frame::{self, Close, CloseError, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
     storage::{ControlStore, StorageFull},
 };
@@ -221,7 +221,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte.
     #[inline]
     fn whole_frame<'b>(input: &mut Input<'b>, limit: u64) -> Option<&'b mut [u8]> {
-        if frame::is_masked(*input.remaining().get(1)?) != R::PEER_IS_CLIENT {
+        if !STRAIGHT_PATHS || frame::is_masked(*input.remaining().get(1)?) != R::PEER_IS_CLIENT {
             return None;
         }
         let (len, used) = frame::payload_len(FirstByte::last(Opcode::Binary), input.remaining()).ok()??;

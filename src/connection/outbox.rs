@@ -1,6 +1,7 @@
 use core::fmt;
 
 use crate::{
+    STRAIGHT_PATHS,
     frame::{EncodedHeader, Header, MaskingKey},
     storage::{OutputStore, StorageFull, copy},
 };
@@ -71,6 +72,9 @@ impl<S: OutputStore> Outbox<S> {
     /// The straight path: into room that was written to before, if there is enough of it.
     #[inline(always)]
     fn push_into_room(&mut self, header: &EncodedHeader, payload: &[u8], mask: Option<MaskingKey>) -> Option<()> {
+        if !STRAIGHT_PATHS {
+            return None;
+        }
         let (front, back, header_len) = header.padded();
         let len = header_len + payload.len();
         let room = self.store.room(len.max(front.len() + back.len()))?;

@@ -1,5 +1,7 @@
 //! The few rules of HTTP's grammar by which heads are read and written (RFC 9110 §5).
 
+use crate::STRAIGHT_PATHS;
+
 /// A method, a header's name, a subprotocol, a connection option (RFC 9110 §5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_byte)
@@ -95,7 +97,7 @@ fn not_in_a_name(word: u64) -> u64 {
 /// Where the first byte is that is meant.
 #[inline]
 fn first(bytes: &[u8], meant: impl Fn(u64) -> u64) -> Option<usize> {
-    let (words, rest) = bytes.as_chunks();
+    let (words, rest) = if STRAIGHT_PATHS { bytes.as_chunks() } else { (&[][..], bytes) };
     for (index, word) in words.iter().enumerate() {
         let found = meant(u64::from_le_bytes(*word));
         if found != 0 {

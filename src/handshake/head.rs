@@ -1,6 +1,6 @@
 use core::{fmt, mem, str};
 
-use crate::{Config, Input, Storage};
+use crate::{Config, Input, STRAIGHT_PATHS, Storage};
 
 use super::{
     grammar::{find, is_token, is_visible, text_len, token_len},
@@ -70,7 +70,7 @@ impl<S: Storage> Head<S> {
     /// Takes the input if it is a head, all of it and nothing else, and nothing wrong with it, as most of them come.
     fn read_whole(&mut self, input: &mut Input<'_>) -> bool {
         let len = input.remaining().len();
-        if self.seen > 0 || len > self.max_size {
+        if !STRAIGHT_PATHS || self.seen > 0 || len > self.max_size {
             return false;
         }
         let is_whole = count_lines(input.remaining()).is_some_and(|lines| lines <= 1 + self.max_headers)
