@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::{Input, Receiver, Role, Storage};
+use crate::{Input, Receiver, Role, Storage, storage::move_down};
 
 /// A buffer to read into that is one connection's own, for the fewest copies.
 ///
@@ -91,7 +91,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         if self.tail.len == 0 {
             self.end = 0;
         } else if start + self.tail.frame > self.tail.capacity || self.tail.len <= start / 4 {
-            self.bytes.as_mut().copy_within(start..self.end, 0);
+            move_down(self.bytes.as_mut().get_mut(..self.end).unwrap_or_default(), start);
             self.end = self.tail.len;
         }
         self.bytes.as_mut().get_mut(self.end..).unwrap_or_default()

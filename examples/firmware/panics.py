@@ -75,11 +75,13 @@ def main(image):
             # A dependency's with its name, ours from the root of the project.
             file = re.sub(r".*/registry/src/[^/]*/", "", file).removeprefix(f"{ROOT}/")
             found[file, function].add((line, via))
-    print(f"\n{image.name}: {sum(map(len, found.values()))} places")
+    count = sum(map(len, found.values()))
+    print(f"{image.name}: {count} places that call the panic machinery")
     for (file, function), ways in sorted(found.items()):
         print(f"  {file}: {short(function)}")
         for line, via in sorted(ways):
             print(f"    {line}: {short(via)}")
+    return count
 
 
 def short(name):
@@ -90,5 +92,4 @@ def short(name):
 
 
 if __name__ == "__main__":
-    for name in ("client", "server", "both"):
-        main(WORK / name)
+    sys.exit(min(sum([main(WORK / name) for name in ("client", "server", "both")]), 1))

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::{ControlPayload, OutputStore, StorageFull, Store, copy};
+use super::{ControlPayload, OutputStore, StorageFull, Store, copy, move_down};
 use crate::{frame::MaskingKey, utf8};
 
 /// A store over an array or a slice of the caller's, for machines without an allocator.
@@ -170,10 +170,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for FixedStorage<B> {
     }
 
     fn drop_front(&mut self, count: usize) {
-        let filled = self.room.as_mut().get_mut(..self.len).unwrap_or_default();
-        let count = count.min(filled.len());
-        filled.copy_within(count.., 0);
-        self.len -= count;
+        move_down(self.room.as_mut().get_mut(..self.len).unwrap_or_default(), count);
+        self.len -= count.min(self.len);
     }
 
     fn clear(&mut self, keep: usize) {

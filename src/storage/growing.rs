@@ -1,7 +1,7 @@
 use alloc::{string::String, vec::Vec};
 use core::mem;
 
-use super::{ControlStore, OutputStore, StorageFull, Store};
+use super::{ControlStore, OutputStore, StorageFull, Store, move_down};
 use crate::{frame::MaskingKey, utf8};
 
 impl Store for Vec<u8> {
@@ -179,9 +179,8 @@ impl OutputStore for Growing {
     }
 
     fn drop_front(&mut self, count: usize) {
-        let count = count.min(self.filled);
-        self.memory.copy_within(count..self.filled, 0);
-        self.filled -= count;
+        move_down(self.memory.get_mut(..self.filled).unwrap_or_default(), count);
+        self.filled -= count.min(self.filled);
     }
 
     #[inline]

@@ -37,6 +37,12 @@ pub(crate) fn copy(bytes: &[u8], room: &mut [u8]) -> Result<(), StorageFull> {
     Ok(())
 }
 
+/// Moves what is behind the first `count` bytes, if there is something, to the front.
+#[inline]
+pub(crate) fn move_down(bytes: &mut [u8], count: usize) {
+    bytes.copy_within(count.min(bytes.len()).., 0);
+}
+
 /// Bytes one behind the other; and what the same memory is made for an open connection.
 pub(crate) trait Store: Sized {
     type Message: MessageStore + From<Self>;

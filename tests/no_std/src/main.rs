@@ -1,13 +1,29 @@
-//! Two endpoints without `std`: they shake hands, talk in fragments, and close. Exit code 0 when all went well.
+//! Two endpoints without `std`: they shake hands, talk in every way there is, and close. Exit code 0 when all went well.
+//!
+//! Optimized and without an allocator, it can only be linked if nothing in it can panic: then the linker throws away the handler of
+//! panics, and does not miss what that calls.
 #![no_std]
 #![no_main]
 
 use websocket_proto::{
-    Client, Config, Connection, Event, FixedStorage, Input, Server, Transport, Uri, client, frame::CloseCode, server,
+    Chunk, ChunkEvent, Client, Config, Connection, EndOfInput, Event, FixedStorage, Input, OwnedReply, ReadBuffer,
+    Server, Transport, Uri, client,
+    frame::{CloseCode, MaskingKey},
+    http::Header,
+    server,
 };
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    #[cfg(not(any(debug_assertions, feature = "alloc")))]
+    {
+        unsafe extern "C" {
+            // There is no such function.
+            safe fn something_can_panic() -> !;
+        }
+        something_can_panic()
+    }
+    #[cfg(any(debug_assertions, feature = "alloc"))]
     abort()
 }
 
@@ -17,6 +33,7 @@ extern "C" fn rust_eh_personality() {}
 
 #[link(name = "c")]
 unsafe extern "C" {
+    #[cfg(any(debug_assertions, feature = "alloc"))]
     safe fn abort() -> !;
 }
 
@@ -25,7 +42,9 @@ type Keys = fn() -> [u8; 4];
 
 #[unsafe(no_mangle)]
 pub extern "C" fn main() -> i32 {
-    match talk() {
+    #[cfg(feature = "panic")]
+    assert_ne!(open().map(|(server, _)| server.sender.backlog()), Some(4));
+    match talk().and_then(|()| refuse()).and_then(|()| stream()) {
         Some(()) => with_an_allocator(),
         None => 1,
     }
@@ -41,16 +60,22 @@ fn open() -> Option<(Connection<Server, Store, Store>, Connection<Client<Keys>, 
     let mut client = client::Handshake::with_storage(Config::new(), &request, keys, store(), store()).ok()?;
     let mut server = server::Handshake::with_storage(Config::new(), store(), store());
     let mut wire = [0; 512];
-    server.read(&mut on_the_wire(&mut wire, client.pending()));
+    server.read(&mut on_the_wire(&mut wire, client.pending())?);
     let mut server = server.into_request().ok()?.upgrade().ok()?.accept(&server::Accept::new()).ok()?;
-    client.read(&mut on_the_wire(&mut wire, server.sender.pending()));
+    client.read(&mut on_the_wire(&mut wire, server.sender.pending())?);
     server.sender.consume(usize::MAX);
     Some((server, client.into_response().ok()?.upgrade().ok()?))
 }
 
-fn on_the_wire<'w>(wire: &'w mut [u8; 512], bytes: &[u8]) -> Input<'w> {
-    wire[..bytes.len()].copy_from_slice(bytes);
-    Input::new(&mut wire[..bytes.len()])
+fn on_the_wire<'w>(wire: &'w mut [u8; 512], bytes: &[u8]) -> Option<Input<'w>> {
+    let wire = wire.get_mut(..bytes.len())?;
+    copy(bytes, wire);
+    Some(Input::new(wire))
+}
+
+/// As much as there is room for: `copy_from_slice` could panic.
+fn copy(bytes: &[u8], room: &mut [u8]) -> usize {
+    room.iter_mut().zip(bytes).map(|(room, byte)| *room = *byte).count()
 }
 
 fn talk() -> Option<()> {
@@ -74,7 +99,90 @@ fn talk() -> Option<()> {
     }
     let answered = server.sender.pending() == b"\x8A\x01?\x88\x06\x03\xE8done";
     server.sender.consume(usize::MAX);
-    (messages == 2 && closes == 1 && answered && server.sender.transport() == Transport::CloseNow).then_some(())
+    let is_closed = server.sender.transport() == Transport::CloseNow && server.receiver.end_of_input() == Ok(());
+    (messages == 2 && closes == 1 && answered && is_closed).then_some(())
+}
+
+/// What else there is to an opening handshake.
+fn refuse() -> Option<()> {
+    let mut wire = [0; 512];
+    let request =
+        b"GET http://[::1]:80/a?b HTTP/1.1\r\nHost: [::ffff:1.2.3.4]:80\r\nOrigin: null\r\nUpgrade: websocket\r\n\r\n";
+    let mut handshake = server::Handshake::with_storage(Config::new(), store(), store());
+    handshake.read(&mut on_the_wire(&mut wire, request)?);
+    let request = handshake.into_request().ok()?;
+    let parts = (request.method(), request.path(), request.query(), request.is_upgrade());
+    let headers = request.headers();
+    let Header { name, value } = headers.clone().next()?;
+    let is_right = parts == ("GET", "/a", Some("b"), true)
+        && (name, value) == ("Host", b"[::ffff:1.2.3.4]:80")
+        && headers.get("origin") == Some(b"null")
+        && headers.tokens("upgrade").count() == 1;
+    let mut out = store();
+    let refusal = request.upgrade().err()?;
+    refusal.response().write(&mut out).ok()?;
+    if !is_right || !out.as_slice().starts_with(b"HTTP/1.1 400 ") {
+        return None;
+    }
+
+    let headers = [
+        ("Host", "h"),
+        ("Upgrade", "websocket"),
+        ("Connection", "upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Protocol", "a, b"),
+    ];
+    let request = server::Request::from_parts_with_storage(Config::new(), "GET", "/", headers, store(), store());
+    let upgrade = request.ok()?.upgrade().ok()?;
+    upgrade.check_origin(&["https://example.com"]).ok()?;
+    let subprotocol = upgrade.select_subprotocol(&["b"]);
+    let accept = server::Accept::new().subprotocol(subprotocol).headers(&[("X-A", "b")]);
+    let count = upgrade.response_headers(&accept).ok()?.count();
+    let connection = upgrade.accept(&accept).ok()?;
+    let accepted = b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    let response = connection.sender.pending();
+    (count == 5 && response.windows(accepted.len()).any(|part| part == accepted)).then_some(())
+}
+
+/// Chunks, a buffer of the connection's own, replies by hand, and bytes that are wrong.
+fn stream() -> Option<()> {
+    let (server, mut client) = open()?;
+    let Connection { receiver: mut rx, sender: mut tx } = server;
+    client.sender.send_binary(&[7; 200]).ok()?;
+    let sent = client.sender.frame("κ").ok()?.parts().iter().map(|part| part.len()).sum::<usize>();
+    client.sender.pong(b"").ok()?;
+    client.sender.send_binary_fragment(b"x", false).ok()?;
+    client.sender.send_binary_fragment(b"y", true).ok()?;
+    client.sender.ping(b"!").ok()?;
+    let mut buffer = ReadBuffer::new([0; 150]);
+    let (mut bytes, mut pings) = (0, 0);
+    let mut reply: Option<OwnedReply> = None;
+    while !client.sender.is_empty() {
+        let count = copy(client.sender.pending(), buffer.room_for(&mut rx));
+        client.sender.consume(count);
+        let mut input = buffer.received(count);
+        let mut keep = |owed: websocket_proto::Reply<'_>| reply = Some(owed.to_owned());
+        while let Some(event) = rx.next(&mut input, &mut keep) {
+            match event {
+                ChunkEvent::Binary(Chunk { data, .. }) => bytes += data.len(),
+                ChunkEvent::Text(Chunk { data, .. }) => bytes += data.len(),
+                ChunkEvent::Ping(_) | ChunkEvent::Pong(_) => pings += 1,
+                _ => return None,
+            }
+        }
+    }
+    tx.reply(&reply?);
+    let mut frame = *b"\x82\x80\0\0\0\0\xC1\x80\0\0\0\0";
+    MaskingKey([1; 4]).apply(frame.last_chunk_mut::<4>()?);
+    let mut input = Input::new(&mut frame);
+    let whole = matches!(rx.next_message(&mut input, &mut tx), Some(Event::Binary(b"")));
+    let failed = matches!(rx.next_message(&mut input, &mut tx), Some(Event::Failed(_)));
+    let answered = tx.pending().starts_with(b"\x8A\x01!\x88");
+    rx.release();
+    tx.release();
+    let ended = matches!(rx.end_of_input(), Err(EndOfInput::Failed(_)));
+    (sent > 0 && bytes == 204 && pings == 2 && whole && failed && answered && ended).then_some(())
 }
 
 #[cfg(not(feature = "alloc"))]
