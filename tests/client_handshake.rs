@@ -6,10 +6,13 @@
 
 mod handshake_common;
 
-use handshake_common::{ACCEPT, Http, KEY, KEYS, NONCE, Template, cut, deliveries, how, receive, text_frame};
+use handshake_common::{
+    ACCEPT, Http, KEY, KEYS, NONCE, Store, Template, cut, deliveries, how, new_server, receive, stale, store,
+    text_frame,
+};
 use proptest::prelude::*;
 use websocket_proto::{
-    Config, FixedStorage, Input, Uri, UriError,
+    Config, FixedStorage, Input, Randomness, Uri, UriError,
     client::{Handshake, Request, RequestError, UpgradeError},
     http::HeadError,
     http::HeaderFault::{self, *},
@@ -31,6 +34,18 @@ const RESPONSE_HEADERS: usize = 3;
 const OFFERED: &[&str] = &["chat", "superchat"];
 
 const INTERIM: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+type NewClient<K> = Result<Handshake<K, Store, Store>, RequestError>;
+
+#[cfg(feature = "alloc")]
+fn new_client<K: Randomness>(config: Config, request: &Request<'_>, random: K) -> NewClient<K> {
+    Handshake::new(config, request, random)
+}
+
+#[cfg(not(feature = "alloc"))]
+fn new_client<K: Randomness>(config: Config, request: &Request<'_>, random: K) -> NewClient<K> {
+    Handshake::with_storage(config, request, random, store(), store())
+}
 
 fn request(uri: &str) -> Request<'_> {
     Request::new(Uri::parse(uri).unwrap())
@@ -86,7 +101,7 @@ impl Outcome {
 fn connect(config: Config, request: &Request<'_>, nonce: [u8; 16], chunks: &[&[u8]]) -> Outcome {
     let mut chunks: Vec<_> = chunks.iter().map(|chunk| chunk.to_vec()).collect();
     let mut inputs = chunks.iter_mut().map(|chunk| Input::new(chunk));
-    let mut handshake = Handshake::new(config, request, fixed(nonce)).unwrap();
+    let mut handshake = new_client(config, request, fixed(nonce)).unwrap();
     handshake.consume(handshake.pending().len());
     let rest = inputs.by_ref().find_map(|mut input| {
         let whole = handshake.read(&mut input);
@@ -153,7 +168,7 @@ fn assert_no_head(label: &str, config: Config, stream: &[u8], error: HeadError) 
 
 #[test]
 fn request_to_the_byte() {
-    let handshake = Handshake::new(Config::new(), &request("ws://server.example.com/chat"), fixed(NONCE)).unwrap();
+    let handshake = new_client(Config::new(), &request("ws://server.example.com/chat"), fixed(NONCE)).unwrap();
     let expected = "GET /chat HTTP/1.1\r\n\
                     Host: server.example.com\r\n\
                     Upgrade: websocket\r\n\
@@ -166,7 +181,7 @@ fn request_to_the_byte() {
         .subprotocols(&["chat", "superchat", "v1.x"])
         .origin("https://example.com")
         .headers(&[("Authorization", "Basic dTpw"), ("Cookie", "a=b; c=\u{e4}"), ("cookie", "\td "), ("X-Empty", "")]);
-    let handshake = Handshake::new(Config::new(), &request, fixed([0xff; 16])).unwrap();
+    let handshake = new_client(Config::new(), &request, fixed([0xff; 16])).unwrap();
     let expected = "GET /?q=%20 HTTP/1.1\r\n\
                     Host: [::1]:8443\r\n\
                     Upgrade: websocket\r\n\
@@ -184,7 +199,7 @@ fn request_to_the_byte() {
 
 #[test]
 fn request_is_handed_over_piece_by_piece() {
-    let mut handshake = Handshake::new(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
+    let mut handshake = new_client(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
     let whole = handshake.pending().to_vec();
     for sent in 0..whole.len() {
         assert_eq!(handshake.pending(), &whole[sent..]);
@@ -199,7 +214,7 @@ fn request_is_handed_over_piece_by_piece() {
 fn known_answers() {
     for (nonce, key, accept) in KEYS {
         let request = request("ws://h");
-        let handshake = Handshake::new(Config::new(), &request, fixed(nonce)).unwrap();
+        let handshake = new_client(Config::new(), &request, fixed(nonce)).unwrap();
         assert_eq!(Http::parse(handshake.pending()).get("Sec-WebSocket-Key"), Some(key));
         for (_, _, answer) in KEYS {
             let outcome = connect(Config::new(), &request, nonce, &[&RESPONSE.set("Sec-WebSocket-Accept", answer)]);
@@ -239,7 +254,7 @@ fn c8_addresses() {
     for (text, secure, (name, port), target, host) in rows {
         let uri = Uri::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!((uri.is_secure(), uri.host(), uri.port()), (secure, name, port), "{text}");
-        let handshake = Handshake::new(Config::new(), &Request::new(uri), fixed(NONCE)).unwrap();
+        let handshake = new_client(Config::new(), &Request::new(uri), fixed(NONCE)).unwrap();
         let request = Http::parse(handshake.pending());
         assert_eq!(request.first_line, format!("GET {target} HTTP/1.1"), "{text}");
         assert_eq!(request.get("Host"), Some(host), "{text}");
@@ -383,7 +398,7 @@ fn requests_that_cannot_be_sent() {
     let headers = headers.map(|(label, headers, error)| (label, request(uri).headers(headers), error));
     for (label, request, error) in subprotocols.into_iter().chain(origins).chain(headers) {
         let mut out = [0xaa; 1024];
-        let (input, output) = (Vec::new(), FixedStorage::new(&mut out[..]));
+        let (input, output) = (store(), FixedStorage::new(&mut out[..]));
         let found = Handshake::with_storage(Config::new(), &request, fixed(NONCE), input, output).err();
         assert_eq!(found, Some(error), "{label}");
         assert_eq!(out, [0xaa; 1024], "{label}: something was written");
@@ -445,7 +460,7 @@ fn c6_frames_behind_the_head() {
         assert_eq!((outcome.failure(), &outcome.behind[..]), (None, behind), "{label}");
         assert_eq!(outcome.events, events, "{label}");
     }
-    let mut handshake = Handshake::new(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
+    let mut handshake = new_client(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
     let mut stream = [&RESPONSE.whole()[..], b"behind"].concat();
     let mut input = Input::new(&mut stream);
     assert!(handshake.read(&mut input));
@@ -682,12 +697,12 @@ fn c7_floods() {
         };
         let mut stream: Vec<_> = start.bytes().chain(more.bytes().cycle()).take(1 << 17).collect();
 
-        let mut handshake = Handshake::new(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
+        let mut handshake = new_client(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
         let taken = 1 + stream.iter().position(|byte| handshake.read(&mut Input::new(&mut [*byte]))).expect(label);
         assert_eq!(taken, expected, "{label}");
         assert_eq!(handshake.into_response().err(), Some(error), "{label}");
 
-        let mut handshake = Handshake::new(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
+        let mut handshake = new_client(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
         assert!(handshake.read(&mut Input::new(&mut stream)), "{label}, whole");
         assert_eq!(handshake.into_response().err(), Some(error), "{label}, whole");
     }
@@ -697,7 +712,7 @@ fn c7_floods() {
 #[test]
 fn threat_5_one_byte_per_read() {
     for (limit, config) in [(16 << 10, Config::new()), (1 << 20, Config::new().max_head(1 << 20))] {
-        let mut handshake = Handshake::new(config, &request("ws://h"), fixed(NONCE)).unwrap();
+        let mut handshake = new_client(config, &request("ws://h"), fixed(NONCE)).unwrap();
         let mut head = RESPONSE.padded_to(limit);
         let (last, front) = head.split_last_mut().unwrap();
         for byte in front {
@@ -727,10 +742,10 @@ fn stores_that_are_too_small() {
     // The request, to the byte; larger than what the connection wants of a store anyway.
     let headers = [("Cookie", &*"x".repeat(500))];
     let request = request("ws://server.example.com/chat").headers(&headers);
-    let needed = Handshake::new(Config::new(), &request, fixed(NONCE)).unwrap().pending().len();
+    let needed = new_client(Config::new(), &request, fixed(NONCE)).unwrap().pending().len();
     for capacity in [needed, needed - 1, 0] {
         let mut out = vec![0xaa; capacity];
-        let (input, output) = (Vec::new(), FixedStorage::new(&mut out[..]));
+        let (input, output) = (store(), FixedStorage::new(&mut out[..]));
         match Handshake::with_storage(Config::new(), &request, fixed(NONCE), input, output) {
             Ok(handshake) => assert_eq!((handshake.pending().len(), capacity), (needed, needed)),
             Err(error) => {
@@ -748,7 +763,7 @@ fn stores_that_are_too_small() {
     for capacity in [head.len(), head.len() - 1, 10, 0] {
         for chunks in deliveries(&head) {
             let mut array = vec![0; capacity];
-            let (input, output) = (FixedStorage::new(&mut array[..]), Vec::new());
+            let (input, output) = (FixedStorage::new(&mut array[..]), store());
             let mut handshake = Handshake::with_storage(Config::new(), &request, fixed(NONCE), input, output).unwrap();
             assert_eq!(handshake.pending().len(), needed);
             for chunk in &chunks {
@@ -765,8 +780,8 @@ fn stores_that_are_too_small() {
 #[test]
 fn stores_that_are_not_empty() {
     let request = request("ws://h");
-    let whole = Handshake::new(Config::new(), &request, fixed(NONCE)).unwrap().pending().to_vec();
-    let (input, output) = (b"HTTP/1.1 404 \r\n\r\n".to_vec(), b"stale".to_vec());
+    let whole = new_client(Config::new(), &request, fixed(NONCE)).unwrap().pending().to_vec();
+    let (input, output) = (stale(), stale());
     let mut handshake = Handshake::with_storage(Config::new(), &request, fixed(NONCE), input, output).unwrap();
     assert_eq!(handshake.pending(), whole);
     assert!(handshake.read(&mut Input::new(&mut RESPONSE.whole())));
@@ -916,12 +931,12 @@ proptest! {
         if let Some(origin) = &origin {
             request = request.origin(origin);
         }
-        let mut client = Handshake::new(Config::new(), &request, fixed(nonce)).unwrap();
+        let mut client = new_client(Config::new(), &request, fixed(nonce)).unwrap();
 
         let early = text_frame(Some([1, 2, 3, 4]), "to the server");
         let mut stream = [client.pending(), &early].concat();
         client.consume(stream.len());
-        let mut server = server::Handshake::new(Config::new());
+        let mut server = new_server(Config::new());
         let mut pieces: Vec<_> = cut(&stream, &lengths).into_iter().map(<[u8]>::to_vec).collect();
         let mut inputs = pieces.iter_mut().map(|piece| Input::new(piece));
         let rest = inputs.by_ref().find_map(|mut input| server.read(&mut input).then_some(input));
@@ -994,7 +1009,7 @@ proptest! {
             request = request.origin(origin);
         }
         let mut out = vec![0xaa; 2048];
-        let (input, output) = (Vec::new(), FixedStorage::new(&mut out[..]));
+        let (input, output) = (store(), FixedStorage::new(&mut out[..]));
         if let Ok(handshake) = Handshake::with_storage(Config::new(), &request, fixed(NONCE), input, output) {
             let sent = Http::parse(handshake.pending());
             prop_assert_eq!(sent.first_line, "GET / HTTP/1.1");
@@ -1019,14 +1034,14 @@ proptest! {
     #[test]
     fn any_address(text in prop_oneof![any::<String>(), "wss?://\\PC{0,12}", "wss?://[a-z:@/?#%\\[\\] \r\n\\\\]{0,12}"]) {
         if let Ok(uri) = Uri::parse(&text) {
-            let handshake = Handshake::new(Config::new(), &Request::new(uri), fixed(NONCE)).unwrap();
+            let handshake = new_client(Config::new(), &Request::new(uri), fixed(NONCE)).unwrap();
             let request = Http::parse(handshake.pending());
             prop_assert_eq!(request.headers.len(), 5);
             let words: Vec<_> = request.first_line.split(' ').collect();
             prop_assert_eq!((words.len(), words[0], words[2]), (3, "GET", "HTTP/1.1"));
             // What is sent is a part of what was given, but for a slash and a port of the scheme's own.
             prop_assert!(text.ends_with(words[1].trim_start_matches('/')));
-            let mut server = server::Handshake::new(Config::new());
+            let mut server = new_server(Config::new());
             server.read(&mut Input::new(&mut handshake.pending().to_vec()));
             prop_assert!(server.into_request().and_then(server::Request::upgrade).is_ok(), "{text:?}");
         }

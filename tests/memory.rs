@@ -1,4 +1,5 @@
 //! What memory is held, and when: counted by an allocator of this test's own.
+#![cfg(feature = "alloc")]
 
 mod common;
 

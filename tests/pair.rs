@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::VecDeque;
 
-use common::{frames, open, open_in};
+use common::{frames, open, open_in, store};
 use proptest::prelude::*;
 use websocket_proto::{
     Config, Connection, Event, FixedStorage, Input, Role, SendError, Storage, Transport, frame::CloseCode,
@@ -198,7 +198,7 @@ proptest! {
         code in prop_oneof![Just(1000_u16), Just(1014), 3000_u16..5000],
         server_closes: bool,
     ) {
-        play(Config::new(), [(); 4].map(|()| Vec::new()), &operations, code, server_closes);
+        play(Config::new(), [(); 4].map(|()| store()), &operations, code, server_closes);
     }
 
     #[test]

@@ -403,7 +403,7 @@ fn every_partial_write_gives_the_same_bytes() {
         assert_eq!(wire, expected);
     }
 
-    fn script<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
+    fn script<R: Role, S: Storage>(tx: &mut Sender<R, S>) {
         tx.send_text("one").unwrap();
         tx.send(Message::Binary(&[2; 200])).unwrap();
         tx.pong(b"three").unwrap();
@@ -442,7 +442,7 @@ fn a_store_that_could_not_answer_the_peer_is_refused_by_the_handshake() {
     let request = client::Request::new(Uri::parse("ws://h/").unwrap());
     let client = |size| {
         let output = FixedStorage::new(vec![0; size]);
-        client::Handshake::with_storage(Config::new(), &request, common::keys, Vec::new(), output).map(|_| ())
+        client::Handshake::with_storage(Config::new(), &request, common::keys, common::store(), output).map(|_| ())
     };
     assert_eq!(client(261), Err(client::RequestError::StoreTooSmall { needed: 262, capacity: 261 }));
     assert_eq!(client(262), Ok(()));
@@ -451,7 +451,7 @@ fn a_store_that_could_not_answer_the_peer_is_refused_by_the_handshake() {
             *b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         let output = FixedStorage::new(vec![0; size]);
-        let mut handshake = server::Handshake::with_storage(Config::new(), Vec::new(), output);
+        let mut handshake = server::Handshake::with_storage(Config::new(), common::store(), output);
         assert!(handshake.read(&mut Input::new(&mut head)));
         handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).map(|_| ())
     };

@@ -5,7 +5,9 @@
 
 mod handshake_common;
 
-use handshake_common::{ACCEPT, Http, KEY, KEYS, Template, cut, deliveries, how, receive, text_frame};
+use handshake_common::{
+    ACCEPT, Http, KEY, KEYS, Store, Template, cut, deliveries, how, new_server, receive, stale, store, text_frame,
+};
 use proptest::prelude::*;
 use websocket_proto::{
     Config, FixedStorage, Input,
@@ -30,7 +32,7 @@ const REQUEST_HEADERS: usize = 5;
 /// The 101 response to [`REQUEST`] when nothing is added.
 const RESPONSE_LEN: usize = 129;
 
-type VecUpgrade = Upgrade<Vec<u8>, Vec<u8>>;
+type StoreUpgrade = Upgrade<Store, Store>;
 
 fn behind() -> Vec<u8> {
     text_frame(Some([0x37, 0xfa, 0x21, 0x3d]), "behind the head")
@@ -52,7 +54,7 @@ struct Outcome {
 fn serve(config: Config, chunks: &[&[u8]]) -> Outcome {
     let mut chunks: Vec<_> = chunks.iter().map(|chunk| chunk.to_vec()).collect();
     let mut inputs = chunks.iter_mut().map(|chunk| Input::new(chunk));
-    let mut handshake = Handshake::new(config);
+    let mut handshake = new_server(config);
     let rest = inputs.by_ref().find_map(|mut input| {
         let whole = handshake.read(&mut input);
         assert!(whole || input.is_empty(), "an incomplete head leaves nothing");
@@ -69,10 +71,10 @@ fn serve(config: Config, chunks: &[&[u8]]) -> Outcome {
             Outcome { refusal: None, response, behind, events }
         }
         Err(refusal) => {
-            let mut response = Vec::new();
+            let mut response = store();
             refusal.response().write(&mut response).unwrap();
             let behind = if given_up(refusal) { Vec::new() } else { behind };
-            Outcome { refusal: Some(refusal), response, behind, events: Vec::new() }
+            Outcome { refusal: Some(refusal), response: response.as_slice().to_vec(), behind, events: Vec::new() }
         }
     }
 }
@@ -94,13 +96,13 @@ fn serve_all(label: &str, config: Config, head: &[u8], behind: &[u8]) -> Outcome
     whole
 }
 
-fn handshake(config: Config, head: &[u8]) -> Result<VecUpgrade, Refusal> {
-    let mut handshake = Handshake::new(config);
+fn handshake(config: Config, head: &[u8]) -> Result<StoreUpgrade, Refusal> {
+    let mut handshake = new_server(config);
     handshake.read(&mut Input::new(&mut head.to_vec()));
     handshake.into_request()?.upgrade()
 }
 
-fn upgrade(head: &[u8]) -> VecUpgrade {
+fn upgrade(head: &[u8]) -> StoreUpgrade {
     handshake(Config::new(), head).unwrap()
 }
 
@@ -141,8 +143,29 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-fn from_parts(config: Config, (method, target, headers): Parts<'_>) -> Result<VecUpgrade, Refusal> {
-    Request::from_parts(config, method, target, headers)?.upgrade()
+/// A request in parts.
+#[cfg(feature = "alloc")]
+fn request_of<N: AsRef<str>, V: AsRef<[u8]>>(
+    config: Config,
+    method: &str,
+    target: &str,
+    headers: impl IntoIterator<Item = (N, V)>,
+) -> Result<Request<Store, Store>, Refusal> {
+    Request::from_parts(config, method, target, headers)
+}
+
+#[cfg(not(feature = "alloc"))]
+fn request_of<N: AsRef<str>, V: AsRef<[u8]>>(
+    config: Config,
+    method: &str,
+    target: &str,
+    headers: impl IntoIterator<Item = (N, V)>,
+) -> Result<Request<Store, Store>, Refusal> {
+    Request::from_parts_with_storage(config, method, target, headers, store(), store())
+}
+
+fn from_parts(config: Config, (method, target, headers): Parts<'_>) -> Result<StoreUpgrade, Refusal> {
+    request_of(config, method, target, headers)?.upgrade()
 }
 
 /// Which part of a malformed head is named can differ: a library's parts have no lines.
@@ -587,7 +610,7 @@ fn s9_every_byte() {
 #[test]
 fn s4_is_the_callers_to_serve() {
     let mut head = b"GET /a/b?c=d?e HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-a:2\r\n\r\n".to_vec();
-    let mut handshake = Handshake::new(Config::new());
+    let mut handshake = new_server(Config::new());
     assert!(handshake.read(&mut Input::new(&mut head)));
     let request = handshake.into_request().unwrap();
     assert!(!request.is_upgrade());
@@ -596,9 +619,9 @@ fn s4_is_the_callers_to_serve() {
     let headers: Vec<_> = request.headers().map(|header| (header.name, header.value)).collect();
     assert_eq!(headers, [("Host", &b"h"[..]), ("X-A", b"1"), ("x-a", b"2")]);
 
-    let mut page = Vec::new();
+    let mut page = store();
     Response::new(200).headers(&[("Content-Type", "text/plain")]).body(b"hello").write(&mut page).unwrap();
-    let page = Http::parse(&page);
+    let page = Http::parse(page.as_slice());
     assert_eq!((page.first_line.as_str(), &page.body[..]), ("HTTP/1.1 200 OK", &b"hello"[..]));
     assert_headers(&page, &[("Content-Type", "text/plain"), ("Content-Length", "5"), ("Connection", "close")], "page");
 }
@@ -623,7 +646,7 @@ fn targets_are_taken_apart() {
     ];
     for (target, path, query) in rows {
         let mut head = REQUEST.line(format!("GET {target} HTTP/1.1"));
-        let mut handshake = Handshake::new(Config::new());
+        let mut handshake = new_server(Config::new());
         handshake.read(&mut Input::new(&mut head));
         let request = handshake.into_request().unwrap();
         assert!(request.is_upgrade());
@@ -686,7 +709,7 @@ fn s8_floods() {
         ("S8 headers without end", b"GET / HTTP/1.1\r\n", b"a:\r\n", HeadError::TooManyHeaders { limit: 64 }),
     ];
     for (label, start, more, error) in rows {
-        let mut handshake = Handshake::new(Config::new());
+        let mut handshake = new_server(Config::new());
         let stream = start.iter().chain(more.iter().cycle()).take(1 << 20);
         let taken = 1 + stream.copied().position(|byte| handshake.read(&mut Input::new(&mut [byte]))).expect(label);
         let expected = match error {
@@ -706,7 +729,7 @@ fn s8_floods() {
 #[test]
 fn threat_5_one_byte_per_read() {
     for (limit, config) in [(16 << 10, Config::new()), (1 << 20, Config::new().max_head(1 << 20))] {
-        let mut handshake = Handshake::new(config);
+        let mut handshake = new_server(config);
         let mut head = REQUEST.padded_to(limit);
         let (last, front) = head.split_last_mut().unwrap();
         for byte in front {
@@ -794,9 +817,9 @@ fn s12_origin() {
                 Err(refusal) => {
                     assert!(!goes_on, "{label}");
                     assert_eq!(refusal, Refusal::Origin, "{label}");
-                    let mut response = Vec::new();
+                    let mut response = store();
                     refusal.response().write(&mut response).unwrap();
-                    assert_answer(label, &response, FORBIDDEN);
+                    assert_answer(label, response.as_slice(), FORBIDDEN);
                 }
             }
         }
@@ -868,7 +891,7 @@ fn s15_nothing_is_parsed_before_accept() {
 
 #[test]
 fn s15_read_after_the_head_takes_nothing() {
-    let mut handshake = Handshake::new(Config::new());
+    let mut handshake = new_server(Config::new());
     let mut stream = [&REQUEST.whole()[..], b"behind"].concat();
     let mut input = Input::new(&mut stream);
     assert!(handshake.read(&mut input));
@@ -906,8 +929,8 @@ const INJECTIONS: [(&str, (&str, &str), InvalidHeader); 22] = [
 ];
 
 /// An upgrade whose response goes into `out`, an array of the caller's that can be looked at afterwards.
-fn upgrade_into<'o>(head: &[u8], out: &'o mut [u8]) -> Upgrade<Vec<u8>, FixedStorage<&'o mut [u8]>> {
-    let mut handshake = Handshake::with_storage(Config::new(), Vec::new(), FixedStorage::new(out));
+fn upgrade_into<'o>(head: &[u8], out: &'o mut [u8]) -> Upgrade<Store, FixedStorage<&'o mut [u8]>> {
+    let mut handshake = Handshake::with_storage(Config::new(), store(), FixedStorage::new(out));
     handshake.read(&mut Input::new(&mut head.to_vec()));
     handshake.into_request().unwrap().upgrade().unwrap()
 }
@@ -959,15 +982,15 @@ fn s16_accept() {
 fn s16_reject() {
     for (label, bad, error) in INJECTIONS {
         let headers = [("X-Good", "good"), bad, ("X-Good", "good")];
-        let mut out = b"before".to_vec();
+        let mut out = stale();
         let response = Response::new(403).headers(&headers).body(b"body");
         assert_eq!(response.write(&mut out), Err(ResponseError::Header(error)), "{label}");
-        assert_eq!(out, b"before", "{label}");
+        assert_eq!(out.as_slice(), stale().as_slice(), "{label}");
     }
     for status in [0, 1, 99, 100, 101, 199, 600, 999, 1000, u16::MAX] {
-        let mut out = b"before".to_vec();
+        let mut out = stale();
         assert_eq!(Response::new(status).write(&mut out), Err(ResponseError::Status(status)));
-        assert_eq!(out, b"before");
+        assert_eq!(out.as_slice(), stale().as_slice());
     }
 }
 
@@ -991,9 +1014,9 @@ fn what_the_caller_adds_is_sent() {
     assert_eq!(upgrade[3], ("Sec-WebSocket-Protocol", "chat"));
     assert_eq!(upgrade[4..], headers);
 
-    let mut out = b"before".to_vec();
+    let mut out = stale();
     Response::new(401).headers(&headers).body(b"\0\r\n\r\n").write(&mut out).unwrap();
-    let answer = Http::parse(out.strip_prefix(b"before").unwrap());
+    let answer = Http::parse(out.as_slice().strip_prefix(stale().as_slice()).unwrap());
     assert_eq!((answer.first_line.as_str(), &answer.body[..]), ("HTTP/1.1 401 Unauthorized", &b"\0\r\n\r\n"[..]));
     let own = [("Content-Length", "5"), ("Connection", "close")];
     assert_headers(&answer, &[&headers[..], &own].concat(), "401");
@@ -1014,9 +1037,9 @@ fn reject_with_any_status() {
         (599, b"",     "HTTP/1.1 599 ",             Some("0"),  b""),
     ];
     for (status, body, status_line, length, sent) in rows {
-        let mut out = Vec::new();
+        let mut out = store();
         Response::new(status).body(body).write(&mut out).unwrap();
-        let response = Http::parse(&out);
+        let response = Http::parse(out.as_slice());
         assert_eq!((response.first_line.as_str(), &response.body[..]), (status_line, sent));
         assert_eq!(response.get("Content-Length"), length, "{status}");
         assert_eq!(response.get("Connection"), Some("close"), "{status}");
@@ -1068,8 +1091,9 @@ fn stores_that_are_too_small() {
     }
 
     // A refusal, to the byte.
-    let mut whole = Vec::new();
+    let mut whole = store();
     Refusal::Method.response().write(&mut whole).unwrap();
+    let whole = whole.as_slice();
     let mut exact = vec![0; whole.len()];
     Refusal::Method.response().write(&mut FixedStorage::new(&mut exact[..])).unwrap();
     assert_eq!(exact, whole);
@@ -1082,7 +1106,7 @@ fn stores_that_are_too_small() {
 /// "What is in them is dropped."
 #[test]
 fn stores_that_are_not_empty() {
-    let (input, output) = (b"GET / HTTP/1.0\r\n\r\n".to_vec(), b"stale".to_vec());
+    let (input, output) = (stale(), stale());
     let mut handshake = Handshake::with_storage(Config::new(), input, output);
     assert!(handshake.read(&mut Input::new(&mut REQUEST.whole())));
     let request = handshake.into_request().unwrap();
@@ -1163,7 +1187,7 @@ fn from_parts_is_bounded() {
         taken += 1;
         ("X", "y")
     });
-    let refusal = Request::from_parts(config, "GET", "/", endless.take(1 << 20)).err();
+    let refusal = request_of(config, "GET", "/", endless.take(1 << 20)).err();
     assert_eq!(refusal, Some(Refusal::Head(HeadError::TooManyHeaders { limit: 64 })));
     assert!(taken <= 65, "{taken}");
 }
@@ -1173,7 +1197,7 @@ fn from_parts_is_bounded() {
 fn from_parts_to_a_connection() {
     let (method, target, headers) = parts(REQUEST.0.as_bytes()).unwrap();
     // What is in the stores is dropped.
-    let (input, output) = (b"stale".to_vec(), Vec::new());
+    let (input, output) = (stale(), store());
     let request = Request::from_parts_with_storage(Config::new(), method, target, headers, input, output).unwrap();
     assert!(request.is_upgrade());
     assert_eq!((request.method(), request.target(), request.path()), ("GET", "/chat", "/chat"));
@@ -1215,7 +1239,7 @@ fn s9_asterisk() {
 #[test]
 fn from_parts_drops_what_is_in_the_output() {
     let (method, target, headers) = parts(REQUEST.0.as_bytes()).unwrap();
-    let (input, output) = (b"stale".to_vec(), b"stale".to_vec());
+    let (input, output) = (stale(), stale());
     let request = Request::from_parts_with_storage(Config::new(), method, target, headers, input, output).unwrap();
     let connection = request.upgrade().unwrap().into_connection().unwrap();
     assert_eq!(connection.sender.pending(), b"");
@@ -1352,15 +1376,16 @@ proptest! {
             prop_assert_eq!(out, vec![0xaa; 1024]);
         }
 
-        let mut out = b"before".to_vec();
+        let mut out = stale();
         if Response::new(status).headers(&headers).body(&body).write(&mut out).is_ok() {
-            let response = Http::parse(out.strip_prefix(b"before").unwrap());
+            let response = Http::parse(out.as_slice().strip_prefix(stale().as_slice()).unwrap());
             let status = status.to_string();
             prop_assert_eq!(response.first_line.split(' ').nth(1), Some(status.as_str()));
             prop_assert_eq!(&response.headers[..lower.len()], &lower);
             prop_assert!(response.headers[lower.len()..].iter().all(|(name, _)| name.starts_with("con")));
         } else {
-            prop_assert_eq!(out, b"before");
+            let before = stale();
+            prop_assert_eq!(out.as_slice(), before.as_slice());
         }
     }
 }

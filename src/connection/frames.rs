@@ -237,7 +237,8 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some(payload)
     }
 
-    /// Leaves the beginning of a binary message, when all is at rest, to be presented again with the rest of it; whether it can be.
+    /// Leaves the beginning of a binary message's first frame, when all is at rest, to be presented again with the rest of it; whether it
+    /// can be.
     pub(crate) fn leave(&mut self, input: &mut Input<'_>, max_message: u64) -> bool {
         if !input.can_leave() || input.remaining().first() != Some(&BINARY) {
             return false;
@@ -246,7 +247,10 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             Ok(Some((Header { payload_len, .. }, used))) => {
                 let come = input.remaining().len().saturating_sub(used) as u64;
                 let frame = usize::try_from(payload_len).ok().and_then(|len| len.checked_add(used));
-                (frame, payload_len.saturating_sub(come))
+                match payload_len.saturating_sub(come) {
+                    0 => return false,
+                    remaining => (frame, remaining),
+                }
             }
             // Not even the header is whole.
             Ok(None) => (Some(Header::MAX_LEN), 0),

@@ -13,12 +13,28 @@ pub fn keys() -> [u8; 4] {
     [0x1B, 0x2C, 0x8D, 0xFE]
 }
 
-pub type ServerEnd<I = Vec<u8>, O = Vec<u8>> = Connection<Server, I, O>;
-pub type ClientEnd<I = Vec<u8>, O = Vec<u8>> = Connection<Client<Keys>, I, O>;
+/// What the ends keep their bytes in, unless a test says otherwise: without an allocator, so much that no limit is lower for it.
+#[cfg(feature = "alloc")]
+pub type Store = Vec<u8>;
+#[cfg(not(feature = "alloc"))]
+pub type Store = websocket_proto::FixedStorage<Vec<u8>>;
+
+#[cfg(feature = "alloc")]
+pub fn store() -> Store {
+    Vec::new()
+}
+
+#[cfg(not(feature = "alloc"))]
+pub fn store() -> Store {
+    Store::new(vec![0; 200 << 10])
+}
+
+pub type ServerEnd<I = Store, O = Store> = Connection<Server, I, O>;
+pub type ClientEnd<I = Store, O = Store> = Connection<Client<Keys>, I, O>;
 
 /// Both ends of a connection, out of a real handshake, with nothing pending.
 pub fn open(config: Config) -> (ServerEnd, ClientEnd) {
-    open_between([config; 2], [(); 4].map(|()| Vec::new()))
+    open_between([config; 2], [(); 4].map(|()| store()))
 }
 
 /// The same over the given stores: the server's input and output, the client's input and output.

@@ -1,7 +1,40 @@
 //! What the tests of both handshakes share: heads made by editing a good one, all the ways a stream can be cut, an HTTP
 //! parser that has nothing in common with the library's, and frames.
 
-use websocket_proto::{Event, Input, Receiver, Role, Sender};
+use websocket_proto::{Config, Event, Input, Receiver, Role, Sender, server};
+
+/// What heads are collected in and written to, unless a test says otherwise: without an allocator, so much that no limit is lower for it.
+#[cfg(feature = "alloc")]
+pub(crate) type Store = Vec<u8>;
+#[cfg(not(feature = "alloc"))]
+pub(crate) type Store = websocket_proto::FixedStorage<Vec<u8>>;
+
+#[cfg(feature = "alloc")]
+pub(crate) fn store() -> Store {
+    Vec::new()
+}
+
+#[cfg(not(feature = "alloc"))]
+pub(crate) fn store() -> Store {
+    Store::new(vec![0; 2 << 20])
+}
+
+/// A store that is not empty.
+pub(crate) fn stale() -> Store {
+    let mut store = store();
+    server::Response::new(404).write(&mut store).unwrap();
+    store
+}
+
+#[cfg(feature = "alloc")]
+pub(crate) fn new_server(config: Config) -> server::Handshake<Store, Store> {
+    server::Handshake::new(config)
+}
+
+#[cfg(not(feature = "alloc"))]
+pub(crate) fn new_server(config: Config) -> server::Handshake<Store, Store> {
+    server::Handshake::with_storage(config, store(), store())
+}
 
 /// The example of RFC 6455 §1.3: its nonce, the key that the client makes of it, and the answer.
 pub(crate) const NONCE: [u8; 16] = *b"the sample nonce";
