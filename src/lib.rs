@@ -102,8 +102,7 @@
 //! **Larger than memory**: [`rx.next`](Receiver::next) gives chunks as they arrive,
 //! [`tx.send_binary_fragment`](Sender::send_binary_fragment) sends a message piece by piece.
 //!
-//! **Without an allocator**: the same loops over [`FixedStorage`], through
-//! [`server::Handshake::with_storage`] and [`client::Handshake::with_storage`].
+//! **Without an allocator**: the same loops over [`FixedStorage`], whose page has a chapter on it: the whole loop, and how large the arrays should be.
 //!
 //! **A loop that closes by itself** must expect messages that cross its Close on the way, and not answer them: ask
 //! [`tx.is_open()`](Sender::is_open) before sending, or let [`SendError::Closing`] pass.
@@ -113,7 +112,7 @@
 //! | feature | default | what it adds |
 //! |-|-|-|
 //! | `std` | yes | [`SystemRandom`], `IoSlice`s from a [`VectoredFrame`], and the widest vectors that the machine has; implies `alloc` |
-//! | `alloc` | yes | `Vec<u8>` as a store |
+//! | `alloc` | yes | `Vec<u8>` as a store, and code that is there only to be fast |
 //! | `deflate` | yes | the module [`deflate`], on `zlib-rs`; implies `std`. Nothing is compressed unless a [`Config`] says so |
 //!
 //! Without any of them the crate needs only `core`. Features add, and change nothing for code that does not use them.

@@ -75,7 +75,7 @@ impl<S: OutputStore> Outbox<S> {
         if !STRAIGHT_PATHS {
             return None;
         }
-        let (front, back, header_len) = header.padded();
+        let ([front, back], header_len) = header.padded();
         let len = header_len + payload.len();
         let room = self.store.room(len.max(front.len() + back.len()))?;
         // A copy whose length the compiler knows is a move; the payload goes over what is too much of it.

@@ -64,21 +64,23 @@ impl Header {
     }
 
     /// The header's bytes, with the length in its shortest form.
-    // As a number, lowest byte first: it is put together in registers, and written with a move or two.
+    // As numbers, lowest byte first: they are put together in registers, and written with a move or two.
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
         let (mask_bit, key, key_len) = match self.mask {
-            Some(MaskingKey(key)) => (0x80, u128::from(u32::from_le_bytes(key)), 4),
+            Some(MaskingKey(key)) => (0x80, u64::from(u32::from_le_bytes(key)), 4),
             None => (0, 0, 0),
         };
-        let (short, long, len) = match self.payload_len {
-            len @ 0..=125 => (len, 0, 2),
-            len @ 126..=0xFFFF => (126, u64::from((len as u16).swap_bytes()), 4),
-            len => (127, len.swap_bytes(), 10),
+        let first = |short: u64| u64::from(self.first.encode()) | (mask_bit | short) << 8;
+        let (front, back, len) = match self.payload_len {
+            len @ 0..=125 => (first(len) | key << 16, 0, 2),
+            len @ 126..=0xFFFF => (first(126) | u64::from((len as u16).swap_bytes()) << 16 | key << 32, 0, 4),
+            len => {
+                let len = len.swap_bytes();
+                (first(127) | len << 16, len >> 48 | key << 16, 10)
+            }
         };
-        let first = u128::from(self.first.encode()) | u128::from(mask_bit | short) << 8;
-        let number = first | u128::from(long) << 16 | key << (8 * len);
-        EncodedHeader { bytes: number.to_le_bytes(), len: len + key_len }
+        EncodedHeader { halves: [front.to_le_bytes(), back.to_le_bytes()], len: len + key_len }
     }
 }
 
@@ -165,25 +167,24 @@ pub(crate) fn payload_len(first: FirstByte, bytes: &[u8]) -> Result<Option<(u64,
 /// A header's bytes, ready to be sent: 2 to 14 of them.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedHeader {
-    bytes: [u8; 16],
+    /// In halves, because a processor stalls where sixteen bytes are read that were just written as twice eight.
+    halves: [[u8; 8]; 2],
     len: u8,
 }
 
 impl EncodedHeader {
-    pub(crate) const EMPTY: Self = Self { bytes: [0; 16], len: 0 };
+    pub(crate) const EMPTY: Self = Self { halves: [[0; 8]; 2], len: 0 };
 
     /// The bytes.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        self.halves.as_flattened().get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// The bytes with zeros behind them, in two halves, which are always as long; and how many are the header.
-    // In halves, because a processor stalls where sixteen bytes are read that were just written as twice eight.
     #[inline]
-    pub(crate) fn padded(&self) -> ([u8; 8], [u8; 8], usize) {
-        let number = u128::from_le_bytes(self.bytes);
-        ((number as u64).to_le_bytes(), ((number >> 64) as u64).to_le_bytes(), usize::from(self.len))
+    pub(crate) fn padded(&self) -> ([[u8; 8]; 2], usize) {
+        (self.halves, usize::from(self.len))
     }
 }
 

@@ -14,6 +14,8 @@ use crate::{frame::MaskingKey, utf8};
 /// let lent = FixedStorage::new(&mut array[..]);
 /// # let _ = (owned, lent);
 /// ```
+///
+#[doc = include_str!("../../docs/without-an-allocator.md")]
 #[derive(Clone)]
 pub struct FixedStorage<B> {
     room: B,

@@ -1,0 +1,86 @@
+//! A server that repeats every message, over a transport that blocks: a serial line, a TCP stack that waits by itself.
+
+use embedded_io::{Read, Write};
+use websocket_proto::{
+    Config, Connection, Event, FixedStorage, Input, Message, SendError, Sender, Server, Storage, Transport, server,
+};
+
+use crate::room::{Failed, Room};
+
+/// The largest message: it must also fit into the output, behind its header and beside the 127 bytes that are kept for a Close.
+const LARGEST: u64 = 512 - 4 - 127;
+
+/// Serves one client until it closes.
+pub fn serve<T: Read + Write>(socket: &mut T, room: &mut Room) -> Result<(), Failed<T::Error>> {
+    let Room { read, input, output } = room;
+    let mut handshake = server::Handshake::with_storage(
+        Config::new().max_message(LARGEST),
+        FixedStorage::new(&mut input[..]),
+        FixedStorage::new(&mut output[..]),
+    );
+    let mut input = loop {
+        let count = socket.read(&mut read[..]).map_err(Failed::Transport)?;
+        let mut input = Input::new(&mut read[..count]);
+        if handshake.read(&mut input) || count == 0 {
+            break input;
+        }
+    };
+    let upgrade = match handshake.into_request().and_then(server::Request::upgrade) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => {
+            let mut response = FixedStorage::new([0; 256]);
+            let _ = refusal.response().write(&mut response);
+            socket.write_all(response.as_slice()).and_then(|()| socket.flush()).map_err(Failed::Transport)?;
+            return Err(Failed::Handshake("the client asked for something else"));
+        }
+    };
+    let connection = upgrade.accept(&server::Accept::new()).map_err(|_| Failed::Handshake("output too small"))?;
+
+    let Connection { receiver: mut rx, sender: mut tx } = connection;
+    let mut outcome = Err(Failed::Lost);
+    loop {
+        while let Some(event) = rx.next_message(&mut input, &mut tx) {
+            match event {
+                Event::Text(text) => send(socket, &mut tx, Message::Text(text))?,
+                Event::Binary(bytes) => send(socket, &mut tx, Message::Binary(bytes))?,
+                // Both have been answered.
+                Event::Ping(_) => {}
+                Event::Close { .. } => outcome = Ok(()),
+                Event::Failed(failure) => outcome = Err(Failed::Peer(failure)),
+                _ => {}
+            }
+        }
+        flush(socket, &mut tx)?;
+        if tx.transport() == Transport::CloseNow {
+            return outcome;
+        }
+        let count = socket.read(&mut read[..]).map_err(Failed::Transport)?;
+        if count == 0 {
+            return outcome;
+        }
+        input = Input::new(&mut read[..count]);
+    }
+}
+
+/// Where there is no room, what waits is written first.
+fn send<T: Write, S: Storage>(
+    socket: &mut T,
+    tx: &mut Sender<Server, S>,
+    message: Message<'_>,
+) -> Result<(), Failed<T::Error>> {
+    match tx.send(message) {
+        Err(SendError::Backlog { .. }) => {
+            flush(socket, tx)?;
+            tx.send(message).map_err(Failed::Send)
+        }
+        sent => sent.map_err(Failed::Send),
+    }
+}
+
+fn flush<T: Write, S: Storage>(socket: &mut T, tx: &mut Sender<Server, S>) -> Result<(), Failed<T::Error>> {
+    while !tx.is_empty() {
+        let count = socket.write(tx.pending()).map_err(Failed::Transport)?;
+        tx.consume(count);
+    }
+    socket.flush().map_err(Failed::Transport)
+}
