@@ -47,6 +47,11 @@ impl<'b> Input<'b> {
         self.bytes
     }
 
+    /// The same, to be looked at under the mask.
+    pub(crate) fn remaining_mut(&mut self) -> &mut [u8] {
+        self.bytes
+    }
+
     /// Whether all has been used.
     #[inline]
     pub fn is_empty(&self) -> bool {

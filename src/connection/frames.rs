@@ -4,6 +4,7 @@ use crate::{
     Input, STRAIGHT_PATHS,
     frame::{self, Close, CloseError, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
     storage::{ControlStore, StorageFull},
+    utf8,
 };
 
 use super::{Config, Failure, Kind, Role};
@@ -47,6 +48,9 @@ const MORE: u8 = FirstByte { fin: false, rsv: 0, opcode: Opcode::Continuation }.
 const LAST: u8 = FirstByte::last(Opcode::Continuation).encode();
 const PING: u8 = FirstByte::last(Opcode::Ping).encode();
 const PONG: u8 = FirstByte::last(Opcode::Pong).encode();
+
+/// The longest text that is left where it lies when a read has cut it.
+const SHORT_TEXT: u64 = 2 << 10;
 
 /// An extension copies what it is given, so that it gets only so much at a time.
 const MOST_OF_EXTENSION: usize = 2 << 10;
@@ -237,20 +241,24 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some(payload)
     }
 
-    /// Leaves the beginning of a binary message's first frame, when all is at rest, to be presented again with the rest of it; whether it
-    /// can be.
+    /// Leaves the beginning of a message's first frame, when all is at rest, to be presented again with the rest of it; whether it can be.
     pub(crate) fn leave(&mut self, input: &mut Input<'_>, max_message: u64) -> bool {
-        if !input.can_leave() || input.remaining().first() != Some(&BINARY) {
+        let kind = match input.remaining().first() {
+            Some(&BINARY) => Kind::Binary,
+            Some(&TEXT) => Kind::Text,
+            _ => return false,
+        };
+        if !input.can_leave() {
             return false;
         }
         let (frame, remaining) = match self.judge(input.remaining(), max_message) {
-            Ok(Some((Header { payload_len, .. }, used))) => {
+            Ok(Some((Header { payload_len, mask, .. }, used))) => {
                 let come = input.remaining().len().saturating_sub(used) as u64;
-                let frame = usize::try_from(payload_len).ok().and_then(|len| len.checked_add(used));
-                match payload_len.saturating_sub(come) {
-                    0 => return false,
-                    remaining => (frame, remaining),
+                let remaining = payload_len.saturating_sub(come);
+                if remaining == 0 || kind == Kind::Text && !Self::may_be_left(payload_len, mask, input, used) {
+                    return false;
                 }
+                (usize::try_from(payload_len).ok().and_then(|len| len.checked_add(used)), remaining)
             }
             // Not even the header is whole.
             Ok(None) => (Some(Header::MAX_LEN), 0),
@@ -261,6 +269,20 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             self.place = Place::Left { remaining };
         }
         left
+    }
+
+    /// What has come of a text is looked at each time, and all of it once more when it is whole: so it must be short. Longer ones are put
+    /// together elsewhere.
+    fn may_be_left(len: u64, mask: Option<MaskingKey>, input: &mut Input<'_>, used: usize) -> bool {
+        if len > SHORT_TEXT {
+            return false;
+        }
+        let mask = mask.unwrap_or_default();
+        let payload = input.remaining_mut().get_mut(used..).unwrap_or_default();
+        Self::unmask(mask, payload);
+        let is_good = utf8::may_begin(payload);
+        Self::unmask(mask, payload);
+        is_good
     }
 
     /// How much binary payload is to come next, as it is.
