@@ -18,6 +18,7 @@ mod event;
 mod failure;
 mod frames;
 mod outbox;
+mod part;
 mod receiver;
 mod reply;
 mod role;

@@ -13,9 +13,12 @@ use crate::{
     utf8::{self, Checked, InvalidUtf8, Utf8},
 };
 
+#[cfg(feature = "deflate")]
+use super::frames;
 use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
-    frames::{self, Frames},
+    frames::Frames,
+    part::{Found, Next, Part, Payload},
     reply::ReplyKind,
 };
 
@@ -67,78 +70,6 @@ enum State {
     Closed,
     /// The peer broke the protocol.
     Failed(Failure),
-}
-
-/// What the frames have brought, decompressed.
-enum Found<'b> {
-    Data { kind: Kind, payload: Payload<'b>, last: bool },
-    Control { opcode: Opcode, payload: Option<&'b [u8]> },
-}
-
-/// Where the payload of a message is.
-enum Payload<'b> {
-    /// In the input.
-    Lent(&'b [u8]),
-    /// In the inflater's room.
-    #[cfg(feature = "deflate")]
-    Inflated(Range<usize>),
-}
-
-/// What comes next, before anything of the receiver is lent.
-enum Next<'b> {
-    Part(Part<'b>),
-    Control { opcode: Opcode, payload: Option<&'b [u8]> },
-}
-
-/// A part of a message. Text has been checked.
-enum Part<'b> {
-    Text {
-        text: &'b str,
-        last: bool,
-    },
-    Binary {
-        bytes: &'b [u8],
-        last: bool,
-    },
-    #[cfg(feature = "deflate")]
-    Inflated {
-        kind: Kind,
-        piece: Range<usize>,
-        last: bool,
-    },
-    /// The code point that two pieces had cut.
-    Joined {
-        char: char,
-        last: bool,
-    },
-    /// All that is in the store.
-    Stored {
-        last: bool,
-    },
-}
-
-impl Part<'_> {
-    /// How many bytes it has; 0 for what is in the store.
-    fn len(&self) -> usize {
-        match self {
-            Self::Text { text, .. } => text.len(),
-            Self::Binary { bytes, .. } => bytes.len(),
-            #[cfg(feature = "deflate")]
-            Self::Inflated { piece, .. } => piece.len(),
-            Self::Joined { char, .. } => char.len_utf8(),
-            Self::Stored { .. } => 0,
-        }
-    }
-
-    fn is_last(&self) -> bool {
-        match self {
-            Self::Text { last, .. } | Self::Binary { last, .. } | Self::Joined { last, .. } | Self::Stored { last } => {
-                *last
-            }
-            #[cfg(feature = "deflate")]
-            Self::Inflated { last, .. } => *last,
-        }
-    }
 }
 
 /// How much of a message that has to be stored is unmasked, checked and stored at a time: it stays in the innermost cache meanwhile.
@@ -614,15 +545,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             Failure::MessageTooLong { len: len as u64, limit: limit as u64 }
         } else {
             Failure::OutOfMemory
-        }
-    }
-}
-
-impl<'b> From<frames::Found<'b>> for Found<'b> {
-    fn from(found: frames::Found<'b>) -> Self {
-        match found {
-            frames::Found::Data { kind, bytes, last, .. } => Self::Data { kind, payload: Payload::Lent(bytes), last },
-            frames::Found::Control { opcode, payload } => Self::Control { opcode, payload },
         }
     }
 }

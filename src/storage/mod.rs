@@ -14,6 +14,10 @@ use crate::frame::MaskingKey;
 ///
 /// `Vec<u8>` (feature `alloc`) grows with what arrives, [`FixedStorage`] is an array of the caller's. A store that is
 /// too small for something refuses it whole; nothing is cut.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't keep the bytes of a connection",
+    note = "`Vec<u8>` can, with the feature `alloc`, and `FixedStorage` over an array or a slice of bytes"
+)]
 #[expect(private_bounds, reason = "sealed: what a store must do is this crate's to change")]
 pub trait Storage: Store {}
 
