@@ -274,7 +274,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// What has come of a text is looked at each time, and all of it once more when it is whole: so it must be short. Longer ones are put
     /// together elsewhere.
     fn may_be_left(len: u64, mask: Option<MaskingKey>, input: &mut Input<'_>, used: usize) -> bool {
-        if len > SHORT_TEXT {
+        if !STRAIGHT_PATHS || len > SHORT_TEXT {
             return false;
         }
         let mask = mask.unwrap_or_default();
