@@ -8,7 +8,7 @@ use crate::{Input, Receiver, Role, Storage, storage::move_down};
 /// message is not there yet is put together in the receiver's store. That copies what a read has cut. With a buffer of its own a
 /// connection needs not even that:
 ///
-/// - the beginning of a binary frame that fits into the buffer, or of a short text (with `alloc`), is left there, and its end read behind it;
+/// - the beginning of a binary frame that fits into the buffer, or of a text of up to 2 KiB (with `alloc`), is left there, and its end read behind it;
 /// - the rest of a binary message that doesn't fit is read [straight to where it is put together](Self::room_for).
 ///
 /// Longer text is not left: its faults are to be found as it comes, and what was found to be text can be kept as text only in a store.

@@ -229,6 +229,23 @@ fn small() -> [Fixed; 4] {
     [fixed(CAPACITY), fixed(600), fixed(CAPACITY), fixed(600)]
 }
 
+/// A message that lies whole in the input is lent from there, however long it is: it needs nothing of the store.
+#[test]
+fn whole_messages_are_lent_from_the_input() {
+    for len in [0, 1, 125, 126, 8191, 8192, 8193, 65535, 65536] {
+        for (first, payload) in [(0x82, vec![7; len]), (0x81, vec![b'x'; len])] {
+            let mut bytes = frame(first, &payload, true);
+            let place = bytes.as_ptr_range();
+            let (mut server, _) = open_in(Config::new(), four(1 << 17));
+            let mut input = Input::new(&mut bytes);
+            let event = server.receiver.next_message(&mut input, &mut server.sender).unwrap();
+            let message = event.message().unwrap().as_bytes();
+            assert_eq!(message, payload);
+            assert!(message.is_empty() || place.contains(&message.as_ptr()), "{len} bytes were copied");
+        }
+    }
+}
+
 /// What came before is delivered, then 1009 at the header that says too much, whatever has come of the message.
 #[test]
 fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost() {

@@ -10,7 +10,7 @@ use std::{
 
 use common::{ClientEnd, ServerEnd, frame, header, open};
 use websocket_proto::{
-    ChunkEvent, Config, Connection, EndOfInput, Event, Input, ReadBuffer, Receiver, Sender, Server, server,
+    ChunkEvent, Config, Connection, EndOfInput, Event, Failure, Input, ReadBuffer, Receiver, Sender, Server, server,
 };
 
 struct Counting;
@@ -147,6 +147,56 @@ fn what_fits_into_a_read_buffer_is_never_copied() {
     let larger = frame(0x82, &[1; 2041], true);
     let (allocations, ..) = measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &larger, 1000), 2041));
     assert!(allocations > 0);
+}
+
+#[test]
+fn short_texts_are_left_in_a_read_buffer() {
+    let (mut server, _) = open(Config::new());
+    let mut room = vec![0; 8192];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    // Of two bytes each, so that many reads cut one.
+    for (len, is_left) in [(2048, true), (2050, false)] {
+        let bytes = frame(0x81, "ä".repeat(len / 2).as_bytes(), true).repeat(5);
+        for size in [1, 7, 999, 2000] {
+            let (allocations, ..) =
+                measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes, size), 5 * len));
+            assert_eq!(allocations == 0, is_left, "{len} bytes in reads of {size}");
+        }
+    }
+}
+
+/// What was left is judged as it comes, and comes in chunks if chunks are asked for.
+#[test]
+fn a_text_that_is_left_is_looked_at() {
+    let bytes = frame(0x81, b"good, \xC3\xA4, and bad: \xC3(, and more", true);
+    let bad = bytes.len() - ", and more".len();
+    for come in 7..bad - 1 {
+        let (mut server, _) = open(Config::new());
+        let mut room = [0; 100];
+        let mut buffer = ReadBuffer::new(&mut room[..]);
+        feed_buffer(&mut server, &mut buffer, &bytes[..come], usize::MAX);
+        feed_buffer(&mut server, &mut buffer, &bytes[come..bad - 1], usize::MAX);
+        assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::InsideMessage), "cut at {come}");
+        feed_buffer(&mut server, &mut buffer, &bytes[bad - 1..bad], usize::MAX);
+        assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::Failed(Failure::InvalidUtf8)), "cut at {come}");
+
+        let (mut server, _) = open(Config::new());
+        let mut room = [0; 100];
+        let mut buffer = ReadBuffer::new(&mut room[..]);
+        feed_buffer(&mut server, &mut buffer, &bytes[..come], usize::MAX);
+        let room = buffer.room();
+        room[..bad - come].copy_from_slice(&bytes[come..bad]);
+        let mut input = buffer.received(bad - come);
+        let (mut text, mut failures) = (String::new(), 0);
+        while let Some(event) = server.receiver.next(&mut input, &mut server.sender) {
+            match event {
+                ChunkEvent::Text(chunk) => text += chunk.data,
+                ChunkEvent::Failed(Failure::InvalidUtf8) => failures += 1,
+                event => panic!("{event:?}"),
+            }
+        }
+        assert_eq!((&text[..], failures), ("good, ä, and bad: ", 1), "cut at {come}");
+    }
 }
 
 #[test]

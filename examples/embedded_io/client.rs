@@ -25,7 +25,7 @@ pub async fn ask<T: Read + Write>(
         FixedStorage::new(&mut input[..]),
         FixedStorage::new(&mut output[..]),
     )
-    .map_err(|_| Failed::Handshake("output too small"))?;
+    .map_err(|_| Failed::Room)?;
     socket.write_all(handshake.pending()).await.map_err(Failed::Transport)?;
     socket.flush().await.map_err(Failed::Transport)?;
     let mut input = loop {
@@ -35,8 +35,8 @@ pub async fn ask<T: Read + Write>(
             break input;
         }
     };
-    let response = handshake.into_response().map_err(|_| Failed::Handshake("the server does not speak HTTP"))?;
-    let connection = response.upgrade().map_err(|_| Failed::Handshake("the server does not speak WebSocket"))?;
+    let response = handshake.into_response().map_err(Failed::Head)?;
+    let connection = response.upgrade().map_err(Failed::Response)?;
 
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     let mut questions = questions.iter();

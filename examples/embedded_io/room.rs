@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use websocket_proto::{Failure, SendError, client::UpgradeError, http::HeadError, server::Refusal};
+
 /// Three arrays of the caller's.
 pub struct Room {
     /// What one read brings: any size.
@@ -22,12 +24,18 @@ impl Room {
 #[derive(Debug)]
 pub enum Failed<E> {
     Transport(E),
-    /// The opening handshake did not open a connection.
-    Handshake(&'static str),
+    /// The server's response was cut, too long, or no HTTP.
+    Head(HeadError),
+    /// The server's response opened no connection.
+    Response(UpgradeError),
+    /// The client's request opened no connection; it was told why.
+    Request(Refusal),
+    /// An array is too small.
+    Room,
     /// What was to be sent can't be.
-    Send(websocket_proto::SendError),
+    Send(SendError),
     /// The other side broke the protocol; it was told so.
-    Peer(websocket_proto::Failure),
+    Peer(Failure),
     /// The stream ended before the conversation.
     Lost,
 }
@@ -36,7 +44,10 @@ impl<E: fmt::Display> fmt::Display for Failed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport(error) => error.fmt(f),
-            Self::Handshake(reason) => f.write_str(reason),
+            Self::Head(error) => error.fmt(f),
+            Self::Response(error) => error.fmt(f),
+            Self::Request(refusal) => refusal.fmt(f),
+            Self::Room => f.write_str("an array is too small"),
             Self::Send(error) => error.fmt(f),
             Self::Peer(failure) => failure.fmt(f),
             Self::Lost => f.write_str("the connection was lost"),

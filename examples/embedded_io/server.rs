@@ -31,10 +31,10 @@ pub fn serve<T: Read + Write>(socket: &mut T, room: &mut Room) -> Result<(), Fai
             let mut response = FixedStorage::new([0; 256]);
             let _ = refusal.response().write(&mut response);
             socket.write_all(response.as_slice()).and_then(|()| socket.flush()).map_err(Failed::Transport)?;
-            return Err(Failed::Handshake("the client asked for something else"));
+            return Err(Failed::Request(refusal));
         }
     };
-    let connection = upgrade.accept(&server::Accept::new()).map_err(|_| Failed::Handshake("output too small"))?;
+    let connection = upgrade.accept(&server::Accept::new()).map_err(|_| Failed::Room)?;
 
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     let mut outcome = Err(Failed::Lost);

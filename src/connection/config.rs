@@ -38,7 +38,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The most headers that a head can have, whatever the configuration says: they are checked on the stack.
+    /// The most headers that a head can have, whatever the configuration says: several times as many as anybody sends.
     pub const MAX_HEADERS: usize = 64;
 
     /// The defaults.

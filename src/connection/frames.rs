@@ -65,6 +65,25 @@ struct OpenMessage {
     fragments: u32,
 }
 
+/// How much of a payload may come at once.
+#[derive(Clone, Copy)]
+pub(crate) enum Most {
+    Any,
+    Bytes(usize),
+    /// So many bytes; or all that is missing of the message, if it has come.
+    BytesOrAll(usize),
+}
+
+impl Most {
+    pub(crate) fn bytes(self, all_has_come: bool) -> usize {
+        match self {
+            Self::BytesOrAll(_) if all_has_come => usize::MAX,
+            Self::Any => usize::MAX,
+            Self::Bytes(count) | Self::BytesOrAll(count) => count,
+        }
+    }
+}
+
 /// What was found, before anything of the receiver is lent.
 pub(crate) enum Found<'b> {
     /// Payload of a message: never none, unless it is the last.
@@ -92,13 +111,13 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         }
     }
 
-    /// Goes on to the next payload, at most `most` bytes of it, or the next whole control frame. A message may have
+    /// Goes on to the next payload, no more of it than `most` says, or the next whole control frame. A message may have
     /// `max_message` bytes, unless an extension has changed its length.
     pub(crate) fn next<'b>(
         &mut self,
         input: &mut Input<'b>,
         max_message: u64,
-        most: usize,
+        most: Most,
     ) -> Result<Option<Found<'b>>, Failure> {
         loop {
             match self.place {
@@ -106,8 +125,9 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                     let Some(header) = self.next_header(input, max_message)? else { return Ok(None) };
                     self.begin(&header);
                 }
-                Place::Data { kind, rsv, remaining, .. } => {
-                    let most = if rsv == 0 { most } else { MOST_OF_EXTENSION };
+                Place::Data { kind, rsv, fin, remaining, .. } => {
+                    let has_come = remaining <= input.remaining().len() as u64;
+                    let most = if rsv == 0 { most.bytes(fin && has_come) } else { MOST_OF_EXTENSION };
                     // A length beyond `usize` can't be had in one piece anyway.
                     let bytes = input.take(usize::try_from(remaining).unwrap_or(usize::MAX).min(most));
                     let last = self.unmask_payload(bytes);
@@ -306,11 +326,6 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// The payload of the last control frame, if it came in more than one piece.
     pub(crate) fn control_payload(&self) -> &[u8] {
         self.control.bytes()
-    }
-
-    /// Whether all that is missing of the open message is in the input.
-    pub(crate) fn ends_in(&self, input: &Input<'_>) -> bool {
-        matches!(self.place, Place::Data { fin: true, remaining, .. } if remaining <= input.remaining().len() as u64)
     }
 
     /// How much payload of the open data frame has not come.

@@ -17,7 +17,7 @@ use crate::{
 use super::frames;
 use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
-    frames::Frames,
+    frames::{Frames, Most},
     part::{Found, Next, Part, Payload},
     reply::ReplyKind,
 };
@@ -257,8 +257,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             }
         }
         loop {
-            let in_one_piece = self.store.bytes().is_empty() && self.frames.ends_in(input);
-            let most = if in_one_piece { usize::MAX } else { BLOCK };
+            let most = if self.store.bytes().is_empty() { Most::BytesOrAll(BLOCK) } else { Most::Bytes(BLOCK) };
             let part = match self.find_part(input, limit, most, true)? {
                 Some(Next::Part(part)) => part,
                 other => return Ok(other),
@@ -297,7 +296,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     fn find_chunk<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
         let last = self.take_stored(input);
         if self.store.bytes().is_empty() {
-            self.find_part(input, self.max_message, usize::MAX, false)
+            self.find_part(input, self.max_message, Most::Any, false)
         } else {
             Ok(Some(Next::Part(Part::Stored { last })))
         }
@@ -309,21 +308,21 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         count > 0 && matches!(self.state, State::Open) && self.frames.unmask_payload(self.store.fill(count as usize))
     }
 
-    /// The next part of a message, at most `most` bytes where it can be chosen. Text that is inflated may be stored here and now, while
+    /// The next part of a message, no more of it than `most` says. Text that is inflated may be stored here and now, while
     /// it is known to be text.
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing is inflated"))]
     fn find_part<'b>(
         &mut self,
         input: &mut Input<'b>,
         limit: u64,
-        most: usize,
+        most: Most,
         may_store: bool,
     ) -> Result<Option<Next<'b>>, Failure> {
         loop {
             // To join a cut code point, take its missing bytes and no more.
             let most = match self.utf8.missing() {
                 0 => most,
-                missing => missing,
+                missing => Most::Bytes(missing),
             };
             let (kind, payload, last) = match self.find(input, limit, most)? {
                 None => return Ok(None),
@@ -371,7 +370,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     /// What comes next, while the connection is open.
-    fn find<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Found<'b>>, Failure> {
+    fn find<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: Most) -> Result<Option<Found<'b>>, Failure> {
         match self.state {
             State::AtRest | State::Open => self.find_open(input, limit, most),
             State::BrokenText => Err(Failure::InvalidUtf8),
@@ -383,16 +382,16 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     #[cfg(not(feature = "deflate"))]
-    fn find_open<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Found<'b>>, Failure> {
+    fn find_open<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: Most) -> Result<Option<Found<'b>>, Failure> {
         Ok(self.frames.next(input, limit, most)?.map(Found::from))
     }
 
     /// What the frames bring; of compressed messages, what that says.
     #[cfg(feature = "deflate")]
-    fn find_open<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: usize) -> Result<Option<Found<'b>>, Failure> {
+    fn find_open<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: Most) -> Result<Option<Found<'b>>, Failure> {
         loop {
             if let Some(inflater) = &mut self.inflater
-                && let Some(Inflated { kind, piece, last }) = inflater.next(most, limit)?
+                && let Some(Inflated { kind, piece, last }) = inflater.next(most.bytes(false), limit)?
             {
                 return Ok(Some(Found::Data { kind, payload: Payload::Inflated(piece), last }));
             }

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use board::{Uart, host};
-use websocket_proto::{Config, Connection, Event, FixedStorage, Input, Transport, server};
+use websocket_proto::{Config, Connection, Event, FixedStorage, Input, Sender, Server, Storage, Transport, server};
 
 use crate::Room;
 
@@ -38,6 +38,8 @@ pub fn serve(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
     let mut outcome = Err(c"the client vanished");
     loop {
         while let Some(event) = rx.next_message(&mut input, &mut tx) {
+            // So that there is room for the answer.
+            write_out(&mut uart, &mut tx);
             match event {
                 Event::Text(text) => tx.send_text(text).map_err(|_| c"a text can't be sent")?,
                 Event::Binary(data) => tx.send_binary(data).map_err(|_| c"a message can't be sent")?,
@@ -48,15 +50,19 @@ pub fn serve(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
                 _ => {}
             }
         }
-        while !tx.is_empty() {
-            uart.write_all(tx.pending());
-            tx.consume(usize::MAX);
-        }
+        write_out(&mut uart, &mut tx);
         if tx.transport() == Transport::CloseNow {
             return outcome;
         }
         let n = uart.read(&mut room.read);
         input = Input::new(room.read.get_mut(..n).unwrap_or_default());
+    }
+}
+
+fn write_out(uart: &mut Uart, tx: &mut Sender<Server, impl Storage>) {
+    while !tx.is_empty() {
+        uart.write_all(tx.pending());
+        tx.consume(usize::MAX);
     }
 }
 
