@@ -87,6 +87,7 @@ impl<'b> Input<'b> {
     }
 
     /// Whether there is a place to [leave](Self::leave) anything.
+    #[inline]
     pub(crate) fn can_leave(&self) -> bool {
         self.tail.is_some()
     }

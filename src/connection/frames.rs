@@ -262,15 +262,13 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     }
 
     /// Leaves the beginning of a message's first frame, when all is at rest, to be presented again with the rest of it; whether it can be.
+    #[inline(never)]
     pub(crate) fn leave(&mut self, input: &mut Input<'_>, max_message: u64) -> bool {
         let kind = match input.remaining().first() {
             Some(&BINARY) => Kind::Binary,
             Some(&TEXT) => Kind::Text,
             _ => return false,
         };
-        if !input.can_leave() {
-            return false;
-        }
         let (frame, remaining) = match self.judge(input.remaining(), max_message) {
             Ok(Some((Header { payload_len, mask, .. }, used))) => {
                 let come = input.remaining().len().saturating_sub(used) as u64;

@@ -125,7 +125,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 None if input.is_empty() => return None,
                 None => {
                     self.state = State::Open;
-                    if self.frames.leave(input, limit) {
+                    if input.can_leave() && self.frames.leave(input, limit) {
                         return None;
                     }
                 }
