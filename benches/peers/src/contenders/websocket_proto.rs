@@ -27,9 +27,6 @@ const OWN: usize = 256 << 10;
 /// A server lends larger payloads to the socket.
 const COPY: usize = 4 << 10;
 
-/// When so much waits it is written, and not held back for more.
-const WRITE: usize = 64 << 10;
-
 /// What a busy connection may keep from one message to the next.
 const KEEP: usize = 65 << 20;
 
@@ -62,7 +59,6 @@ impl WebsocketProto {
                     let mut input = Input::new(&mut buffer[..count]);
                     while let Some(event) = rx.next_message(&mut input, &mut tx) {
                         work(event, &mut tx, seen);
-                        flush_above(WRITE, &mut tx, &mut socket);
                     }
                     flush(&mut tx, &mut socket);
                 }
@@ -74,7 +70,6 @@ impl WebsocketProto {
                 let mut input = buffer.received(count);
                 while let Some(event) = rx.next_message(&mut input, &mut tx) {
                     work(event, &mut tx, seen);
-                    flush_above(WRITE, &mut tx, &mut socket);
                 }
                 flush(&mut tx, &mut socket);
             }
@@ -181,17 +176,10 @@ fn sending<R: websocket_proto::Role + 'static>(
                 frame.sent(written);
             } else {
                 tx.send_binary(payload).unwrap();
-                flush_above(WRITE, &mut tx, &mut socket);
             }
         }
         flush(&mut tx, &mut socket);
     })
-}
-
-fn flush_above<R: websocket_proto::Role>(least: usize, tx: &mut Sender<R, Vec<u8>>, socket: &mut Socket) {
-    if tx.backlog() >= least {
-        flush(tx, socket);
-    }
 }
 
 fn flush<R: websocket_proto::Role>(tx: &mut Sender<R, Vec<u8>>, socket: &mut Socket) {
