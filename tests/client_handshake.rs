@@ -35,16 +35,19 @@ const OFFERED: &[&str] = &["chat", "superchat"];
 
 const INTERIM: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
-type NewClient<K> = Result<Handshake<K, Store, Store>, RequestError>;
-
-#[cfg(feature = "alloc")]
-fn new_client<K: Randomness>(config: Config, request: &Request<'_>, random: K) -> NewClient<K> {
-    Handshake::new(config, request, random)
-}
-
-#[cfg(not(feature = "alloc"))]
-fn new_client<K: Randomness>(config: Config, request: &Request<'_>, random: K) -> NewClient<K> {
-    Handshake::with_storage(config, request, random, store(), store())
+fn new_client<K: Randomness>(
+    config: Config,
+    request: &Request<'_>,
+    random: K,
+) -> Result<Handshake<K, Store, Store>, RequestError> {
+    #[cfg(feature = "alloc")]
+    {
+        Handshake::new(config, request, random)
+    }
+    #[cfg(not(feature = "alloc"))]
+    {
+        Handshake::with_storage(config, request, random, store(), store())
+    }
 }
 
 fn request(uri: &str) -> Request<'_> {

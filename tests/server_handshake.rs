@@ -144,24 +144,20 @@ fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// A request in parts.
-#[cfg(feature = "alloc")]
 fn request_of<N: AsRef<str>, V: AsRef<[u8]>>(
     config: Config,
     method: &str,
     target: &str,
     headers: impl IntoIterator<Item = (N, V)>,
 ) -> Result<Request<Store, Store>, Refusal> {
-    Request::from_parts(config, method, target, headers)
-}
-
-#[cfg(not(feature = "alloc"))]
-fn request_of<N: AsRef<str>, V: AsRef<[u8]>>(
-    config: Config,
-    method: &str,
-    target: &str,
-    headers: impl IntoIterator<Item = (N, V)>,
-) -> Result<Request<Store, Store>, Refusal> {
-    Request::from_parts_with_storage(config, method, target, headers, store(), store())
+    #[cfg(feature = "alloc")]
+    {
+        Request::from_parts(config, method, target, headers)
+    }
+    #[cfg(not(feature = "alloc"))]
+    {
+        Request::from_parts_with_storage(config, method, target, headers, store(), store())
+    }
 }
 
 fn from_parts(config: Config, (method, target, headers): Parts<'_>) -> Result<StoreUpgrade, Refusal> {

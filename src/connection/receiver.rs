@@ -474,6 +474,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         let is_inflating = false;
         matches!(self.state, State::AtRest | State::Open) && !is_inflating
     }
+
     /// The good beginning of a text, as it would have been had it come in a read of its own; or its failure.
     #[cold]
     fn broken_text<'a>(&'a mut self, bytes: &'a [u8], replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'a> {

@@ -19,14 +19,15 @@ pub type Store = Vec<u8>;
 #[cfg(not(feature = "alloc"))]
 pub type Store = websocket_proto::FixedStorage<Vec<u8>>;
 
-#[cfg(feature = "alloc")]
 pub fn store() -> Store {
-    Vec::new()
-}
-
-#[cfg(not(feature = "alloc"))]
-pub fn store() -> Store {
-    Store::new(vec![0; 200 << 10])
+    #[cfg(feature = "alloc")]
+    {
+        Vec::new()
+    }
+    #[cfg(not(feature = "alloc"))]
+    {
+        Store::new(vec![0; 200 << 10])
+    }
 }
 
 pub type ServerEnd<I = Store, O = Store> = Connection<Server, I, O>;

@@ -9,14 +9,15 @@ pub(crate) type Store = Vec<u8>;
 #[cfg(not(feature = "alloc"))]
 pub(crate) type Store = websocket_proto::FixedStorage<Vec<u8>>;
 
-#[cfg(feature = "alloc")]
 pub(crate) fn store() -> Store {
-    Vec::new()
-}
-
-#[cfg(not(feature = "alloc"))]
-pub(crate) fn store() -> Store {
-    Store::new(vec![0; 2 << 20])
+    #[cfg(feature = "alloc")]
+    {
+        Vec::new()
+    }
+    #[cfg(not(feature = "alloc"))]
+    {
+        Store::new(vec![0; 2 << 20])
+    }
 }
 
 /// A store that is not empty.
@@ -26,14 +27,15 @@ pub(crate) fn stale() -> Store {
     store
 }
 
-#[cfg(feature = "alloc")]
 pub(crate) fn new_server(config: Config) -> server::Handshake<Store, Store> {
-    server::Handshake::new(config)
-}
-
-#[cfg(not(feature = "alloc"))]
-pub(crate) fn new_server(config: Config) -> server::Handshake<Store, Store> {
-    server::Handshake::with_storage(config, store(), store())
+    #[cfg(feature = "alloc")]
+    {
+        server::Handshake::new(config)
+    }
+    #[cfg(not(feature = "alloc"))]
+    {
+        server::Handshake::with_storage(config, store(), store())
+    }
 }
 
 /// The example of RFC 6455 §1.3: its nonce, the key that the client makes of it, and the answer.
