@@ -4,7 +4,7 @@ use crate::STRAIGHT_PATHS;
 
 /// A method, a header's name, a subprotocol, a connection option (RFC 9110 §5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().copied().all(is_token_byte)
+    !text.is_empty() && token_len(text) == text.len()
 }
 
 /// How many bytes at the front are those of a token.
@@ -34,6 +34,16 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
+/// Whether a text is this one, in any case of its letters. What is `known` has small letters and hyphens, and nothing else.
+// Of what may stand in a header, 0x20 makes letters and hyphens of nothing but the same; of a CR it would make a hyphen.
+#[inline]
+pub(crate) fn is<const LEN: usize>(text: &[u8], known: &[u8; LEN]) -> bool {
+    <&[u8; LEN]>::try_from(text).is_ok_and(|text| {
+        let differences = text.iter().zip(known).map(|(byte, known)| (byte | 0x20) ^ known);
+        differences.fold(0, |all, difference| all | difference) == 0
+    })
+}
+
 /// No line can be ended, and nothing hidden: no control characters but the tab (RFC 9110 §5.5).
 pub(crate) fn is_header_value(text: &[u8]) -> bool {
     text_len(text) == text.len()
@@ -45,7 +55,7 @@ pub(crate) fn text_len(bytes: &[u8]) -> usize {
     let mut len = 0;
     loop {
         let rest = bytes.get(len..).unwrap_or_default();
-        len += first(rest, |word| below(word, 0x20) | equal(word, 0x7F)).unwrap_or(rest.len());
+        len += first(rest, |word| below_or(word, 0x20, 0x7F)).unwrap_or(rest.len());
         match bytes.get(len) {
             Some(b'\t') => len += 1,
             _ => return len,
@@ -53,9 +63,9 @@ pub(crate) fn text_len(bytes: &[u8]) -> usize {
     }
 }
 
-/// What can stand in a request's target as it was sent, be it right or wrong: no space.
-pub(crate) fn is_visible(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && first(bytes, |word| below(word, 0x21) | equal(word, 0x7F)).is_none()
+/// How many bytes at the front can stand in a request's target as it was sent, be it right or wrong: no space.
+pub(crate) fn visible_len(bytes: &[u8]) -> usize {
+    first(bytes, |word| below_or(word, 0x21, 0x7F)).unwrap_or(bytes.len())
 }
 
 /// Where the first such byte is.
@@ -74,35 +84,39 @@ pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// The bytes below a limit, which is one of ASCII: those from which it can't be taken.
-fn below(word: u64, limit: u8) -> u64 {
-    word.wrapping_sub(ONES * u64::from(limit)) & !word & TOPS
+/// The bytes that are this one: those from whose difference one can't be taken.
+fn equal(word: u64, byte: u8) -> u64 {
+    let difference = word ^ (ONES * u64::from(byte));
+    difference.wrapping_sub(ONES) & !difference & TOPS
 }
 
-/// The bytes that are this one: those whose difference is below one.
-fn equal(word: u64, byte: u8) -> u64 {
-    below(word ^ (ONES * u64::from(byte)), 1)
+/// The bytes of ASCII that are below a limit, or this one.
+fn below_or(word: u64, limit: u8, byte: u8) -> u64 {
+    let below = word.wrapping_sub(ONES * u64::from(limit));
+    let equal = (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+    (below | equal) & !word & TOPS
 }
 
 /// The bytes that are no letter and no hyphen.
+// A sum reaches the top bit from a certain byte on. It is too large for its byte only where that isn't ASCII.
 fn not_in_a_name(word: u64) -> u64 {
-    let ascii = word & !TOPS;
-    let lower_case = ascii | (ONES * 0x20);
-    // Sums of less than 0x100, which reach the top bit from a certain byte on.
-    let letter = (lower_case + ONES * u64::from(0x80 - b'a')) & !(lower_case + ONES * u64::from(0x7F - b'z'));
-    let other_than_hyphen = (ascii ^ (ONES * u64::from(b'-'))) + ONES * 0x7F;
-    ((!letter & other_than_hyphen) | word) & TOPS
+    let small = word | (ONES * 0x20);
+    let from_a = small.wrapping_add(ONES * u64::from(0x80 - b'a'));
+    let behind_z = small.wrapping_add(ONES * u64::from(0x7F - b'z'));
+    let no_hyphen = (word ^ (ONES * u64::from(b'-'))).wrapping_add(ONES * 0x7F);
+    ((!from_a | behind_z) & no_hyphen | word) & TOPS
 }
 
 /// Where the first byte is that is meant.
 #[inline]
 fn first(bytes: &[u8], meant: impl Fn(u64) -> u64) -> Option<usize> {
-    let (words, rest) = if STRAIGHT_PATHS { bytes.as_chunks() } else { (&[][..], bytes) };
-    for (index, word) in words.iter().enumerate() {
+    let mut rest = bytes;
+    while STRAIGHT_PATHS && let Some((word, behind)) = rest.split_first_chunk() {
         let found = meant(u64::from_le_bytes(*word));
         if found != 0 {
-            return Some(8 * index + found.trailing_zeros() as usize / 8);
+            return Some(bytes.len() - rest.len() + found.trailing_zeros() as usize / 8);
         }
+        rest = behind;
     }
     let start = bytes.len() - rest.len();
     rest.iter().position(|byte| meant(ONES * u64::from(*byte)) != 0).map(|index| start + index)
@@ -113,7 +127,7 @@ mod tests {
     extern crate alloc;
     use alloc::vec;
 
-    use super::{find, is_token_byte, text_len, token_len};
+    use super::{find, is, is_token_byte, text_len, token_len};
 
     #[test]
     fn the_first_is_found_wherever_it_stands() {
@@ -143,6 +157,21 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn names_are_the_same_in_any_case() {
+        for known in [b"upgrade", b"a-z-a-z"] {
+            // All that a header may have in it.
+            for byte in (0..=0xFF_u8).filter(|byte| *byte == b'\t' || !byte.is_ascii_control()) {
+                for place in 0..known.len() {
+                    let mut text = *known;
+                    text[place] = byte;
+                    assert_eq!(is(&text, known), text.eq_ignore_ascii_case(known), "{byte:#04x} at {place}");
+                }
+            }
+            assert!(!is(&known[1..], known) && !is(b"", known));
         }
     }
 

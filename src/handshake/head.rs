@@ -3,7 +3,7 @@ use core::{fmt, mem, str};
 use crate::{Config, Input, STRAIGHT_PATHS, Storage};
 
 use super::{
-    grammar::{find, is_token, is_visible, text_len, token_len},
+    grammar::{find, text_len, token_len, visible_len},
     headers::Headers,
 };
 
@@ -40,6 +40,7 @@ enum Progress {
 }
 
 impl<S: Storage> Head<S> {
+    #[inline]
     pub(crate) fn new(config: &Config, mut store: S) -> Self {
         store.clear(usize::MAX);
         Self {
@@ -137,6 +138,7 @@ impl<S: Storage> Head<S> {
     }
 
     /// The head, when it is whole.
+    #[inline]
     pub(crate) fn into_store(self) -> Result<S, HeadError> {
         match self.progress {
             Progress::Whole => Ok(self.store),
@@ -164,26 +166,29 @@ impl RequestLine {
     /// `method SP request-target SP HTTP-version` (RFC 9112 §3), and the headers behind it.
     pub(crate) fn parse(head: &[u8]) -> Result<(Self, HeaderLines<'_>), HeadError> {
         let malformed = HeadError::Malformed("first line");
-        let (line, headers) = split_line(head).ok_or(malformed)?;
-        let mut words = line.split(|byte| *byte == b' ');
-        let method = words.next().filter(|method| is_token(method)).ok_or(malformed)?;
-        let target = words.next().filter(|target| is_visible(target) && str::from_utf8(target).is_ok());
-        let target = target.ok_or(malformed)?;
-        let version = match (words.next(), words.next()) {
-            (Some(version), None) => parse_version(version)?,
+        let Some((method @ [_, ..], [b' ', rest @ ..])) = head.split_at_checked(token_len(head)) else {
+            return Err(malformed);
+        };
+        let Some((target @ [_, ..], rest)) = rest.split_at_checked(visible_len(rest)) else { return Err(malformed) };
+        if !target.is_ascii() && str::from_utf8(target).is_err() {
+            return Err(malformed);
+        }
+        let (rest, lines) = split_line(rest).ok_or(malformed)?;
+        let version = match rest {
+            [b' ', version @ ..] if !version.contains(&b' ') => parse_version(version)?,
             // HTTP/0.9 had none.
-            (None, _) if method == b"GET" && target.first() == Some(&b'/') => return Err(HeadError::Version),
+            [] if method == b"GET" && target.first() == Some(&b'/') => return Err(HeadError::Version),
             _ => return Err(malformed),
         };
-        Ok((Self { method: method.len(), target: target.len(), version }, HeaderLines { lines: headers }))
+        Ok((Self { method: method.len(), target: target.len(), version }, HeaderLines { lines }))
     }
 
-    pub(crate) fn method<'h>(&self, head: &'h [u8]) -> &'h str {
-        text(head.get(..self.method))
+    pub(crate) fn method<'h>(&self, head: &'h [u8]) -> &'h [u8] {
+        head.get(..self.method).unwrap_or_default()
     }
 
-    pub(crate) fn target<'h>(&self, head: &'h [u8]) -> &'h str {
-        text(head.get(self.method + 1..).and_then(|behind| behind.get(..self.target)))
+    pub(crate) fn target<'h>(&self, head: &'h [u8]) -> &'h [u8] {
+        head.get(self.method + 1..).and_then(|behind| behind.get(..self.target)).unwrap_or_default()
     }
 }
 
@@ -262,10 +267,6 @@ impl<'h> HeaderLine<'h> {
         *lines = rest;
         Ok(Self { name, value })
     }
-}
-
-fn text(bytes: Option<&[u8]>) -> &str {
-    str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
 }
 
 /// The line at the front, and what follows its CRLF; `None` if something other than text is in it.

@@ -114,15 +114,11 @@ impl<'h> Single<'h> {
         Self { name, value: None, is_repeated: false }
     }
 
-    /// Takes note of the header, if it is this one.
+    /// Takes note of it.
     #[inline]
-    pub(crate) fn take(&mut self, name: &[u8], value: &'h [u8]) -> bool {
-        let is_this = name.eq_ignore_ascii_case(self.name.as_bytes());
-        if is_this {
-            self.is_repeated = self.value.is_some();
-            self.value = self.value.or(Some(value.trim_ascii()));
-        }
-        is_this
+    pub(crate) fn take(&mut self, value: &'h [u8]) {
+        self.is_repeated = self.value.is_some();
+        self.value = self.value.or(Some(value.trim_ascii()));
     }
 
     /// The value of a header that must be there.

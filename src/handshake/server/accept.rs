@@ -29,6 +29,7 @@ struct Answer {
 }
 
 impl<I: Storage, O: Storage> Upgrade<I, O> {
+    #[inline]
     pub(crate) fn new(request: Request<I, O>, accept_key: AcceptKey) -> Self {
         let answer = Answer {
             accept_key,
@@ -99,6 +100,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     /// # Errors
     ///
     /// When `accept` can't be sent as it is; nothing is written then.
+    #[inline]
     pub fn accept(mut self, accept: &Accept<'_>) -> Result<Connection<Server, I, O>, AcceptError> {
         self.check(accept)?;
         self.check_output()?;
@@ -144,6 +146,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         if capacity < needed { Err(TooSmall { needed, capacity }) } else { Ok(()) }
     }
 
+    #[inline]
     fn connect(self) -> Connection<Server, I, O> {
         let Request { mut head, output, config, .. } = self.request;
         head.clear(config.keep);

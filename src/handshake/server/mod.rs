@@ -67,6 +67,7 @@ impl<I, O> fmt::Debug for Handshake<I, O> {
 #[cfg(feature = "alloc")]
 impl Handshake<Vec<u8>, Vec<u8>> {
     /// A handshake that allocates as it needs, up to the limits of `config`.
+    #[inline]
     pub fn new(config: Config) -> Self {
         Self::with_storage(config, Vec::new(), Vec::new())
     }
@@ -89,6 +90,7 @@ impl<I: Storage, O: Storage> Handshake<I, O> {
     /// );
     /// # let _ = handshake;
     /// ```
+    #[inline]
     pub fn with_storage(config: Config, input: I, mut output: O) -> Self {
         output.clear(usize::MAX);
         Self { head: Head::new(&config, input), output, config }
@@ -106,6 +108,7 @@ impl<I: Storage, O: Storage> Handshake<I, O> {
     /// # Errors
     ///
     /// When its head is incomplete, too large, or not HTTP.
+    #[inline]
     pub fn into_request(self) -> Result<Request<I, O>, Refusal> {
         Request::parse(self.head.into_store()?, self.output, self.config)
     }

@@ -1,13 +1,13 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, str};
 
 use super::{Refusal, Upgrade};
 use crate::{
     Config, Storage,
     handshake::{
         EXTENSIONS, PROTOCOL, VERSION, extensions,
-        grammar::{is_token, members},
+        grammar::{is, is_token, members},
         head::{self, HeadError, HeaderLine, HeaderLines, RequestLine},
         headers::{HeaderFault, Headers, Single},
         key::{self, AcceptKey, Key},
@@ -74,13 +74,14 @@ impl Request<Vec<u8>, Vec<u8>> {
 }
 
 impl<I: Storage, O: Storage> Request<I, O> {
+    #[inline]
     pub(crate) fn parse(head: I, output: O, config: Config) -> Result<Self, Refusal> {
         let (line, headers) = RequestLine::parse(head.bytes())?;
         let verdict = Found::new(headers)?.check();
         match line.method(head.bytes()) {
             method if is_target(method, line.target(head.bytes())) => {}
             // Where the target may have another form (CONNECT), the method is what is wrong.
-            "GET" => return Err(Refusal::Target),
+            b"GET" => return Err(Refusal::Target),
             _ => return Err(Refusal::Method),
         }
         Ok(Self { head, line, verdict, output, config })
@@ -132,12 +133,12 @@ impl<I: Storage, O: Storage> Request<I, O> {
 
     /// The method, such as `GET`.
     pub fn method(&self) -> &str {
-        self.line.method(self.head.bytes())
+        str::from_utf8(self.line.method(self.head.bytes())).unwrap_or_default()
     }
 
     /// The target as it stands in the request, such as `/chat?room=1`, or an address when a proxy was asked.
     pub fn target(&self) -> &str {
-        self.line.target(self.head.bytes())
+        str::from_utf8(self.line.target(self.head.bytes())).unwrap_or_default()
     }
 
     /// The target's path, without a query: what a server finds the page by.
@@ -171,6 +172,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
     ///
     /// The first rule that it breaks, in this order: method, HTTP version, `Host`, `Upgrade`, `Connection`,
     /// `Sec-WebSocket-Version`, `Sec-WebSocket-Key`, body, `Sec-WebSocket-Extensions`, `Sec-WebSocket-Protocol`, `Origin`.
+    #[inline]
     pub fn upgrade(self) -> Result<Upgrade<I, O>, Refusal> {
         let accept_key = self.check()?;
         Ok(Upgrade::new(self, accept_key))
@@ -228,25 +230,20 @@ impl<'h> Found<'h> {
         };
         for header in headers {
             let HeaderLine { name, value } = header?;
-            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-            // Mostly it stands alone.
-            let has = |token: &[u8]| {
-                value.trim_ascii().eq_ignore_ascii_case(token)
-                    || members(value).any(|member| member.eq_ignore_ascii_case(token))
-            };
             // A name's length tells most of those that matter from all others, without a look at it.
             match name.len() {
-                4 => _ = found.host.take(name, value),
-                6 => _ = found.origin.take(name, value),
-                7 if is("Upgrade") => found.upgrade |= has(b"websocket"),
-                10 if is("Connection") => found.connection = Some(found.connection == Some(true) || has(b"upgrade")),
-                14 => _ = found.length.take(name, value),
-                17 if !found.key.take(name, value) => found.encoding |= is("Transfer-Encoding"),
-                21 => _ = found.version.take(name, value),
-                22 if is(PROTOCOL) => {
-                    found.protocols &= members(value).all(is_token);
+                4 if is(name, b"host") => found.host.take(value),
+                6 if is(name, b"origin") => found.origin.take(value),
+                7 if is(name, b"upgrade") => found.upgrade |= has(value, b"websocket"),
+                10 if is(name, b"connection") => {
+                    found.connection = Some(found.connection == Some(true) || has(value, b"upgrade"));
                 }
-                24 if is(EXTENSIONS) => {
+                14 if is(name, b"content-length") => found.length.take(value),
+                17 if is(name, b"sec-websocket-key") => found.key.take(value),
+                17 if is(name, b"transfer-encoding") => found.encoding = true,
+                21 if is(name, b"sec-websocket-version") => found.version.take(value),
+                22 if is(name, b"sec-websocket-protocol") => found.protocols &= members(value).all(is_token),
+                24 if is(name, b"sec-websocket-extensions") => {
                     found.extensions &= extensions::count(value).is_some_and(|count| count > 0);
                 }
                 _ => {}
@@ -297,15 +294,23 @@ impl<I, O> fmt::Debug for Request<I, O> {
     }
 }
 
+/// Whether a list has this member, which mostly stands alone.
+fn has<const LEN: usize>(value: &[u8], member: &[u8; LEN]) -> bool {
+    is(value.trim_ascii(), member) || members(value).any(|found| is(found, member))
+}
+
 /// The origin form (`/chat`) or the absolute form (`http://example.com/chat`) of a target; the asterisk form for OPTIONS
 /// (RFC 9112 §3.2). What browsers leave unescaped in it is accepted.
-fn is_target(method: &str, target: &str) -> bool {
-    let known_form = match target.as_bytes() {
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    let known_form = match target {
         [b'/', ..] => true,
-        b"*" => method == "OPTIONS",
-        _ => split_absolute(target).is_some_and(|(host, _)| !host.is_empty() && is_authority(host.as_bytes())),
+        b"*" => method == b"OPTIONS",
+        _ => str::from_utf8(target)
+            .ok()
+            .and_then(split_absolute)
+            .is_some_and(|(host, _)| !host.is_empty() && is_authority(host.as_bytes())),
     };
-    known_form && target.bytes().all(|byte| byte.is_ascii() && byte != b'#')
+    known_form && target.iter().all(|byte| byte.is_ascii() && *byte != b'#')
 }
 
 /// The authority of a target in absolute form, and what follows it.
