@@ -20,8 +20,8 @@ use crate::read_buffer::Tail;
 #[derive(Debug, Default)]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
-    /// Bytes that were read into the store of the receiver that this goes to, and so are not in `bytes`.
-    in_store: usize,
+    /// Payload that has come and is not in `bytes`: it was read into the receiver's store, or behind what the receiver has left.
+    elsewhere: usize,
     /// Where a receiver may leave the end of `bytes` to be presented again.
     tail: Option<&'b mut Tail>,
 }
@@ -30,15 +30,15 @@ impl<'b> Input<'b> {
     /// All of `bytes`, as they were read. Their contents afterwards are unspecified: payloads are unmasked in place.
     #[inline]
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes, in_store: 0, tail: None }
+        Self { bytes, elsewhere: 0, tail: None }
     }
 
-    pub(crate) fn in_store(count: usize) -> Self {
-        Self { in_store: count, ..Self::default() }
+    pub(crate) fn elsewhere(count: usize) -> Self {
+        Self { elsewhere: count, ..Self::default() }
     }
 
     pub(crate) fn with_tail(bytes: &'b mut [u8], tail: &'b mut Tail) -> Self {
-        Self { bytes, in_store: 0, tail: Some(tail) }
+        Self { bytes, elsewhere: 0, tail: Some(tail) }
     }
 
     /// What has not been used yet, of the bytes that are in the caller's buffer.
@@ -55,7 +55,7 @@ impl<'b> Input<'b> {
     /// Whether all has been used.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.in_store == 0
+        self.bytes.is_empty() && self.elsewhere == 0
     }
 
     /// Takes up to `most` bytes from the front. They live as long as the buffer, not as long as this cursor.
@@ -80,10 +80,10 @@ impl<'b> Input<'b> {
         Some(front)
     }
 
-    /// Takes the bytes that are in the receiver's store: how many.
+    /// Takes the payload that is elsewhere: how much.
     #[inline]
-    pub(crate) fn take_stored(&mut self) -> usize {
-        mem::take(&mut self.in_store)
+    pub(crate) fn take_elsewhere(&mut self) -> usize {
+        mem::take(&mut self.elsewhere)
     }
 
     /// Whether there is a place to [leave](Self::leave) anything.
@@ -92,11 +92,10 @@ impl<'b> Input<'b> {
         self.tail.is_some()
     }
 
-    /// Leaves all that remains, the beginning of a frame of `frame` bytes, to be presented again together with the rest of it;
-    /// whether it can be.
-    pub(crate) fn leave(&mut self, frame: usize) -> bool {
+    /// Leaves all that remains, the beginning of a frame of `frame` bytes, to be presented again when there are `wanted`; whether it can be.
+    pub(crate) fn leave(&mut self, wanted: usize, frame: usize) -> bool {
         let len = self.bytes.len();
-        let is_left = self.tail.as_mut().is_some_and(|tail| tail.leave(len, frame));
+        let is_left = self.tail.as_mut().is_some_and(|tail| tail.leave(len, wanted, frame));
         if is_left {
             self.bytes = &mut [];
         }

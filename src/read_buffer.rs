@@ -11,6 +11,8 @@ use crate::{Input, Receiver, Role, Storage, storage::move_down};
 /// - the beginning of a binary frame that fits into the buffer, or of a text of up to 2 KiB (with `alloc`), is left there, and its end read behind it;
 /// - the rest of a binary message that doesn't fit is read [straight to where it is put together](Self::room_for).
 ///
+/// What was left is looked at again when its frame is whole, or at once if it is text: [`Receiver::next`] then gives it as one chunk.
+///
 /// Longer text is not left: its faults are to be found as it comes, and what was found to be text can be kept as text only in a store.
 ///
 /// ```
@@ -58,6 +60,8 @@ pub struct ReadBuffer<B> {
 #[derive(Debug)]
 pub(crate) struct Tail {
     len: usize,
+    /// How long it must be to be worth another look: as long as the frame, unless what comes before that can be wrong.
+    wanted: usize,
     /// How long the frame is.
     frame: usize,
     /// What the buffer can hold.
@@ -65,10 +69,10 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    pub(crate) fn leave(&mut self, len: usize, frame: usize) -> bool {
+    pub(crate) fn leave(&mut self, len: usize, wanted: usize, frame: usize) -> bool {
         let fits = frame <= self.capacity;
         if fits {
-            (self.len, self.frame) = (len, frame);
+            (self.len, self.wanted, self.frame) = (len, wanted, frame);
         }
         fits
     }
@@ -81,7 +85,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// reads, that is seldom. Where it is little, it moves at once: memory that was just used is in the cache.
     pub fn new(bytes: B) -> Self {
         let capacity = bytes.as_ref().len();
-        Self { bytes, end: 0, tail: Tail { len: 0, frame: 0, capacity }, lent_store: false }
+        Self { bytes, end: 0, tail: Tail { len: 0, wanted: 0, frame: 0, capacity }, lent_store: false }
     }
 
     /// Where the next read goes; never empty, if the buffer isn't.
@@ -116,10 +120,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     pub fn received(&mut self, count: usize) -> Input<'_> {
         if self.lent_store {
             self.lent_store = false;
-            return Input::in_store(count);
+            return Input::elsewhere(count);
         }
         let start = self.end - self.tail.len;
         self.end = self.tail.capacity.min(self.end.saturating_add(count));
+        if self.tail.len > 0 && self.end - start < self.tail.wanted {
+            self.tail.len = self.end - start;
+            return Input::elsewhere(count);
+        }
         self.tail.len = 0;
         let bytes = self.bytes.as_mut().get_mut(start..self.end).unwrap_or_default();
         Input::with_tail(bytes, &mut self.tail)

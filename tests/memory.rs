@@ -10,7 +10,8 @@ use std::{
 
 use common::{ClientEnd, ServerEnd, frame, header, open};
 use websocket_proto::{
-    ChunkEvent, Config, Connection, EndOfInput, Event, Failure, Input, ReadBuffer, Receiver, Sender, Server, server,
+    Chunk, ChunkEvent, Config, Connection, EndOfInput, Event, Failure, Input, ReadBuffer, Receiver, Sender, Server,
+    server,
 };
 
 struct Counting;
@@ -238,6 +239,25 @@ fn a_frame_that_is_left_has_begun() {
         assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::InsideMessage));
         assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[come..], usize::MAX), 50);
         assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::WithoutClose));
+    }
+    // More of it comes, and is told only to the receiver.
+    for count in 1..=bytes.len() {
+        let end = feed_buffer(&mut server, &mut buffer, &bytes[count - 1..count], 1);
+        assert_eq!(end, if count == bytes.len() { 50 } else { 0 });
+        let missing = if count < 6 { 0 } else { (bytes.len() - count) as u64 };
+        assert_eq!(server.receiver.payload_remaining(), missing, "after {count} bytes");
+    }
+    // If chunks are asked for after all, it is one.
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..20], usize::MAX), 0);
+    for (piece, expected) in [(&bytes[20..40], 0), (&bytes[40..], 1)] {
+        buffer.room()[..piece.len()].copy_from_slice(piece);
+        let mut input = buffer.received(piece.len());
+        let mut chunks = 0;
+        while let Some(event) = server.receiver.next(&mut input, &mut server.sender) {
+            assert_eq!(event, ChunkEvent::Binary(Chunk { data: &[1; 50], first: true, last: true }));
+            chunks += 1;
+        }
+        assert_eq!(chunks, expected);
     }
 }
 

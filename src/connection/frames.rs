@@ -282,7 +282,11 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             Ok(None) => (Some(Header::MAX_LEN), 0),
             Err(_) => return false,
         };
-        let left = frame.is_some_and(|frame| input.leave(frame));
+        // A text, or a header, may be wrong before it is whole.
+        let left = frame.is_some_and(|frame| {
+            let wanted = if kind == Kind::Binary && remaining > 0 { frame } else { 0 };
+            input.leave(wanted, frame)
+        });
         if left {
             self.place = Place::Left { remaining };
         }
@@ -319,6 +323,13 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         let remaining = remaining.saturating_sub(bytes.len() as u64);
         self.place = if remaining > 0 { Place::Data { kind, rsv, fin, mask, remaining } } else { Place::BETWEEN };
         fin && remaining == 0
+    }
+
+    /// So much of what is missing of a frame that was left has come, but not all: it is presented with the rest. No, if none was left.
+    pub(crate) fn await_left(&mut self, count: usize) -> bool {
+        let Place::Left { remaining } = &mut self.place else { return false };
+        *remaining = remaining.saturating_sub(count as u64);
+        true
     }
 
     /// The payload of the last control frame, if it came in more than one piece.

@@ -112,7 +112,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        if matches!(self.state, State::AtRest) || self.settle(input.is_empty()) {
+        if matches!(self.state, State::AtRest) || self.settle(input.remaining().is_empty()) {
             let limit = self.max_message.min(self.store.capacity() as u64);
             match self.frames.whole_message(input, limit) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
@@ -159,7 +159,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        if matches!(self.state, State::AtRest) || self.settle(input.is_empty()) {
+        if matches!(self.state, State::AtRest) || self.settle(input.remaining().is_empty()) {
             match self.frames.whole_message(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
@@ -304,8 +304,12 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     /// Takes what was read into the store; whether it is the last of the message.
     fn take_stored(&mut self, input: &mut Input<'_>) -> bool {
-        let count = (input.take_stored() as u64).min(self.frames.binary_remaining());
-        count > 0 && matches!(self.state, State::Open) && self.frames.unmask_payload(self.store.fill(count as usize))
+        let count = input.take_elsewhere();
+        if count == 0 || !matches!(self.state, State::Open) || self.frames.await_left(count) {
+            return false;
+        }
+        let count = self.frames.binary_remaining().min(count as u64);
+        self.frames.unmask_payload(self.store.fill(count as usize))
     }
 
     /// The next part of a message, no more of it than `most` says. Text that is inflated may be stored here and now, while

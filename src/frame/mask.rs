@@ -92,7 +92,9 @@ fn xor_long(bytes: &mut [u8], key: MaskingKey) {
     xor_blocks::<32>(front, key.word());
     let word = key.at(before).word();
     let rest = fearless_simd::dispatch!(Level::new(), simd => xor_vectors(simd, lines, word));
-    xor_blocks::<32>(rest, word);
+    if !rest.is_empty() {
+        xor_blocks::<32>(rest, word);
+    }
 }
 
 /// XORs all whole vectors, and returns what is behind them.
@@ -155,8 +157,9 @@ fn xor_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
 #[inline(never)]
 fn xor_long_copied(from: &[u8], to: &mut [u8], word: u64) {
     let len = fearless_simd::dispatch!(Level::new(), simd => xor_vectors_copied(simd, from, to, word));
-    if let (Some(from), Some(to)) = (from.get(len..), to.get_mut(len..)) {
-        xor_blocks_copied::<32>(from, to, word);
+    match (from.get(len..), to.get_mut(len..)) {
+        (Some(from), Some(to)) if !from.is_empty() => xor_blocks_copied::<32>(from, to, word),
+        _ => {}
     }
 }
 

@@ -27,6 +27,9 @@ const OWN: usize = 256 << 10;
 /// A server lends larger payloads to the socket.
 const COPY: usize = 4 << 10;
 
+/// More output than that is not collected, as it would only leave the cache; others write sooner by themselves.
+const ENOUGH: usize = 64 << 10;
+
 /// What a busy connection may keep from one message to the next.
 const KEEP: usize = 65 << 20;
 
@@ -176,6 +179,9 @@ fn sending<R: websocket_proto::Role + 'static>(
                 frame.sent(written);
             } else {
                 tx.send_binary(payload).unwrap();
+            }
+            if tx.pending().len() >= ENOUGH {
+                flush(&mut tx, &mut socket);
             }
         }
         flush(&mut tx, &mut socket);
