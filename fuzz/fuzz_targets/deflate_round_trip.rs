@@ -270,8 +270,9 @@ impl<R: Role, S: Storage> End<R, S> {
                 frame.sent(output.len() - before);
             }),
         });
-        let longest =
-            if may_be_compressed && !is_whole { payload.len() + payload.len() / 8 + 64 } else { payload.len() };
+        // Fixed codes take up to nine bits for eight, blocks have headers, and a fragment ends in a flush.
+        let (len, spare) = (payload.len(), payload.len() / 8 + payload.len() / 64 + 64);
+        let longest = if may_be_compressed && !is_whole { len + spare } else { len };
         match verdict {
             Err(SendError::MessageOpen) => assert!(is_open),
             Err(refusal @ (SendError::Backlog { .. } | SendError::TooLong { .. })) => {
