@@ -86,10 +86,10 @@ impl<'b> Input<'b> {
         mem::take(&mut self.elsewhere)
     }
 
-    /// Whether there is a place to [leave](Self::leave) anything.
+    /// Whether there is a place to [leave](Self::leave) the beginning of a frame of so many bytes.
     #[inline]
-    pub(crate) fn can_leave(&self) -> bool {
-        self.tail.is_some()
+    pub(crate) fn can_leave(&self, frame: usize) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.has_room_for(frame))
     }
 
     /// Leaves all that remains, the beginning of a frame of `frame` bytes, to be presented again when there are `wanted`; whether it can be.

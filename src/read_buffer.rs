@@ -8,12 +8,14 @@ use crate::{Input, Receiver, Role, Storage, storage::move_down};
 /// message is not there yet is put together in the receiver's store. That copies what a read has cut. With a buffer of its own a
 /// connection needs not even that:
 ///
-/// - the beginning of a binary frame that fits into the buffer, or of a text of up to 2 KiB (with `alloc`), is left there, and its end read behind it;
-/// - the rest of a binary message that doesn't fit is read [straight to where it is put together](Self::room_for).
+/// - the beginning of a frame that fits into the buffer is left there, and its end read behind it: of binary messages, and of texts that are
+///   in one frame and ASCII so far, or no longer than 2 KiB;
+/// - the rest of a message that doesn't fit, binary or ASCII so far, is read [straight to where it is put together](Self::room_for).
 ///
 /// What was left is looked at again when its frame is whole, or at once if it is text: [`Receiver::next`] then gives it as one chunk.
 ///
-/// Longer text is not left: its faults are to be found as it comes, and what was found to be text can be kept as text only in a store.
+/// Other long text is put together in the receiver's store: its faults are to be found as it comes, and what was found to be text can be kept
+/// as text only in a store. Without `alloc` that is so of all text, and of fragments behind a message's first.
 ///
 /// ```
 /// # use std::io::Read;
@@ -69,8 +71,12 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
+    pub(crate) fn has_room_for(&self, frame: usize) -> bool {
+        frame <= self.capacity
+    }
+
     pub(crate) fn leave(&mut self, len: usize, wanted: usize, frame: usize) -> bool {
-        let fits = frame <= self.capacity;
+        let fits = self.has_room_for(frame);
         if fits {
             (self.len, self.wanted, self.frame) = (len, wanted, frame);
         }
@@ -101,7 +107,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         self.bytes.as_mut().get_mut(self.end..).unwrap_or_default()
     }
 
-    /// Where the next read goes: in the middle of a long binary message straight to where the receiver puts it together.
+    /// Where the next read goes: in the middle of a long message straight to where the receiver puts it together, if that is worth a read.
     ///
     /// The receiver offers no more room than it holds of the message already: what a frame announces makes it reserve nothing.
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {

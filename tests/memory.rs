@@ -166,6 +166,31 @@ fn short_texts_are_left_in_a_read_buffer() {
     }
 }
 
+#[test]
+fn ascii_is_left_in_a_read_buffer_and_read_where_it_belongs() {
+    let (mut server, _) = open(Config::new().keep(200_000));
+    let mut room = vec![0; 32_000];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let fits = frame(0x81, &[b'a'; 31_992], true).repeat(3);
+    for size in [999, 5000, 31_000, 32_000] {
+        let measured = measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &fits, size), 3 * 31_992));
+        assert_eq!(measured, (0, 0, 0), "reads of {size}");
+    }
+    let longer = frame(0x81, &[b'a'; 200_000], true);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &longer, usize::MAX), 200_000);
+    assert_eq!(measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &longer, 5000), 200_000)), (0, 0, 0));
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &longer[..32_000], usize::MAX), 0);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), longer.len() - 32_000);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &longer[32_000..], usize::MAX), 200_000);
+    // What follows other text comes through the buffer.
+    let mixed = frame(0x81, &[&[b'a'; 100_000], "ж".as_bytes(), &[b'a'; 99_998]].concat(), true);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[..90_000], usize::MAX), 0);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), mixed.len() - 90_000);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[90_000..110_000], usize::MAX), 0);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), 32_000);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[110_000..], usize::MAX), 200_000);
+}
+
 /// What was left is judged as it comes, and comes in chunks if chunks are asked for.
 #[test]
 fn a_text_that_is_left_is_looked_at() {
@@ -211,6 +236,12 @@ fn a_warm_connection_reads_large_messages_where_they_belong() {
     // The beginning comes through the buffer; then there is room for all that is missing.
     assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..4096], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), bytes.len() - 4096);
+    // For the last few there is no read of their own: what comes behind them can come with them.
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[4096..bytes.len() - 8192], usize::MAX), 0);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), 8192);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[bytes.len() - 8192..][..1], 1), 0);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), 4096);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[bytes.len() - 8191..], usize::MAX), 200_000);
 }
 
 /// Threat 2: in memory that is not there already, no more room is offered than has come.

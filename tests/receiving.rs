@@ -337,6 +337,81 @@ fn f10_chunks_give_the_valid_text_before_the_failure() {
     }
 }
 
+/// Long text takes other ways than short text, and ASCII others than the rest: left in the buffer, read to where it belongs, or copied. None of
+/// them may show, nor make a fault known later than by the read that brings it.
+#[test]
+fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
+    const LEN: usize = 40_000;
+    let ascii: Vec<u8> = (0..LEN).map(|index| b' ' + (index % 90) as u8).collect();
+    let places = [0, 1, 3000, 4095, 4096, 8191, 16_384, 20_000, LEN - 3, LEN - 1];
+    let mut texts = vec![(ascii.clone(), None)];
+    for place in places {
+        let mut bad = ascii.clone();
+        bad[place] = 0xFF;
+        texts.push((bad, Some(place)));
+        // A letter of two bytes, whole and cut; and behind it one that is wrong.
+        let mut good = ascii.clone();
+        good[place] = 0xD0;
+        match good.get_mut(place + 1) {
+            None => texts.push((good, Some(place))),
+            Some(next) => {
+                *next = 0xB6;
+                texts.push((good.clone(), None));
+                good[LEN - 1] = 0x80;
+                texts.push((good, Some(LEN - 1)));
+            }
+        }
+    }
+    let modes = [
+        Mode::Whole,
+        Mode::Chunks,
+        Mode::Buffered(3000),
+        Mode::Buffered(17_000),
+        Mode::Buffered(100_000),
+        Mode::MixedBuffered(3000),
+        Mode::MixedBuffered(100_000),
+    ];
+    for (payload, bad) in &texts {
+        for (masked, fragment) in [(true, LEN), (false, LEN), (true, 15_000), (false, 15_000)] {
+            let (mut bytes, mut proved_at) = (Vec::new(), None);
+            for (index, piece) in payload.chunks(fragment).enumerate() {
+                let start = index * fragment;
+                let first = u8::from(index == 0) | if start + piece.len() == LEN { 0x80 } else { 0 };
+                bytes.extend(frame(first, piece, masked));
+                if let Some(at) = bad.filter(|at| (start..start + piece.len()).contains(at)) {
+                    proved_at = Some(bytes.len() - (start + piece.len() - at) + 1);
+                }
+                bytes.extend(frame(0x89, &[index as u8], masked));
+            }
+            bytes.extend(frame(0x81, "and ж".as_bytes(), masked));
+            for mode in modes {
+                for size in [1009, 4096, 33_333] {
+                    let cuts: Vec<usize> = (1..).map(|n| n * size).take_while(|cut| *cut < bytes.len()).collect();
+                    let (server, client) = open(Config::new());
+                    let trace = if masked {
+                        feed(server, &bytes, cuts.clone(), mode)
+                    } else {
+                        feed(client, &bytes, cuts.clone(), mode)
+                    };
+                    let label = format!("{bad:?}, masked {masked}, frames of {fragment}, reads of {size}, {mode:?}");
+                    let messages: Vec<_> = trace.seen.iter().filter(|seen| !matches!(seen, Seen::Ping(_))).collect();
+                    match proved_at {
+                        None => {
+                            let whole = text(str::from_utf8(payload).unwrap());
+                            assert!(messages == [&whole, &text("and ж")], "{label}");
+                        }
+                        Some(at) => {
+                            assert!(messages == [&Seen::Failed(Failure::InvalidUtf8)], "{label}: {:?}", messages.len());
+                            let read = cuts.iter().copied().find(|cut| *cut >= at).unwrap_or(bytes.len());
+                            assert_eq!(trace.failed_after, Some(read), "{label}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 #[rustfmt::skip]
 fn f12_f13_pings_and_pongs() {

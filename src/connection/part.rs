@@ -8,7 +8,7 @@ use crate::frame::Opcode;
 
 /// What the frames have brought, decompressed.
 pub(crate) enum Found<'b> {
-    Data { kind: Kind, payload: Payload<'b>, last: bool },
+    Data { kind: Kind, payload: Payload<'b>, last: bool, is_ascii: bool },
     Control { opcode: Opcode, payload: Option<&'b [u8]> },
 }
 
@@ -31,6 +31,11 @@ pub(crate) enum Next<'b> {
 pub(crate) enum Part<'b> {
     Text {
         text: &'b str,
+        last: bool,
+    },
+    /// Text, too, but not as a `str`.
+    Ascii {
+        bytes: &'b [u8],
         last: bool,
     },
     Binary {
@@ -59,7 +64,7 @@ impl Part<'_> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Text { text, .. } => text.len(),
-            Self::Binary { bytes, .. } => bytes.len(),
+            Self::Ascii { bytes, .. } | Self::Binary { bytes, .. } => bytes.len(),
             #[cfg(feature = "deflate")]
             Self::Inflated { piece, .. } => piece.len(),
             Self::Joined { char, .. } => char.len_utf8(),
@@ -69,9 +74,11 @@ impl Part<'_> {
 
     pub(crate) fn is_last(&self) -> bool {
         match self {
-            Self::Text { last, .. } | Self::Binary { last, .. } | Self::Joined { last, .. } | Self::Stored { last } => {
-                *last
-            }
+            Self::Text { last, .. }
+            | Self::Ascii { last, .. }
+            | Self::Binary { last, .. }
+            | Self::Joined { last, .. }
+            | Self::Stored { last } => *last,
             #[cfg(feature = "deflate")]
             Self::Inflated { last, .. } => *last,
         }
@@ -81,7 +88,9 @@ impl Part<'_> {
 impl<'b> From<frames::Found<'b>> for Found<'b> {
     fn from(found: frames::Found<'b>) -> Self {
         match found {
-            frames::Found::Data { kind, bytes, last, .. } => Self::Data { kind, payload: Payload::Lent(bytes), last },
+            frames::Found::Data { kind, bytes, last, is_ascii, .. } => {
+                Self::Data { kind, payload: Payload::Lent(bytes), last, is_ascii }
+            }
             frames::Found::Control { opcode, payload } => Self::Control { opcode, payload },
         }
     }

@@ -7,7 +7,7 @@ use core::{fmt, mem};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Agreement, Inflated, Inflater, RSV1};
 use crate::{
-    Input, Storage,
+    Input, STRAIGHT_PATHS, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
     storage::{MessageStore, StorageFull},
     utf8::{self, Checked, InvalidUtf8, Utf8},
@@ -75,6 +75,9 @@ enum State {
 /// How much of a message that has to be stored is unmasked, checked and stored at a time: it stays in the innermost cache meanwhile.
 const BLOCK: usize = 8 << 10;
 
+/// To copy less than this takes less time than a read of its own.
+const LEAST_ROOM: usize = if cfg!(fuzzing) { 8 } else { 8 << 10 };
+
 impl<R: Role, S: Storage> Receiver<R, S> {
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
     pub(crate) fn new(config: &Config, extensions: Extensions, store: S) -> Self {
@@ -125,7 +128,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 None if input.is_empty() => return None,
                 None => {
                     self.state = State::Open;
-                    if input.can_leave() && self.frames.leave(input, limit) {
+                    if STRAIGHT_PATHS && input.can_leave(0) && self.frames.leave(input, limit) {
                         return None;
                     }
                 }
@@ -192,12 +195,15 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.frames.payload_remaining()
     }
 
-    /// Where the next bytes of a long binary message belong, when that is room for `least` bytes or all that are missing of a frame.
+    /// Where the next bytes of a long message belong, when that is room for `least` bytes or all that are missing of a frame.
     pub(crate) fn room(&mut self, least: usize) -> Option<&mut [u8]> {
         if !matches!(self.state, State::Open) || self.store_lent || self.store.bytes().is_empty() {
             return None;
         }
-        let most = usize::try_from(self.frames.binary_remaining()).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.frames.plain_remaining()).unwrap_or(usize::MAX);
+        if most < LEAST_ROOM || self.utf8.missing() > 0 {
+            return None;
+        }
         let room = self.store.room(most, self.frames.message_remaining());
         Some(room).filter(|room| !room.is_empty() && room.len() >= least.min(most))
     }
@@ -245,7 +251,15 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if self.take_stored(input) {
             return Ok(Some(Next::Part(Part::Stored { last: true })));
         }
+        if self.frames.has_left_text()
+            && let Some(text) = self.frames.left_text(input)
+        {
+            return Ok(Some(Next::Part(Part::Text { text: utf8::whole(text)?, last: true })));
+        }
         if self.is_expecting() {
+            if input.is_empty() {
+                return Ok(None);
+            }
             while let Some((bytes, last)) = self.frames.whole_fragment(input, limit) {
                 self.store_part(Part::Binary { bytes, last })?;
                 if last {
@@ -254,6 +268,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             }
             if let Some((opcode, payload)) = self.frames.whole_control(input) {
                 return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
+            }
+            if STRAIGHT_PATHS && input.can_leave(0) && self.frames.leave(input, limit) {
+                return Ok(None);
             }
         }
         loop {
@@ -277,6 +294,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         let missing = self.frames.message_remaining();
         let (kind, len, stored) = match part {
             Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text, missing)),
+            Part::Ascii { bytes, .. } => (Kind::Text, bytes.len(), self.store.append_ascii(bytes, missing)),
             Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, missing)),
             #[cfg(feature = "deflate")]
             Part::Inflated { kind, piece, .. } => {
@@ -308,13 +326,29 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if count == 0 || !matches!(self.state, State::Open) || self.frames.await_left(count) {
             return false;
         }
-        let count = self.frames.binary_remaining().min(count as u64);
-        self.frames.unmask_payload(self.store.fill(count as usize))
+        let count = self.frames.plain_remaining().min(count as u64);
+        let bytes = self.store.room(count as usize, 0);
+        let (last, is_ascii) = self.frames.unmask_payload(bytes);
+        if !STRAIGHT_PATHS || self.stored == Kind::Binary || is_ascii {
+            let count = bytes.len();
+            self.store.fill(count);
+            return last;
+        }
+        let (good, is_broken) = match self.utf8.next(bytes, last) {
+            Ok(Checked::Text { text, is_broken }) => (text.len(), is_broken),
+            Ok(_) => (0, false),
+            Err(InvalidUtf8) => (0, true),
+        };
+        self.store.fill(good);
+        if is_broken || self.store.append_text("", 0).is_err() {
+            self.state = State::BrokenText;
+            return false;
+        }
+        last
     }
 
     /// The next part of a message, no more of it than `most` says. Text that is inflated may be stored here and now, while
     /// it is known to be text.
-    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing is inflated"))]
     fn find_part<'b>(
         &mut self,
         input: &mut Input<'b>,
@@ -331,7 +365,15 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             let (kind, payload, last) = match self.find(input, limit, most)? {
                 None => return Ok(None),
                 Some(Found::Control { opcode, payload }) => return Ok(Some(Next::Control { opcode, payload })),
-                Some(Found::Data { kind, payload, last }) => (kind, payload, last),
+                Some(Found::Data { payload: Payload::Lent(bytes), last, is_ascii: true, .. })
+                    if STRAIGHT_PATHS
+                        && may_store
+                        && self.utf8.missing() == 0
+                        && !(last && self.store.bytes().is_empty()) =>
+                {
+                    return Ok(Some(Next::Part(Part::Ascii { bytes, last })));
+                }
+                Some(Found::Data { kind, payload, last, .. }) => (kind, payload, last),
             };
             if kind == Kind::Binary {
                 return Ok(Some(Next::Part(match payload {
@@ -397,10 +439,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             if let Some(inflater) = &mut self.inflater
                 && let Some(Inflated { kind, piece, last }) = inflater.next(most.bytes(false), limit)?
             {
-                return Ok(Some(Found::Data { kind, payload: Payload::Inflated(piece), last }));
+                return Ok(Some(Found::Data { kind, payload: Payload::Inflated(piece), last, is_ascii: false }));
             }
             match (self.frames.next(input, limit, most)?, &mut self.inflater) {
-                (Some(frames::Found::Data { kind, rsv: RSV1, bytes, last }), Some(inflater)) => {
+                (Some(frames::Found::Data { kind, rsv: RSV1, bytes, last, .. }), Some(inflater)) => {
                     inflater.feed(kind, bytes, last)?;
                 }
                 (found, _) => return Ok(found.map(Found::from)),
@@ -427,6 +469,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         let first = self.hand_out(last);
         match part {
             Part::Text { text, .. } => ChunkEvent::Text(Chunk { data: text, first, last }),
+            Part::Ascii { bytes, .. } => ChunkEvent::Text(Chunk { data: checked_text(bytes), first, last }),
             Part::Binary { bytes, .. } => ChunkEvent::Binary(Chunk { data: bytes, first, last }),
             #[cfg(feature = "deflate")]
             Part::Inflated { kind, piece, .. } => {
@@ -558,8 +601,7 @@ fn inflated(inflater: &Option<Box<Inflater>>, piece: Range<usize>) -> &[u8] {
     inflater.as_ref().map_or(&[], |inflater| inflater.piece(piece))
 }
 
-/// Text that was checked as it came out: to make a `str` of it without checking it once more is not for safe code.
-#[cfg(feature = "deflate")]
+/// Text that was checked before: to make a `str` of it without checking it once more is not for safe code.
 fn checked_text(bytes: &[u8]) -> &str {
     utf8::whole(bytes).unwrap_or_default()
 }

@@ -31,6 +31,16 @@ impl MaskingKey {
         self.at(payload.len())
     }
 
+    /// The same; returns whether what has come out is ASCII, all of it.
+    pub(crate) fn apply_to_ascii(self, payload: &mut [u8]) -> bool {
+        #[cfg(feature = "std")]
+        if payload.len() >= LONG {
+            return xor_long::<true>(payload, self);
+        }
+        xor(payload, self);
+        payload.is_ascii()
+    }
+
     /// Copies `from` to `to`, which is as long, masked on the way; returns the key for what follows.
     #[inline]
     pub(crate) fn apply_copied(self, from: &[u8], to: &mut [u8]) -> Self {
@@ -78,42 +88,49 @@ const LINE: usize = 64;
 fn xor(bytes: &mut [u8], key: MaskingKey) {
     #[cfg(feature = "std")]
     if bytes.len() >= LONG {
-        return xor_long(bytes, key);
+        xor_long::<false>(bytes, key);
+        return;
     }
     xor_blocks::<32>(bytes, key.word());
 }
 
-/// Compiled once for each width of vectors: what there is, is found out when the program runs.
+/// Compiled once for each width of vectors: what there is, is found out when the program runs. Sees on the way, if it is to `LOOK`, whether
+/// what comes out is ASCII.
 #[cfg(feature = "std")]
 #[inline(never)]
-fn xor_long(bytes: &mut [u8], key: MaskingKey) {
+fn xor_long<const LOOK: bool>(bytes: &mut [u8], key: MaskingKey) -> bool {
     let before = if bytes.len() < VERY_LONG { 0 } else { bytes.as_ptr().align_offset(LINE).min(bytes.len()) };
     let (front, lines) = bytes.split_at_mut(before);
     xor_blocks::<32>(front, key.word());
     let word = key.at(before).word();
-    let rest = fearless_simd::dispatch!(Level::new(), simd => xor_vectors(simd, lines, word));
+    let (rest, is_ascii) = fearless_simd::dispatch!(Level::new(), simd => xor_vectors::<_, LOOK>(simd, lines, word));
     if !rest.is_empty() {
         xor_blocks::<32>(rest, word);
     }
+    LOOK && is_ascii && front.is_ascii() && rest.is_ascii()
 }
 
-/// XORs all whole vectors, and returns what is behind them.
+/// XORs all whole vectors, and returns what is behind them, and whether they were seen to be ASCII then.
 // Left to itself, the compiler may prefer to gather every eighth word with AVX-512, which takes four times as long.
 #[cfg(feature = "std")]
 #[inline(always)]
-fn xor_vectors<S: Simd>(simd: S, bytes: &mut [u8], word: u64) -> &mut [u8] {
+fn xor_vectors<S: Simd, const LOOK: bool>(simd: S, bytes: &mut [u8], word: u64) -> (&mut [u8], bool) {
     let key: S::u8s = S::u64s::splat(simd, word).bitcast();
+    let mut seen = S::u8s::splat(simd, 0);
+    let mut xor = |vector: &mut [u8]| {
+        let plain = S::u8s::from_slice(simd, vector) ^ key;
+        if LOOK {
+            seen |= plain;
+        }
+        plain.store_slice(vector);
+    };
     let mut blocks = bytes.chunks_exact_mut(UNROLLED * S::u8s::LEN);
     for block in &mut blocks {
-        for vector in block.chunks_exact_mut(S::u8s::LEN) {
-            (S::u8s::from_slice(simd, vector) ^ key).store_slice(vector);
-        }
+        block.chunks_exact_mut(S::u8s::LEN).for_each(&mut xor);
     }
     let mut vectors = blocks.into_remainder().chunks_exact_mut(S::u8s::LEN);
-    for vector in &mut vectors {
-        (S::u8s::from_slice(simd, vector) ^ key).store_slice(vector);
-    }
-    vectors.into_remainder()
+    vectors.by_ref().for_each(xor);
+    (vectors.into_remainder(), seen.as_slice().is_ascii())
 }
 
 /// Blocks of several words are what the compiler turns into vectors; then come words, then at most seven bytes.
@@ -226,6 +243,24 @@ mod tests {
                     (&bytes[..8 - start], &bytes[8 - start + len..])
                 );
                 assert_eq!(next, MaskingKey(key).at(len));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_ascii_is_noticed_wherever_it_is() {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        for len in [1, 31, 255, 256, 320, 1087, 2300] {
+            let mut plain = [b'a'; 2304];
+            for start in [0, 1] {
+                for odd in (0..len).map(Some).chain([None]) {
+                    let text = &mut plain[start..start + len];
+                    odd.iter().for_each(|odd| text[*odd] = 0x80);
+                    let mut masked = naive(key, text);
+                    assert_eq!(MaskingKey(key).apply_to_ascii(&mut masked), odd.is_none(), "{len} bytes, {odd:?}");
+                    assert_eq!(masked, text);
+                    odd.iter().for_each(|odd| text[*odd] = b'a');
+                }
             }
         }
     }

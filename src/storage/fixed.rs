@@ -121,15 +121,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
         Store::append(self, text.as_bytes())
     }
 
+    fn append_ascii(&mut self, text: &[u8], _missing: usize) -> Result<(), StorageFull> {
+        Store::append(self, text)
+    }
+
     fn room(&mut self, most: usize, _missing: usize) -> &mut [u8] {
         let spare = self.spare_mut();
         let most = most.min(spare.len());
         spare.get_mut(..most).unwrap_or_default()
     }
 
-    fn fill(&mut self, count: usize) -> &mut [u8] {
-        let count = count.min(self.spare());
-        self.take_room(count).unwrap_or_default()
+    fn fill(&mut self, count: usize) {
+        self.len += count.min(self.spare());
     }
 
     fn clear(&mut self, keep: usize) {

@@ -2,7 +2,10 @@ use alloc::{string::String, vec::Vec};
 use core::mem;
 
 use super::{ControlStore, OutputStore, StorageFull, Store, move_down};
-use crate::{frame::MaskingKey, utf8};
+use crate::{
+    frame::MaskingKey,
+    utf8::{self, InvalidUtf8},
+};
 
 impl Store for Vec<u8> {
     type Message = GrowingMessage;
@@ -191,6 +194,7 @@ impl OutputStore for Growing {
 
 /// A message whose memory grows, by no more than has come already, and no further than what is missing.
 pub(crate) enum GrowingMessage {
+    /// Or text that is ASCII so far.
     Bytes(Growing),
     /// What was checked piece by piece needn't be checked once more to be lent.
     Text(String),
@@ -242,7 +246,7 @@ impl super::MessageStore for GrowingMessage {
     fn append_text(&mut self, more: &str, missing: usize) -> Result<(), StorageFull> {
         if let Self::Bytes(Growing { memory, filled }) = self {
             memory.truncate(mem::take(filled));
-            // The same memory: of no bytes there is nothing to check.
+            // The same memory; what is in it is checked once more, once.
             *self = Self::Text(String::from_utf8(mem::take(memory)).map_err(|_| StorageFull)?);
         }
         let Self::Text(text) = self else { return Err(StorageFull) };
@@ -251,6 +255,13 @@ impl super::MessageStore for GrowingMessage {
         }
         text.push_str(more);
         Ok(())
+    }
+
+    fn append_ascii(&mut self, more: &[u8], missing: usize) -> Result<(), StorageFull> {
+        match self {
+            Self::Bytes(bytes) => bytes.append(more, missing),
+            Self::Text(_) => self.append_text(utf8::whole(more).map_err(|InvalidUtf8| StorageFull)?, missing),
+        }
     }
 
     fn room(&mut self, most: usize, missing: usize) -> &mut [u8] {
@@ -265,12 +276,10 @@ impl super::MessageStore for GrowingMessage {
         room.get_mut(..most).unwrap_or_default()
     }
 
-    fn fill(&mut self, count: usize) -> &mut [u8] {
-        let Self::Bytes(Growing { memory, filled }) = self else { return &mut [] };
-        let room = memory.get_mut(*filled..).unwrap_or_default();
-        let count = count.min(room.len());
-        *filled += count;
-        room.get_mut(..count).unwrap_or_default()
+    fn fill(&mut self, count: usize) {
+        if let Self::Bytes(Growing { memory, filled }) = self {
+            *filled = memory.len().min(*filled + count);
+        }
     }
 
     fn clear(&mut self, keep: usize) {

@@ -81,15 +81,18 @@ pub(crate) trait MessageStore {
     /// Adds all of `bytes`, or none. Behind them may come as many as are `missing`: to grow by more would be a waste.
     fn append(&mut self, bytes: &[u8], missing: usize) -> Result<(), StorageFull>;
 
-    /// The same with bytes that are known to be text.
+    /// The same with bytes that are known to be text; of which there may be none, to say that more than ASCII will follow.
     fn append_text(&mut self, text: &str, missing: usize) -> Result<(), StorageFull>;
 
-    /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more. None for
-    /// text, which is to be checked before it comes here. So many may be `missing` in all.
+    /// The same with text that is ASCII.
+    fn append_ascii(&mut self, text: &[u8], missing: usize) -> Result<(), StorageFull>;
+
+    /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more. None behind
+    /// text that is not ASCII: what follows is to be checked before it comes here. So many may be `missing` in all.
     fn room(&mut self, most: usize, missing: usize) -> &mut [u8];
 
-    /// So many bytes have been put into the room, and are lent to be unmasked.
-    fn fill(&mut self, count: usize) -> &mut [u8];
+    /// So many bytes have been put into the room.
+    fn fill(&mut self, count: usize);
 
     /// Drops everything, and all memory but `keep` bytes.
     fn clear(&mut self, keep: usize);

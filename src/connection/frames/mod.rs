@@ -1,10 +1,11 @@
+mod left;
+
 use core::marker::PhantomData;
 
 use crate::{
     Input, STRAIGHT_PATHS,
     frame::{self, Close, CloseError, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
     storage::{ControlStore, StorageFull},
-    utf8,
 };
 
 use super::{Config, Failure, Kind, Role};
@@ -33,8 +34,9 @@ enum Place {
     Data { kind: Kind, rsv: u8, fin: bool, mask: MaskingKey, remaining: u64 },
     /// Inside the payload of a control frame.
     Control { opcode: Opcode, mask: MaskingKey, remaining: u8 },
-    /// Before a frame whose beginning is left in the caller's buffer, and of whose payload so much is to come.
-    Left { remaining: u64 },
+    /// Before a frame whose beginning is [left](left) in the caller's buffer, and of whose payload so much is to come. Of what has come,
+    /// so much is unmasked already: text that is ASCII.
+    Left { remaining: u64, plain: u32 },
 }
 
 impl Place {
@@ -48,9 +50,6 @@ const MORE: u8 = FirstByte { fin: false, rsv: 0, opcode: Opcode::Continuation }.
 const LAST: u8 = FirstByte::last(Opcode::Continuation).encode();
 const PING: u8 = FirstByte::last(Opcode::Ping).encode();
 const PONG: u8 = FirstByte::last(Opcode::Pong).encode();
-
-/// The longest text that is left where it lies when a read has cut it.
-const SHORT_TEXT: u64 = 2 << 10;
 
 /// An extension copies what it is given, so that it gets only so much at a time.
 const MOST_OF_EXTENSION: usize = 2 << 10;
@@ -93,6 +92,8 @@ pub(crate) enum Found<'b> {
         rsv: u8,
         bytes: &'b [u8],
         last: bool,
+        /// It is plain ASCII: said only of text, and not always.
+        is_ascii: bool,
     },
     /// A whole control frame. Its payload is [`Frames::control_payload`] if it did not come in one piece.
     Control { opcode: Opcode, payload: Option<&'b [u8]> },
@@ -130,9 +131,9 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                     let most = if rsv == 0 { most.bytes(fin && has_come) } else { MOST_OF_EXTENSION };
                     // A length beyond `usize` can't be had in one piece anyway.
                     let bytes = input.take(usize::try_from(remaining).unwrap_or(usize::MAX).min(most));
-                    let last = self.unmask_payload(bytes);
+                    let (last, is_ascii) = self.unmask_payload(bytes);
                     if last || !bytes.is_empty() {
-                        return Ok(Some(Found::Data { kind, rsv, bytes, last }));
+                        return Ok(Some(Found::Data { kind, rsv, bytes, last, is_ascii }));
                     }
                     if remaining > 0 {
                         return Ok(None);
@@ -172,8 +173,8 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if !matches!(self.place, Place::Control { .. }) {
             self.control.clear();
         }
-        // It is presented again, from its beginning.
-        if matches!(self.place, Place::Left { .. }) && !nothing_came {
+        // It is presented again, from its beginning, as it came.
+        if matches!(self.place, Place::Left { plain: 0, .. }) && !nothing_came {
             self.place = Place::BETWEEN;
         }
     }
@@ -197,7 +198,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             TEXT => Kind::Text,
             _ => return None,
         };
-        Some((kind, Self::whole_frame(input, self.max_frame.min(max_message))?))
+        Some((kind, Self::whole_frame(input, self.max_frame.min(max_message), 0)?))
     }
 
     /// The same for a binary message's fragments behind its first: the payload, and whether it is the last.
@@ -219,7 +220,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if message.fragments >= self.max_fragments {
             return None;
         }
-        let payload = Self::whole_frame(input, self.max_frame.min(max_message.saturating_sub(message.len)))?;
+        let payload = Self::whole_frame(input, self.max_frame.min(max_message.saturating_sub(message.len)), 0)?;
         message.len += payload.len() as u64;
         message.fragments += 1;
         if last {
@@ -239,12 +240,12 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if self.is_inside_frame() {
             return None;
         }
-        Some((opcode, Self::whole_frame(input, MAX_CONTROL_PAYLOAD as u64)?))
+        Some((opcode, Self::whole_frame(input, MAX_CONTROL_PAYLOAD as u64, 0)?))
     }
 
-    /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte.
+    /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte. So much of it is `plain` already.
     #[inline]
-    fn whole_frame<'b>(input: &mut Input<'b>, limit: u64) -> Option<&'b mut [u8]> {
+    fn whole_frame<'b>(input: &mut Input<'b>, limit: u64, plain: usize) -> Option<&'b mut [u8]> {
         if !STRAIGHT_PATHS || frame::is_masked(*input.remaining().get(1)?) != R::PEER_IS_CLIENT {
             return None;
         }
@@ -256,80 +257,33 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         let frame = input.take_exactly(header_len.checked_add(usize::try_from(len).ok()?)?)?;
         let (header, payload) = frame.split_at_mut_checked(header_len)?;
         if R::PEER_IS_CLIENT {
-            MaskingKey(*header.last_chunk()?).apply(payload);
+            MaskingKey(*header.last_chunk()?).at(plain).apply(payload.get_mut(plain..).unwrap_or_default());
         }
         Some(payload)
     }
 
-    /// Leaves the beginning of a message's first frame, when all is at rest, to be presented again with the rest of it; whether it can be.
-    #[inline(never)]
-    pub(crate) fn leave(&mut self, input: &mut Input<'_>, max_message: u64) -> bool {
-        let kind = match input.remaining().first() {
-            Some(&BINARY) => Kind::Binary,
-            Some(&TEXT) => Kind::Text,
-            _ => return false,
-        };
-        let (frame, remaining) = match self.judge(input.remaining(), max_message) {
-            Ok(Some((Header { payload_len, mask, .. }, used))) => {
-                let come = input.remaining().len().saturating_sub(used) as u64;
-                let remaining = payload_len.saturating_sub(come);
-                if remaining == 0 || kind == Kind::Text && !Self::may_be_left(payload_len, mask, input, used) {
-                    return false;
-                }
-                (usize::try_from(payload_len).ok().and_then(|len| len.checked_add(used)), remaining)
-            }
-            // Not even the header is whole.
-            Ok(None) => (Some(Header::MAX_LEN), 0),
-            Err(_) => return false,
-        };
-        // A text, or a header, may be wrong before it is whole.
-        let left = frame.is_some_and(|frame| {
-            let wanted = if kind == Kind::Binary && remaining > 0 { frame } else { 0 };
-            input.leave(wanted, frame)
-        });
-        if left {
-            self.place = Place::Left { remaining };
-        }
-        left
-    }
-
-    /// What has come of a text is looked at each time, and all of it once more when it is whole: so it must be short. Longer ones are put
-    /// together elsewhere.
-    fn may_be_left(len: u64, mask: Option<MaskingKey>, input: &mut Input<'_>, used: usize) -> bool {
-        if !STRAIGHT_PATHS || len > SHORT_TEXT {
-            return false;
-        }
-        let mask = mask.unwrap_or_default();
-        let payload = input.remaining_mut().get_mut(used..).unwrap_or_default();
-        Self::unmask(mask, payload);
-        let is_good = utf8::may_begin(payload);
-        Self::unmask(mask, payload);
-        is_good
-    }
-
-    /// How much binary payload is to come next, as it is.
-    pub(crate) fn binary_remaining(&self) -> u64 {
+    /// How much payload is to come next, as it is.
+    pub(crate) fn plain_remaining(&self) -> u64 {
         match self.place {
-            Place::Data { kind: Kind::Binary, rsv: 0, remaining, .. } => remaining,
+            Place::Data { kind, rsv: 0, remaining, .. } if STRAIGHT_PATHS || kind == Kind::Binary => remaining,
             _ => 0,
         }
     }
 
     /// Unmasks the next bytes of the open data frame, and no more than are [to come](Self::payload_remaining), and goes on behind them;
-    /// whether they are their message's last.
-    pub(crate) fn unmask_payload(&mut self, bytes: &mut [u8]) -> bool {
-        let Place::Data { kind, rsv, fin, mask, remaining } = self.place else { return false };
-        let mask = Self::unmask(mask, bytes);
-        let remaining = remaining.saturating_sub(bytes.len() as u64);
+    /// whether they are their message's last, and whether they are text and plain ASCII.
+    pub(crate) fn unmask_payload(&mut self, bytes: &mut [u8]) -> (bool, bool) {
+        let Place::Data { kind, rsv, fin, mask, remaining } = self.place else { return (false, false) };
+        let is_ascii = match kind {
+            Kind::Text if STRAIGHT_PATHS && rsv == 0 => mask.apply_to_ascii(bytes),
+            _ => {
+                Self::unmask(mask, bytes);
+                false
+            }
+        };
+        let (mask, remaining) = (mask.at(bytes.len()), remaining.saturating_sub(bytes.len() as u64));
         self.place = if remaining > 0 { Place::Data { kind, rsv, fin, mask, remaining } } else { Place::BETWEEN };
-        fin && remaining == 0
-    }
-
-    /// So much of what is missing of a frame that was left has come, but not all: it is presented with the rest. No, if none was left.
-    pub(crate) fn await_left(&mut self, count: usize) -> bool {
-        let Place::Left { remaining } = &mut self.place else { return false };
-        *remaining = remaining.saturating_sub(count as u64);
-        true
+        (fin && remaining == 0, is_ascii)
     }
 
     /// The payload of the last control frame, if it came in more than one piece.
@@ -340,7 +294,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// How much payload of the open data frame has not come.
     pub(crate) fn payload_remaining(&self) -> u64 {
         match self.place {
-            Place::Data { remaining, .. } | Place::Left { remaining } => remaining,
+            Place::Data { remaining, .. } | Place::Left { remaining, .. } => remaining,
             _ => 0,
         }
     }
@@ -388,6 +342,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if input.remaining().is_empty() {
             return Ok(None);
         }
+        self.mask_left_text(input);
         let (mut bytes, mut len) = match self.place {
             Place::Header { bytes, len } => (bytes, len),
             _ => ([0; Header::MAX_LEN], 0),

@@ -1,0 +1,168 @@
+//! A text that two reads bring: the ways to unmask it, to check it and to lend it as one `&str`, and what each takes.
+//!
+//! ```sh
+//! cargo run --release --manifest-path benches/peers/Cargo.toml --example ways_of_text
+//! ```
+//!
+//! A read is a copy, as everywhere here. "late" looks at a text when all of it has come; all others notice at the first read that brings a
+//! wrong byte. Safe code can lend pieces that it has checked as one text only from a `String` that it copies them to, or after another check.
+
+use std::{array, hint::black_box, time::Instant};
+
+use fearless_simd::{Level, prelude::*, u8x64};
+
+const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
+/// A vector's.
+const LEN: usize = 64;
+const BLOCK: usize = 8 << 10;
+const ROUNDS: usize = 301;
+
+/// Where a way puts things.
+struct Memory {
+    buffer: Vec<u8>,
+    bytes: Vec<u8>,
+    text: String,
+}
+
+type Way = fn(&mut Memory, reads: [&[u8]; 2]) -> usize;
+
+const WAYS: [(&str, Way); 6] = [
+    ("only copied and unmasked, in the read buffer", |memory, reads| {
+        let mut at = 0;
+        for read in reads {
+            xor(copy(read, &mut memory.buffer, &mut at));
+        }
+        black_box(&memory.buffer[..at]).len()
+    }),
+    ("late: as it lies, when all has come", |memory, reads| {
+        let mut at = 0;
+        for read in reads {
+            xor(copy(read, &mut memory.buffer, &mut at));
+        }
+        lend(simdutf8::basic::from_utf8(&memory.buffer[..at]).unwrap())
+    }),
+    ("each piece where it lies, then all once more", |memory, reads| {
+        let mut at = 0;
+        for read in reads {
+            for block in copy(read, &mut memory.buffer, &mut at).chunks_mut(BLOCK) {
+                xor(block);
+                black_box(simdutf8::basic::from_utf8(block).is_ok());
+            }
+        }
+        lend(simdutf8::basic::from_utf8(&memory.buffer[..at]).unwrap())
+    }),
+    ("each piece where it lies, then to a `String`", |memory, reads| {
+        memory.text.clear();
+        for read in reads {
+            for block in copy(read, &mut memory.buffer, &mut 0).chunks_mut(BLOCK) {
+                xor(block);
+                memory.text.push_str(simdutf8::basic::from_utf8(block).unwrap());
+            }
+        }
+        lend(&memory.text)
+    }),
+    ("unmasked where it lies, noting whether all is ASCII; then all", |memory, reads| {
+        let (mut at, mut high) = (0, 0);
+        for read in reads {
+            high |= xor_noting(copy(read, &mut memory.buffer, &mut at));
+        }
+        black_box(high);
+        lend(simdutf8::basic::from_utf8(&memory.buffer[..at]).unwrap())
+    }),
+    ("unmasked to another place, noting whether all is ASCII; then all", |memory, reads| {
+        let (mut at, mut high) = (0, 0);
+        for read in reads {
+            let from = copy(read, &mut memory.buffer, &mut 0);
+            let to = &mut memory.bytes[at..at + read.len()];
+            high |= xor_copied_noting(from, to);
+            at += read.len();
+        }
+        black_box(high);
+        lend(simdutf8::basic::from_utf8(&memory.bytes[..at]).unwrap())
+    }),
+];
+
+fn main() {
+    println!(
+        "ns for a text, the median of {ROUNDS} rounds\n\n| way | ASCII, 64 KiB | Cyrillic, 64 KiB | ASCII, 16 KiB | ASCII, 1 MiB |\n|-|-:|-:|-:|-:|"
+    );
+    let columns = [("a", 64 << 10), ("\u{436}", 64 << 10), ("a", 16 << 10), ("a", 1 << 20)]
+        .map(|(letter, len)| times(letter, len));
+    for (index, (name, _)) in WAYS.iter().enumerate() {
+        let cells: Vec<String> = columns.iter().map(|column| column[index].to_string()).collect();
+        println!("| {name} | {} |", cells.join(" | "));
+    }
+}
+
+/// All ways take turns.
+fn times(letter: &str, len: usize) -> [u128; WAYS.len()] {
+    let mut masked = letter.repeat(len / letter.len()).into_bytes();
+    xor(&mut masked);
+    let (front, back) = masked.split_at(len / 2);
+    let mut memory = Memory { buffer: vec![1; len], bytes: vec![1; len], text: String::with_capacity(len) };
+    let turns = (16 << 20) / len / 16;
+    let mut rounds: [Vec<u128>; WAYS.len()] = array::from_fn(|_| Vec::new());
+    for _ in 0..ROUNDS {
+        for ((_, way), times) in WAYS.iter().zip(&mut rounds) {
+            let start = Instant::now();
+            for _ in 0..turns {
+                assert_eq!(way(&mut memory, [front, back]), len);
+            }
+            times.push(start.elapsed().as_nanos() / turns as u128);
+        }
+    }
+    rounds.map(|mut times| {
+        times.sort_unstable();
+        times[ROUNDS / 2]
+    })
+}
+
+fn lend(text: &str) -> usize {
+    black_box(text).len()
+}
+
+fn copy<'m>(read: &[u8], to: &'m mut [u8], at: &mut usize) -> &'m mut [u8] {
+    let room = &mut to[*at..*at + read.len()];
+    room.copy_from_slice(read);
+    *at += read.len();
+    room
+}
+
+fn xor(bytes: &mut [u8]) {
+    fearless_simd::dispatch!(Level::new(), simd => {
+        let key = key(simd);
+        for vector in bytes.chunks_exact_mut(LEN) {
+            (u8x64::from_slice(simd, vector) ^ key).store_slice(vector);
+        }
+    });
+}
+
+/// The same; and the highest bits of all bytes.
+fn xor_noting(bytes: &mut [u8]) -> u8 {
+    fearless_simd::dispatch!(Level::new(), simd => {
+        let (key, mut high) = (key(simd), u8x64::splat(simd, 0));
+        for vector in bytes.chunks_exact_mut(LEN) {
+            let plain = u8x64::from_slice(simd, vector) ^ key;
+            high |= plain;
+            plain.store_slice(vector);
+        }
+        high.as_slice().iter().fold(0, |all, byte| all | byte)
+    })
+}
+
+fn xor_copied_noting(from: &[u8], to: &mut [u8]) -> u8 {
+    fearless_simd::dispatch!(Level::new(), simd => {
+        let (key, mut high) = (key(simd), u8x64::splat(simd, 0));
+        for (from, to) in from.chunks_exact(LEN).zip(to.chunks_exact_mut(LEN)) {
+            let plain = u8x64::from_slice(simd, from) ^ key;
+            high |= plain;
+            plain.store_slice(to);
+        }
+        high.as_slice().iter().fold(0, |all, byte| all | byte)
+    })
+}
+
+#[inline(always)]
+fn key<S: Simd>(simd: S) -> u8x64<S> {
+    u8x64::from_slice(simd, &array::from_fn::<u8, LEN, _>(|index| KEY[index % 4]))
+}

@@ -1,0 +1,128 @@
+//! The beginning of a frame, left in the caller's buffer to be presented again together with the rest: so it is never copied.
+
+use super::{BINARY, Frames, LAST, MORE, OpenMessage, Place, TEXT};
+use crate::{
+    Input, Kind, Role, STRAIGHT_PATHS,
+    frame::{Header, MaskingKey},
+    storage::ControlStore,
+    utf8,
+};
+
+/// The longest text that is left though it is not ASCII.
+const SHORT_TEXT: u64 = if cfg!(fuzzing) { 8 } else { 2 << 10 };
+
+/// How much text is unmasked at a time, to find out whether it is ASCII.
+const BLOCK: usize = 4 << 10;
+
+impl<R: Role, C: ControlStore> Frames<R, C> {
+    /// Leaves the beginning of a frame that a message begins with, or a binary message goes on with; whether it can be.
+    #[inline(never)]
+    pub(crate) fn leave(&mut self, input: &mut Input<'_>, max_message: u64) -> bool {
+        if self.is_inside_frame() && !self.has_left_text() {
+            return false;
+        }
+        let kind = match (input.remaining().first(), self.message) {
+            (Some(&BINARY), None) => Kind::Binary,
+            (Some(&TEXT), None) => Kind::Text,
+            (Some(&(MORE | LAST)), Some(OpenMessage { kind: Kind::Binary, rsv: 0, .. })) if STRAIGHT_PATHS => {
+                Kind::Binary
+            }
+            _ => return false,
+        };
+        // A header, or a text, may be wrong before it is whole. So each read of them is to be presented.
+        let (mut wanted, mut plain) = (0, 0);
+        let (frame, remaining) = match self.judge(input.remaining(), max_message) {
+            Ok(Some((Header { payload_len, mask, .. }, used))) => {
+                let come = input.remaining().len().saturating_sub(used) as u64;
+                let remaining = payload_len.saturating_sub(come);
+                let frame = usize::try_from(payload_len).unwrap_or(usize::MAX).saturating_add(used);
+                if remaining == 0 || !input.can_leave(frame) {
+                    return false;
+                }
+                match kind {
+                    Kind::Binary => wanted = frame,
+                    Kind::Text => {
+                        let payload = input.remaining_mut().get_mut(used..).unwrap_or_default();
+                        match self.look_at(payload_len, mask.unwrap_or_default(), payload) {
+                            Some(unmasked) => plain = unmasked,
+                            None => return false,
+                        }
+                    }
+                }
+                (frame, remaining)
+            }
+            Ok(None) => (Header::MAX_LEN, 0),
+            Err(_) => return false,
+        };
+        let is_left = input.leave(wanted, frame);
+        if is_left {
+            self.place = Place::Left { remaining, plain };
+        }
+        is_left
+    }
+
+    /// Looks at what has come of a text; how much of it stays unmasked. `None` if it must not be left: it is wrong, or would be looked at over
+    /// and over.
+    ///
+    /// What is ASCII is looked at as it comes, and once more as a whole, to be lent. Other text is looked at from its beginning each time, so
+    /// it must be short.
+    fn look_at(&mut self, len: u64, mask: MaskingKey, payload: &mut [u8]) -> Option<u32> {
+        if !STRAIGHT_PATHS || len > u32::MAX.into() {
+            return None;
+        }
+        if len <= SHORT_TEXT {
+            Self::unmask(mask, payload);
+            let is_good = utf8::may_begin(payload);
+            Self::unmask(mask, payload);
+            return is_good.then_some(0);
+        }
+        let mut plain = self.plain();
+        for block in payload.get_mut(plain..)?.chunks_mut(BLOCK) {
+            let is_ascii = mask.at(plain).apply_to_ascii(block);
+            plain += block.len();
+            if !is_ascii {
+                Self::unmask(mask, payload.get_mut(..plain)?);
+                self.place = Place::BETWEEN;
+                return None;
+            }
+        }
+        u32::try_from(plain).ok()
+    }
+
+    /// How much of what was left is unmasked.
+    fn plain(&self) -> usize {
+        match self.place {
+            Place::Left { plain, .. } if STRAIGHT_PATHS => plain as usize,
+            _ => 0,
+        }
+    }
+
+    /// Whether a text was left unmasked.
+    pub(crate) fn has_left_text(&self) -> bool {
+        self.plain() > 0
+    }
+
+    /// That text, if all of it has come now.
+    pub(crate) fn left_text<'b>(&mut self, input: &mut Input<'b>) -> Option<&'b mut [u8]> {
+        let text = Self::whole_frame(input, u64::MAX, self.plain())?;
+        self.place = Place::BETWEEN;
+        Some(text)
+    }
+
+    /// Makes that text what it was, because it is taken in parts after all.
+    pub(super) fn mask_left_text(&mut self, input: &mut Input<'_>) {
+        if self.has_left_text()
+            && let Ok(Some((Header { mask, .. }, used))) = Header::parse(input.remaining())
+        {
+            let plain = input.remaining_mut().get_mut(used..used + self.plain()).unwrap_or_default();
+            Self::unmask(mask.unwrap_or_default(), plain);
+        }
+    }
+
+    /// So much of what is missing of a frame that was left has come, but not all: it is presented with the rest. No, if none was left.
+    pub(crate) fn await_left(&mut self, count: usize) -> bool {
+        let Place::Left { remaining, .. } = &mut self.place else { return false };
+        *remaining = remaining.saturating_sub(count as u64);
+        true
+    }
+}
