@@ -39,7 +39,11 @@ const CASES: &[Named] = &[
     ("receive_text_64k_in_fragments_of_1k", || receive(Kind::Text, &cyrillic(64 * KIB), KIB)),
     ("receive_binary_125_in_reads_of_1k", || receive_cut(&binary(125), KIB)),
     ("receive_binary_64k_in_reads_of_4k", || receive_cut(&binary(64 * KIB), 4 * KIB)),
-    ("receive_binary_64k_in_a_read_buffer", receive_buffered),
+    ("receive_binary_64k_in_a_read_buffer", || receive_buffered(Kind::Binary, &binary(64 * KIB), 64 * KIB)),
+    ("receive_ascii_64k_in_a_read_buffer", || receive_buffered(Kind::Text, &ascii(64 * KIB), 64 * KIB)),
+    ("receive_binary_64k_in_fragments_of_1k_in_a_read_buffer", || {
+        receive_buffered(Kind::Binary, &binary(64 * KIB), KIB)
+    }),
     ("receive_ping", receive_ping),
     ("client_receives_binary_125", client_receives),
     ("server_sends_125", || send(|| connect().1, 1)),
@@ -94,8 +98,8 @@ fn receive_cut(payload: &[u8], most: usize) -> Case {
     (count, Box::new(move || assert_eq!(read(&mut connection, &mut wire, most), count)))
 }
 
-fn receive_buffered() -> Case {
-    let wire = message(Kind::Binary, &binary(64 * KIB), 64 * KIB, Some(KEY));
+fn receive_buffered(kind: Kind, payload: &[u8], fragment: usize) -> Case {
+    let wire = message(kind, payload, fragment, Some(KEY));
     let Connection { receiver: mut rx, sender: mut tx } = connect().1;
     let mut buffer = ReadBuffer::new(vec![0; 128 * KIB]);
     let run = move || {
@@ -104,7 +108,7 @@ fn receive_buffered() -> Case {
             buffer.room_for(&mut rx)[..piece.len()].copy_from_slice(piece);
             let mut input = buffer.received(piece.len());
             while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                count += usize::from(matches!(black_box(event), Event::Binary(_)));
+                count += usize::from(matches!(black_box(event), Event::Text(_) | Event::Binary(_)));
             }
         }
         assert_eq!(count, 1);

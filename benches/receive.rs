@@ -63,6 +63,13 @@ fn server_in_parts(criterion: &mut Criterion) {
         bencher.iter(|| read_into(&mut connection, &mut buffer, black_box(&wire), 4 * KIB));
     });
 
+    let wire = message(Kind::Text, &ascii(64 * KIB), 64 * KIB, Some(KEY));
+    let mut connection = connect().1;
+    let mut buffer = ReadBuffer::new(vec![0; 128 * KIB]);
+    group.bench_function("ASCII/reads of 4 KiB into a buffer of its own", |bencher| {
+        bencher.iter(|| read_into(&mut connection, &mut buffer, black_box(&wire), 4 * KIB));
+    });
+
     let mut wire = message(Kind::Binary, &binary(64 * KIB), 4 * KIB, Some(KEY));
     let mut connection = connect().1;
     group.bench_function("binary/fragments of 4 KiB", |bencher| {
@@ -119,7 +126,7 @@ fn read_into(connection: &mut ServerEnd, buffer: &mut ReadBuffer<Vec<u8>>, wire:
         buffer.room_for(rx)[..piece.len()].copy_from_slice(piece);
         let mut input = buffer.received(piece.len());
         while let Some(event) = rx.next_message(&mut input, tx) {
-            count += usize::from(matches!(black_box(event), Event::Binary(_)));
+            count += usize::from(matches!(black_box(event), Event::Text(_) | Event::Binary(_)));
         }
     }
     assert_eq!(count, 1);
