@@ -15,7 +15,7 @@ use crate::{Input, Receiver, Role, Storage, storage::move_down};
 /// What was left is looked at again when its frame is whole, or at once if it is text: [`Receiver::next`] then gives it as one chunk.
 ///
 /// Other long text is put together in the receiver's store: its faults are to be found as it comes, and what was found to be text can be kept
-/// as text only in a store. Without `alloc` that is so of all text, and of fragments behind a message's first.
+/// as text only in a store. Without `alloc` nothing is left: there, less code is worth more than a copy.
 ///
 /// ```
 /// # use std::io::Read;

@@ -126,12 +126,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                     });
                 }
                 None if input.is_empty() => return None,
-                None => {
-                    self.state = State::Open;
-                    if STRAIGHT_PATHS && input.can_leave(0) && self.frames.leave(input, limit) {
-                        return None;
-                    }
-                }
+                None => self.state = State::Open,
             }
         }
         self.next_message_in_parts(input, replies)

@@ -132,7 +132,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
     }
 
     fn fill(&mut self, count: usize) {
-        self.len += count.min(self.spare());
+        self.len = Store::capacity(self).min(self.len + count);
     }
 
     fn clear(&mut self, keep: usize) {
@@ -171,7 +171,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for FixedStorage<B> {
     }
 
     fn fill(&mut self, count: usize) {
-        self.len += count.min(self.spare());
+        self.len = Store::capacity(self).min(self.len + count);
     }
 
     fn drop_front(&mut self, count: usize) {

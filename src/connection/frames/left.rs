@@ -24,9 +24,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         let kind = match (input.remaining().first(), self.message) {
             (Some(&BINARY), None) => Kind::Binary,
             (Some(&TEXT), None) => Kind::Text,
-            (Some(&(MORE | LAST)), Some(OpenMessage { kind: Kind::Binary, rsv: 0, .. })) if STRAIGHT_PATHS => {
-                Kind::Binary
-            }
+            (Some(&(MORE | LAST)), Some(OpenMessage { kind: Kind::Binary, rsv: 0, .. })) => Kind::Binary,
             _ => return false,
         };
         // A header, or a text, may be wrong before it is whole. So each read of them is to be presented.
@@ -67,7 +65,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// What is ASCII is looked at as it comes, and once more as a whole, to be lent. Other text is looked at from its beginning each time, so
     /// it must be short.
     fn look_at(&mut self, len: u64, mask: MaskingKey, payload: &mut [u8]) -> Option<u32> {
-        if !STRAIGHT_PATHS || len > u32::MAX.into() {
+        if len > u32::MAX.into() {
             return None;
         }
         if len <= SHORT_TEXT {
