@@ -17,7 +17,7 @@ use crate::{
 use super::frames;
 use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
-    frames::{Frames, Most},
+    frames::{Frames, Masked, Most},
     part::{Found, Next, Part, Payload},
     reply::ReplyKind,
 };
@@ -255,11 +255,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             if input.is_empty() {
                 return Ok(None);
             }
-            while let Some((bytes, last)) = self.frames.whole_fragment(input, limit) {
-                self.store_part(Part::Binary { bytes, last })?;
-                if last {
-                    return Ok(Some(Next::Part(Part::Stored { last })));
-                }
+            if self.store_binary(input, limit)? {
+                return Ok(Some(Next::Part(Part::Stored { last: true })));
             }
             if let Some((opcode, payload)) = self.frames.whole_control(input) {
                 return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
@@ -279,10 +276,24 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 return Ok(Some(Next::Part(part)));
             }
             self.store_part(part)?;
-            if last {
-                return Ok(Some(Next::Part(Part::Stored { last })));
+            if last || self.is_expecting() && self.store_binary(input, limit)? {
+                return Ok(Some(Next::Part(Part::Stored { last: true })));
             }
         }
+    }
+
+    /// Stores what has come of a binary message that is begun, as far as nothing comes between; whether that was its last.
+    fn store_binary(&mut self, input: &mut Input<'_>, limit: u64) -> Result<bool, Failure> {
+        while !self.store.bytes().is_empty()
+            && let Some(Masked { bytes, mask, last }) = self.frames.masked_binary(input, limit)
+        {
+            let missing = self.frames.message_remaining();
+            self.store.append(bytes, mask, missing).map_err(|StorageFull| self.no_room(bytes.len()))?;
+            if last {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn store_part(&mut self, part: Part<'_>) -> Result<(), Failure> {
@@ -290,11 +301,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         let (kind, len, stored) = match part {
             Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text, missing)),
             Part::Ascii { bytes, .. } => (Kind::Text, bytes.len(), self.store.append_ascii(bytes, missing)),
-            Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, missing)),
+            Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, None, missing)),
             #[cfg(feature = "deflate")]
             Part::Inflated { kind, piece, .. } => {
                 let bytes = inflated(&self.inflater, piece);
-                (kind, bytes.len(), self.store.append(bytes, usize::MAX))
+                (kind, bytes.len(), self.store.append(bytes, None, usize::MAX))
             }
             Part::Joined { char, .. } => {
                 (Kind::Text, char.len_utf8(), self.store.append_text(char.encode_utf8(&mut [0; 4]), missing))

@@ -113,8 +113,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
         Store::capacity(self)
     }
 
-    fn append(&mut self, bytes: &[u8], _missing: usize) -> Result<(), StorageFull> {
-        Store::append(self, bytes)
+    fn append(&mut self, bytes: &[u8], mask: Option<MaskingKey>, _missing: usize) -> Result<(), StorageFull> {
+        match mask {
+            Some(key) => OutputStore::append_masked(self, bytes, key),
+            None => Store::append(self, bytes),
+        }
     }
 
     fn append_text(&mut self, text: &str, _missing: usize) -> Result<(), StorageFull> {

@@ -107,6 +107,21 @@ impl Growing {
         Ok(())
     }
 
+    /// The same with bytes that are masked: where memory has been written to before, they are unmasked on the way.
+    #[inline]
+    fn append_unmasked(&mut self, bytes: &[u8], key: MaskingKey, missing: usize) -> Result<(), StorageFull> {
+        let (start, end) = (self.filled, self.filled + bytes.len());
+        match self.memory.get_mut(start..end) {
+            Some(room) => _ = key.apply_copied(bytes, room),
+            None => {
+                self.append(bytes, missing)?;
+                key.apply(self.memory.get_mut(start..end).unwrap_or_default());
+            }
+        }
+        self.filled = end;
+        Ok(())
+    }
+
     /// Sees to it that the next `count` bytes of memory have been written to, if there is memory for them.
     fn write_to(&mut self, count: usize) {
         let end = self.filled + count;
@@ -237,10 +252,13 @@ impl super::MessageStore for GrowingMessage {
         isize::MAX as usize
     }
 
-    fn append(&mut self, more: &[u8], missing: usize) -> Result<(), StorageFull> {
+    fn append(&mut self, more: &[u8], mask: Option<MaskingKey>, missing: usize) -> Result<(), StorageFull> {
         self.forget_text();
         let Self::Bytes(bytes) = self else { return Err(StorageFull) };
-        bytes.append(more, missing)
+        match mask {
+            Some(key) => bytes.append_unmasked(more, key, missing),
+            None => bytes.append(more, missing),
+        }
     }
 
     fn append_text(&mut self, more: &str, missing: usize) -> Result<(), StorageFull> {

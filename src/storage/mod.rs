@@ -78,8 +78,9 @@ pub(crate) trait MessageStore {
     /// The most it can ever hold.
     fn capacity(&self) -> usize;
 
-    /// Adds all of `bytes`, or none. Behind them may come as many as are `missing`: to grow by more would be a waste.
-    fn append(&mut self, bytes: &[u8], missing: usize) -> Result<(), StorageFull>;
+    /// Adds all of `bytes`, unmasked if there is a key, or none. Behind them may come as many as are `missing`: to grow by more would be a
+    /// waste.
+    fn append(&mut self, bytes: &[u8], mask: Option<MaskingKey>, missing: usize) -> Result<(), StorageFull>;
 
     /// The same with bytes that are known to be text; of which there may be none, to say that more than ASCII will follow.
     fn append_text(&mut self, text: &str, missing: usize) -> Result<(), StorageFull>;

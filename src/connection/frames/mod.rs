@@ -1,6 +1,6 @@
 mod left;
 
-use core::marker::PhantomData;
+use core::{marker::PhantomData, mem};
 
 use crate::{
     Input, STRAIGHT_PATHS,
@@ -97,6 +97,14 @@ pub(crate) enum Found<'b> {
     },
     /// A whole control frame. Its payload is [`Frames::control_payload`] if it did not come in one piece.
     Control { opcode: Opcode, payload: Option<&'b [u8]> },
+}
+
+/// Payload of a message as it came.
+pub(crate) struct Masked<'b> {
+    pub(crate) bytes: &'b [u8],
+    pub(crate) mask: Option<MaskingKey>,
+    /// These are the message's last bytes.
+    pub(crate) last: bool,
 }
 
 impl<R: Role, C: ControlStore> Frames<R, C> {
@@ -201,32 +209,47 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some((kind, Self::whole_frame(input, self.max_frame.min(max_message), 0)?))
     }
 
-    /// The same for a binary message's fragments behind its first: the payload, and whether it is the last.
+    /// The same for what follows the beginning of a binary message: the rest of a frame, or as much of it as has come, or a whole fragment. It
+    /// is still masked, to be unmasked while it is copied.
     #[inline]
-    pub(crate) fn whole_fragment<'b>(
-        &mut self,
-        input: &mut Input<'b>,
-        max_message: u64,
-    ) -> Option<(&'b mut [u8], bool)> {
-        if self.is_inside_frame() {
-            return None;
+    pub(crate) fn masked_binary<'b>(&mut self, input: &mut Input<'b>, max_message: u64) -> Option<Masked<'b>> {
+        match &mut self.place {
+            Place::Data { kind: Kind::Binary, rsv: 0, fin, mask, remaining } if STRAIGHT_PATHS => {
+                let bytes = input.take(usize::try_from(*remaining).unwrap_or(usize::MAX));
+                if bytes.is_empty() {
+                    return None;
+                }
+                let key = mem::replace(mask, mask.at(bytes.len()));
+                *remaining -= bytes.len() as u64;
+                let is_whole = *remaining == 0;
+                let last = is_whole && *fin;
+                if is_whole {
+                    self.place = Place::BETWEEN;
+                }
+                Some(Masked { bytes, mask: R::PEER_IS_CLIENT.then_some(key), last })
+            }
+            Place::Header { len: 0, .. } => {
+                let message =
+                    self.message.as_mut().filter(|message| message.kind == Kind::Binary && message.rsv == 0)?;
+                let last = match *input.remaining().first()? {
+                    MORE => false,
+                    LAST => true,
+                    _ => return None,
+                };
+                if message.fragments >= self.max_fragments {
+                    return None;
+                }
+                let limit = self.max_frame.min(max_message.saturating_sub(message.len));
+                let (mask, bytes) = Self::masked_frame(input, limit)?;
+                message.len += bytes.len() as u64;
+                message.fragments += 1;
+                if last {
+                    self.message = None;
+                }
+                Some(Masked { bytes, mask, last })
+            }
+            _ => None,
         }
-        let message = self.message.as_mut().filter(|message| message.kind == Kind::Binary && message.rsv == 0)?;
-        let last = match *input.remaining().first()? {
-            MORE => false,
-            LAST => true,
-            _ => return None,
-        };
-        if message.fragments >= self.max_fragments {
-            return None;
-        }
-        let payload = Self::whole_frame(input, self.max_frame.min(max_message.saturating_sub(message.len)), 0)?;
-        message.len += payload.len() as u64;
-        message.fragments += 1;
-        if last {
-            self.message = None;
-        }
-        Some((payload, last))
     }
 
     /// The same for a Ping or Pong, in a message or not.
@@ -246,6 +269,16 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte. So much of it is `plain` already.
     #[inline]
     fn whole_frame<'b>(input: &mut Input<'b>, limit: u64, plain: usize) -> Option<&'b mut [u8]> {
+        let (mask, payload) = Self::masked_frame(input, limit)?;
+        if let Some(key) = mask {
+            key.at(plain).apply(payload.get_mut(plain..).unwrap_or_default());
+        }
+        Some(payload)
+    }
+
+    /// The same as it came, and its masking key.
+    #[inline]
+    fn masked_frame<'b>(input: &mut Input<'b>, limit: u64) -> Option<(Option<MaskingKey>, &'b mut [u8])> {
         if !STRAIGHT_PATHS || frame::is_masked(*input.remaining().get(1)?) != R::PEER_IS_CLIENT {
             return None;
         }
@@ -256,10 +289,8 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         let header_len = used + if R::PEER_IS_CLIENT { 4 } else { 0 };
         let frame = input.take_exactly(header_len.checked_add(usize::try_from(len).ok()?)?)?;
         let (header, payload) = frame.split_at_mut_checked(header_len)?;
-        if R::PEER_IS_CLIENT {
-            MaskingKey(*header.last_chunk()?).at(plain).apply(payload.get_mut(plain..).unwrap_or_default());
-        }
-        Some(payload)
+        let mask = if R::PEER_IS_CLIENT { Some(MaskingKey(*header.last_chunk()?)) } else { None };
+        Some((mask, payload))
     }
 
     /// How much payload is to come next, as it is.
