@@ -1,3 +1,5 @@
+mod whole;
+
 #[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 #[cfg(feature = "deflate")]
@@ -9,7 +11,7 @@ use crate::deflate::{Agreement, Inflated, Inflater, RSV1};
 use crate::{
     Input, STRAIGHT_PATHS, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
-    storage::{MessageStore, StorageFull},
+    storage::MessageStore,
     utf8::{self, Checked, InvalidUtf8, Utf8},
 };
 
@@ -17,7 +19,7 @@ use crate::{
 use super::frames;
 use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
-    frames::{Frames, Masked, Most},
+    frames::{Frames, Most},
     part::{Found, Next, Part, Payload},
     reply::ReplyKind,
 };
@@ -71,12 +73,6 @@ enum State {
     /// The peer broke the protocol.
     Failed(Failure),
 }
-
-/// How much of a message that has to be stored is unmasked, checked and stored at a time: it stays in the innermost cache meanwhile.
-const BLOCK: usize = 8 << 10;
-
-/// To copy less than this takes less time than a read of its own.
-const LEAST_ROOM: usize = if cfg!(fuzzing) { 8 } else { 8 << 10 };
 
 impl<R: Role, S: Storage> Receiver<R, S> {
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
@@ -190,19 +186,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.frames.payload_remaining()
     }
 
-    /// Where the next bytes of a long message belong, when that is room for `least` bytes or all that are missing of a frame.
-    pub(crate) fn room(&mut self, least: usize) -> Option<&mut [u8]> {
-        if !matches!(self.state, State::Open) || self.store_lent || self.store.bytes().is_empty() {
-            return None;
-        }
-        let most = usize::try_from(self.frames.plain_remaining()).unwrap_or(usize::MAX);
-        if most < LEAST_ROOM || self.utf8.missing() > 0 {
-            return None;
-        }
-        let room = self.store.room(most, self.frames.message_remaining());
-        Some(room).filter(|room| !room.is_empty() && room.len() >= least.min(most))
-    }
-
     /// The peer has ended the stream.
     ///
     /// # Errors
@@ -238,84 +221,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    /// The next message that is complete: as it lies there, if that is in one piece, else put together in the store.
-    fn find_whole<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
-        // What is stored for a message must fit, whatever the limit; and the answer must be the same when the message
-        // happens to come in one piece.
-        let limit = self.max_message.min(self.store.capacity() as u64);
-        if self.take_stored(input) {
-            return Ok(Some(Next::Part(Part::Stored { last: true })));
-        }
-        if self.frames.has_left_text()
-            && let Some(text) = self.frames.left_text(input)
-        {
-            return Ok(Some(Next::Part(Part::Text { text: utf8::whole(text)?, last: true })));
-        }
-        if self.is_expecting() {
-            if input.is_empty() {
-                return Ok(None);
-            }
-            if self.store_binary(input, limit)? {
-                return Ok(Some(Next::Part(Part::Stored { last: true })));
-            }
-            if let Some((opcode, payload)) = self.frames.whole_control(input) {
-                return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
-            }
-            if STRAIGHT_PATHS && input.can_leave(0) && self.frames.leave(input, limit) {
-                return Ok(None);
-            }
-        }
-        loop {
-            let most = if self.store.bytes().is_empty() { Most::BytesOrAll(BLOCK) } else { Most::Bytes(BLOCK) };
-            let part = match self.find_part(input, limit, most, true)? {
-                Some(Next::Part(part)) => part,
-                other => return Ok(other),
-            };
-            let last = part.is_last();
-            if last && self.store.bytes().is_empty() && part.len() <= self.store.capacity() {
-                return Ok(Some(Next::Part(part)));
-            }
-            self.store_part(part)?;
-            if last || self.is_expecting() && self.store_binary(input, limit)? {
-                return Ok(Some(Next::Part(Part::Stored { last: true })));
-            }
-        }
-    }
-
-    /// Stores what has come of a binary message that is begun, as far as nothing comes between; whether that was its last.
-    fn store_binary(&mut self, input: &mut Input<'_>, limit: u64) -> Result<bool, Failure> {
-        while !self.store.bytes().is_empty()
-            && let Some(Masked { bytes, mask, last }) = self.frames.masked_binary(input, limit)
-        {
-            let missing = self.frames.message_remaining();
-            self.store.append(bytes, mask, missing).map_err(|StorageFull| self.no_room(bytes.len()))?;
-            if last {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn store_part(&mut self, part: Part<'_>) -> Result<(), Failure> {
-        let missing = self.frames.message_remaining();
-        let (kind, len, stored) = match part {
-            Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text, missing)),
-            Part::Ascii { bytes, .. } => (Kind::Text, bytes.len(), self.store.append_ascii(bytes, missing)),
-            Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, None, missing)),
-            #[cfg(feature = "deflate")]
-            Part::Inflated { kind, piece, .. } => {
-                let bytes = inflated(&self.inflater, piece);
-                (kind, bytes.len(), self.store.append(bytes, None, usize::MAX))
-            }
-            Part::Joined { char, .. } => {
-                (Kind::Text, char.len_utf8(), self.store.append_text(char.encode_utf8(&mut [0; 4]), missing))
-            }
-            Part::Stored { .. } => return Ok(()),
-        };
-        self.stored = kind;
-        stored.map_err(|StorageFull| self.no_room(len))
-    }
-
     /// The next chunk; first of all, what `next_message` has stored of a message whose rest is now asked for in chunks.
     fn find_chunk<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
         let last = self.take_stored(input);
@@ -324,33 +229,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         } else {
             Ok(Some(Next::Part(Part::Stored { last })))
         }
-    }
-
-    /// Takes what was read into the store; whether it is the last of the message.
-    fn take_stored(&mut self, input: &mut Input<'_>) -> bool {
-        let count = input.take_elsewhere();
-        if count == 0 || !matches!(self.state, State::Open) || self.frames.await_left(count) {
-            return false;
-        }
-        let count = self.frames.plain_remaining().min(count as u64);
-        let bytes = self.store.room(count as usize, 0);
-        let (last, is_ascii) = self.frames.unmask_payload(bytes);
-        if !STRAIGHT_PATHS || self.stored == Kind::Binary || is_ascii {
-            let count = bytes.len();
-            self.store.fill(count);
-            return last;
-        }
-        let (good, is_broken) = match self.utf8.next(bytes, last) {
-            Ok(Checked::Text { text, is_broken }) => (text.len(), is_broken),
-            Ok(_) => (0, false),
-            Err(InvalidUtf8) => (0, true),
-        };
-        self.store.fill(good);
-        if is_broken || self.store.append_text("", 0).is_err() {
-            self.state = State::BrokenText;
-            return false;
-        }
-        last
     }
 
     /// The next part of a message, no more of it than `most` says. Text that is inflated may be stored here and now, while
@@ -403,7 +281,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                             let (piece, last) = (start..start + text.len(), last && !is_broken);
                             if may_store && !(last && self.store.bytes().is_empty()) {
                                 let stored = self.store.append_text(text, usize::MAX);
-                                stored.map_err(|StorageFull| self.no_room(piece.len()))?;
+                                stored.map_err(|_| self.no_room(piece.len()))?;
                                 self.stored = kind;
                                 (Part::Stored { last }, is_broken)
                             } else {
@@ -588,17 +466,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.utf8 = Utf8::default();
         self.store_lent = false;
         self.store.clear(0);
-    }
-
-    /// The store has no room for this much more of the message.
-    fn no_room(&self, more: usize) -> Failure {
-        let (len, limit) = (self.store.bytes().len() + more, self.store.capacity());
-        if len > limit {
-            // Accepted by `next`, which needs no store, and then asked for whole.
-            Failure::MessageTooLong { len: len as u64, limit: limit as u64 }
-        } else {
-            Failure::OutOfMemory
-        }
     }
 }
 
