@@ -97,7 +97,7 @@
 //! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
 //!
 //! **Large messages, few connections**: read into a [`ReadBuffer`], where a message that a read has cut needs no copy, if it is binary or ASCII,
-//! and one that is longer than the buffer is read straight to where it is put together.
+//! and what of it doesn't fit is read straight to where it is put together.
 //!
 //! **Larger than memory**: [`rx.next`](Receiver::next) gives chunks as they arrive,
 //! [`tx.send_binary_fragment`](Sender::send_binary_fragment) sends a message piece by piece.
