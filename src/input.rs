@@ -86,20 +86,19 @@ impl<'b> Input<'b> {
         mem::take(&mut self.elsewhere)
     }
 
-    /// Whether there is a place to [leave](Self::leave) the beginning of a frame of so many bytes.
+    /// Whether there is a place to [leave](Self::leave) the beginning of a frame of so many bytes; of 0: whether there is any.
     #[inline]
     pub(crate) fn can_leave(&self, frame: usize) -> bool {
         self.tail.as_ref().is_some_and(|tail| tail.has_room_for(frame))
     }
 
-    /// Leaves all that remains, the beginning of a frame of `frame` bytes, to be presented again when there are `wanted`; whether it can be.
-    pub(crate) fn leave(&mut self, wanted: usize, frame: usize) -> bool {
-        let len = self.bytes.len();
-        let is_left = self.tail.as_mut().is_some_and(|tail| tail.leave(len, wanted, frame));
-        if is_left {
+    /// Leaves all that remains, the beginning of a frame of `frame` bytes, for which there [is a place](Self::can_leave), to be presented
+    /// again when there are `wanted`.
+    pub(crate) fn leave(&mut self, wanted: usize, frame: usize) {
+        if let Some(tail) = &mut self.tail {
+            tail.leave(self.bytes.len(), wanted, frame);
             self.bytes = &mut [];
         }
-        is_left
     }
 
     /// Uses up everything: what comes behind a Close, or a failure.

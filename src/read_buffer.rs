@@ -10,12 +10,14 @@ use crate::{Input, Receiver, Role, Storage, storage::move_down};
 ///
 /// - the beginning of a frame that fits into the buffer is left there, and its end read behind it: of binary messages, and of texts that are
 ///   in one frame and ASCII so far, or no longer than 2 KiB;
-/// - the rest of a message that doesn't fit, binary or ASCII so far, is read [straight to where it is put together](Self::room_for).
-///
-/// What was left is looked at again when its frame is whole, or at once if it is text: [`Receiver::next`] then gives it as one chunk.
+/// - the rest of a message that doesn't fit is read [straight to where it is put together](Self::room_for), if it is binary, or on a server a
+///   text that is ASCII so far.
 ///
 /// Other long text is put together in the receiver's store: its faults are to be found as it comes, and what was found to be text can be kept
-/// as text only in a store. Without `alloc` nothing is left: there, less code is worth more than a copy.
+/// as text only in a store. Without `alloc` nothing is left and no text read straight to the store: there, less code is worth more than a copy.
+///
+/// The receiver counts on what it has left: what comes behind that must be read to the same buffer, until its frame is whole. Whoever changes
+/// from [`Receiver::next_message`] to [`Receiver::next`] there gets the frame in one chunk, if it is binary, and else as much of it as has come.
 ///
 /// ```
 /// # use std::io::Read;
@@ -75,12 +77,8 @@ impl Tail {
         frame <= self.capacity
     }
 
-    pub(crate) fn leave(&mut self, len: usize, wanted: usize, frame: usize) -> bool {
-        let fits = self.has_room_for(frame);
-        if fits {
-            (self.len, self.wanted, self.frame) = (len, wanted, frame);
-        }
-        fits
+    pub(crate) fn leave(&mut self, len: usize, wanted: usize, frame: usize) {
+        (self.len, self.wanted, self.frame) = (len, wanted, frame);
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) enum Part<'b> {
         text: &'b str,
         last: bool,
     },
-    /// Text, too, but not as a `str`.
+    /// Text that was found to be ASCII while it was unmasked; to be known as a `str` it would have to be checked once more.
     Ascii {
         bytes: &'b [u8],
         last: bool,

@@ -124,8 +124,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
         Store::append(self, text.as_bytes())
     }
 
-    fn append_ascii(&mut self, text: &[u8], _missing: usize) -> Result<(), StorageFull> {
-        Store::append(self, text)
+    fn takes_ascii(&self) -> bool {
+        true
     }
 
     fn room(&mut self, most: usize, _missing: usize) -> &mut [u8] {
@@ -135,7 +135,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
     }
 
     fn fill(&mut self, count: usize) {
-        self.len = Store::capacity(self).min(self.len + count);
+        OutputStore::fill(self, count);
     }
 
     fn clear(&mut self, keep: usize) {

@@ -2,10 +2,7 @@ use alloc::{string::String, vec::Vec};
 use core::mem;
 
 use super::{ControlStore, OutputStore, StorageFull, Store, move_down};
-use crate::{
-    frame::MaskingKey,
-    utf8::{self, InvalidUtf8},
-};
+use crate::{frame::MaskingKey, utf8};
 
 impl Store for Vec<u8> {
     type Message = GrowingMessage;
@@ -112,13 +109,15 @@ impl Growing {
     fn append_unmasked(&mut self, bytes: &[u8], key: MaskingKey, missing: usize) -> Result<(), StorageFull> {
         let (start, end) = (self.filled, self.filled + bytes.len());
         match self.memory.get_mut(start..end) {
-            Some(room) => _ = key.apply_copied(bytes, room),
+            Some(room) => {
+                key.apply_copied(bytes, room);
+                self.filled = end;
+            }
             None => {
                 self.append(bytes, missing)?;
                 key.apply(self.memory.get_mut(start..end).unwrap_or_default());
             }
         }
-        self.filled = end;
         Ok(())
     }
 
@@ -275,11 +274,9 @@ impl super::MessageStore for GrowingMessage {
         Ok(())
     }
 
-    fn append_ascii(&mut self, more: &[u8], missing: usize) -> Result<(), StorageFull> {
-        match self {
-            Self::Bytes(bytes) => bytes.append(more, missing),
-            Self::Text(_) => self.append_text(utf8::whole(more).map_err(|InvalidUtf8| StorageFull)?, missing),
-        }
+    #[inline]
+    fn takes_ascii(&self) -> bool {
+        matches!(self, Self::Bytes(_))
     }
 
     fn room(&mut self, most: usize, missing: usize) -> &mut [u8] {
@@ -295,8 +292,8 @@ impl super::MessageStore for GrowingMessage {
     }
 
     fn fill(&mut self, count: usize) {
-        if let Self::Bytes(Growing { memory, filled }) = self {
-            *filled = memory.len().min(*filled + count);
+        if let Self::Bytes(bytes) = self {
+            bytes.fill(count);
         }
     }
 

@@ -78,18 +78,18 @@ pub(crate) trait MessageStore {
     /// The most it can ever hold.
     fn capacity(&self) -> usize;
 
-    /// Adds all of `bytes`, unmasked if there is a key, or none. Behind them may come as many as are `missing`: to grow by more would be a
-    /// waste.
+    /// Adds all of `bytes`, unmasked if there is a key, or none: binary, or ASCII if it [takes](Self::takes_ascii) that. Behind them may
+    /// come as many as are `missing`: to grow by more would be a waste.
     fn append(&mut self, bytes: &[u8], mask: Option<MaskingKey>, missing: usize) -> Result<(), StorageFull>;
 
     /// The same with bytes that are known to be text; of which there may be none, to say that more than ASCII will follow.
     fn append_text(&mut self, text: &str, missing: usize) -> Result<(), StorageFull>;
 
-    /// The same with text that is ASCII.
-    fn append_ascii(&mut self, text: &[u8], missing: usize) -> Result<(), StorageFull>;
+    /// Whether text may be added as bytes that are ASCII; else it is to be added as text.
+    fn takes_ascii(&self) -> bool;
 
-    /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more. None behind
-    /// text that is not ASCII: what follows is to be checked before it comes here. So many may be `missing` in all.
+    /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more. So many may
+    /// be `missing` in all. None in a store that has [become](Self::append_text) one of text: what comes there must be checked before.
     fn room(&mut self, most: usize, missing: usize) -> &mut [u8];
 
     /// So many bytes have been put into the room.

@@ -27,8 +27,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             (Some(&(MORE | LAST)), Some(OpenMessage { kind: Kind::Binary, rsv: 0, .. })) => Kind::Binary,
             _ => return false,
         };
-        // A header, or a text, may be wrong before it is whole. So each read of them is to be presented.
-        let (mut wanted, mut plain) = (0, 0);
+        let (mut wanted, mut unmasked) = (0, 0);
         let (frame, remaining) = match self.judge(input.remaining(), max_message) {
             Ok(Some((Header { payload_len, mask, .. }, used))) => {
                 let come = input.remaining().len().saturating_sub(used) as u64;
@@ -38,33 +37,32 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                     return false;
                 }
                 match kind {
+                    // It needn't be looked at before it is whole. A header, or a text, may be wrong before.
                     Kind::Binary => wanted = frame,
                     Kind::Text => {
                         let payload = input.remaining_mut().get_mut(used..).unwrap_or_default();
-                        match self.look_at(payload_len, mask.unwrap_or_default(), payload) {
-                            Some(unmasked) => plain = unmasked,
+                        match self.look_at_text(payload_len, mask.unwrap_or_default(), payload) {
+                            Some(count) => unmasked = count,
                             None => return false,
                         }
                     }
                 }
                 (frame, remaining)
             }
-            Ok(None) => (Header::MAX_LEN, 0),
-            Err(_) => return false,
+            Ok(None) if input.can_leave(Header::MAX_LEN) => (Header::MAX_LEN, 0),
+            _ => return false,
         };
-        let is_left = input.leave(wanted, frame);
-        if is_left {
-            self.place = Place::Left { remaining, plain };
-        }
-        is_left
+        input.leave(wanted, frame);
+        self.place = Place::Left { remaining, unmasked };
+        true
     }
 
     /// Looks at what has come of a text; how much of it stays unmasked. `None` if it must not be left: it is wrong, or would be looked at over
-    /// and over.
+    /// and over, or is too long to be counted.
     ///
     /// What is ASCII is looked at as it comes, and once more as a whole, to be lent. Other text is looked at from its beginning each time, so
     /// it must be short.
-    fn look_at(&mut self, len: u64, mask: MaskingKey, payload: &mut [u8]) -> Option<u32> {
+    fn look_at_text(&mut self, len: u64, mask: MaskingKey, payload: &mut [u8]) -> Option<u32> {
         if len > u32::MAX.into() {
             return None;
         }
@@ -74,46 +72,49 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             Self::unmask(mask, payload);
             return is_good.then_some(0);
         }
-        let mut plain = self.plain();
-        for block in payload.get_mut(plain..)?.chunks_mut(BLOCK) {
-            let is_ascii = mask.at(plain).apply_to_ascii(block);
-            plain += block.len();
+        let mut unmasked = self.unmasked();
+        for block in payload.get_mut(unmasked..)?.chunks_mut(BLOCK) {
+            let is_ascii = if R::PEER_IS_CLIENT { mask.at(unmasked).apply_to_ascii(block) } else { block.is_ascii() };
+            unmasked += block.len();
             if !is_ascii {
-                Self::unmask(mask, payload.get_mut(..plain)?);
-                self.place = Place::BETWEEN;
+                // What takes it in parts [masks](Self::mask_left) it again.
+                self.place = Place::Left { remaining: 0, unmasked: unmasked as u32 };
                 return None;
             }
         }
-        u32::try_from(plain).ok()
+        Some(unmasked as u32)
     }
 
     /// How much of what was left is unmasked.
-    fn plain(&self) -> usize {
+    fn unmasked(&self) -> usize {
         match self.place {
-            Place::Left { plain, .. } if STRAIGHT_PATHS => plain as usize,
+            Place::Left { unmasked, .. } if STRAIGHT_PATHS => unmasked as usize,
             _ => 0,
         }
     }
 
     /// Whether a text was left unmasked.
-    pub(crate) fn has_left_text(&self) -> bool {
-        self.plain() > 0
+    fn has_left_text(&self) -> bool {
+        self.unmasked() > 0
     }
 
-    /// That text, if all of it has come now.
+    /// The text that was left unmasked, if all of it has come now.
     pub(crate) fn left_text<'b>(&mut self, input: &mut Input<'b>) -> Option<&'b mut [u8]> {
-        let text = Self::whole_frame(input, u64::MAX, self.plain())?;
+        if !self.has_left_text() {
+            return None;
+        }
+        let text = Self::whole_frame(input, u64::MAX, self.unmasked())?;
         self.place = Place::BETWEEN;
         Some(text)
     }
 
-    /// Makes that text what it was, because it is taken in parts after all.
-    pub(super) fn mask_left_text(&mut self, input: &mut Input<'_>) {
+    /// Makes the text that was left unmasked what it was, because it is taken in parts after all.
+    pub(super) fn mask_left(&mut self, input: &mut Input<'_>) {
         if self.has_left_text()
             && let Ok(Some((Header { mask, .. }, used))) = Header::parse(input.remaining())
         {
-            let plain = input.remaining_mut().get_mut(used..used + self.plain()).unwrap_or_default();
-            Self::unmask(mask.unwrap_or_default(), plain);
+            let unmasked = input.remaining_mut().get_mut(used..used + self.unmasked()).unwrap_or_default();
+            Self::unmask(mask.unwrap_or_default(), unmasked);
         }
     }
 

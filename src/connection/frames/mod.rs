@@ -34,9 +34,9 @@ enum Place {
     Data { kind: Kind, rsv: u8, fin: bool, mask: MaskingKey, remaining: u64 },
     /// Inside the payload of a control frame.
     Control { opcode: Opcode, mask: MaskingKey, remaining: u8 },
-    /// Before a frame whose beginning is [left](left) in the caller's buffer, and of whose payload so much is to come. Of what has come,
-    /// so much is unmasked already: text that is ASCII.
-    Left { remaining: u64, plain: u32 },
+    /// Before a frame whose beginning is [left] in the caller's buffer, and of whose payload so much is to come. Of what has come, so much
+    /// is unmasked already: text that is ASCII.
+    Left { remaining: u64, unmasked: u32 },
 }
 
 impl Place {
@@ -83,6 +83,14 @@ impl Most {
     }
 }
 
+/// What is wanted of the next payload.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) most: Most,
+    /// To know of text whether it is ASCII, if that is to be seen while it is unmasked.
+    pub(crate) ascii: bool,
+}
+
 /// What was found, before anything of the receiver is lent.
 pub(crate) enum Found<'b> {
     /// Payload of a message: never none, unless it is the last.
@@ -92,11 +100,20 @@ pub(crate) enum Found<'b> {
         rsv: u8,
         bytes: &'b [u8],
         last: bool,
-        /// It is plain ASCII: said only of text, and not always.
+        /// It is text, and was seen to be ASCII.
         is_ascii: bool,
     },
     /// A whole control frame. Its payload is [`Frames::control_payload`] if it did not come in one piece.
     Control { opcode: Opcode, payload: Option<&'b [u8]> },
+}
+
+/// What is known of payload that was just unmasked.
+#[derive(Default)]
+pub(crate) struct Unmasked {
+    /// These are the message's last bytes.
+    pub(crate) last: bool,
+    /// They are text, and were seen to be ASCII.
+    pub(crate) is_ascii: bool,
 }
 
 /// Payload of a message as it came.
@@ -120,13 +137,13 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         }
     }
 
-    /// Goes on to the next payload, no more of it than `most` says, or the next whole control frame. A message may have
-    /// `max_message` bytes, unless an extension has changed its length.
+    /// Goes on to the next payload, as it is wanted, or the next whole control frame. A message may have `max_message`
+    /// bytes, unless an extension has changed its length.
     pub(crate) fn next<'b>(
         &mut self,
         input: &mut Input<'b>,
         max_message: u64,
-        most: Most,
+        wanted: Wanted,
     ) -> Result<Option<Found<'b>>, Failure> {
         loop {
             match self.place {
@@ -136,10 +153,10 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                 }
                 Place::Data { kind, rsv, fin, remaining, .. } => {
                     let has_come = remaining <= input.remaining().len() as u64;
-                    let most = if rsv == 0 { most.bytes(fin && has_come) } else { MOST_OF_EXTENSION };
+                    let most = if rsv == 0 { wanted.most.bytes(fin && has_come) } else { MOST_OF_EXTENSION };
                     // A length beyond `usize` can't be had in one piece anyway.
                     let bytes = input.take(usize::try_from(remaining).unwrap_or(usize::MAX).min(most));
-                    let (last, is_ascii) = self.unmask_payload(bytes);
+                    let Unmasked { last, is_ascii } = self.unmask_payload(bytes, wanted.ascii);
                     if last || !bytes.is_empty() {
                         return Ok(Some(Found::Data { kind, rsv, bytes, last, is_ascii }));
                     }
@@ -182,7 +199,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             self.control.clear();
         }
         // It is presented again, from its beginning, as it came.
-        if matches!(self.place, Place::Left { plain: 0, .. }) && !nothing_came {
+        if matches!(self.place, Place::Left { unmasked: 0, .. }) && !nothing_came {
             self.place = Place::BETWEEN;
         }
     }
@@ -266,12 +283,12 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some((opcode, Self::whole_frame(input, MAX_CONTROL_PAYLOAD as u64, 0)?))
     }
 
-    /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte. So much of it is `plain` already.
+    /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte. So much of it is `unmasked` already.
     #[inline]
-    fn whole_frame<'b>(input: &mut Input<'b>, limit: u64, plain: usize) -> Option<&'b mut [u8]> {
+    fn whole_frame<'b>(input: &mut Input<'b>, limit: u64, unmasked: usize) -> Option<&'b mut [u8]> {
         let (mask, payload) = Self::masked_frame(input, limit)?;
         if let Some(key) = mask {
-            key.at(plain).apply(payload.get_mut(plain..).unwrap_or_default());
+            key.at(unmasked).apply(payload.get_mut(unmasked..).unwrap_or_default());
         }
         Some(payload)
     }
@@ -293,28 +310,28 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some((mask, payload))
     }
 
-    /// How much payload is to come next, as it is.
-    pub(crate) fn plain_remaining(&self) -> u64 {
+    /// How much payload is to come next of a message that no extension has changed.
+    pub(crate) fn unchanged_remaining(&self) -> u64 {
         match self.place {
             Place::Data { kind, rsv: 0, remaining, .. } if STRAIGHT_PATHS || kind == Kind::Binary => remaining,
             _ => 0,
         }
     }
 
-    /// Unmasks the next bytes of the open data frame, and no more than are [to come](Self::payload_remaining), and goes on behind them;
-    /// whether they are their message's last, and whether they are text and plain ASCII.
-    pub(crate) fn unmask_payload(&mut self, bytes: &mut [u8]) -> (bool, bool) {
-        let Place::Data { kind, rsv, fin, mask, remaining } = self.place else { return (false, false) };
-        let is_ascii = match kind {
-            Kind::Text if STRAIGHT_PATHS && rsv == 0 => mask.apply_to_ascii(bytes),
-            _ => {
-                Self::unmask(mask, bytes);
-                false
-            }
+    /// Unmasks the next bytes of the open data frame, and no more than are [to come](Self::payload_remaining), and goes on behind them.
+    // Where the peer doesn't mask, to look for ASCII would be a pass of its own.
+    pub(crate) fn unmask_payload(&mut self, bytes: &mut [u8], ascii: bool) -> Unmasked {
+        let Place::Data { kind, rsv, fin, mask, remaining } = self.place else { return Unmasked::default() };
+        let look = STRAIGHT_PATHS && R::PEER_IS_CLIENT && ascii && kind == Kind::Text && rsv == 0;
+        let is_ascii = if look {
+            mask.apply_to_ascii(bytes)
+        } else {
+            Self::unmask(mask, bytes);
+            false
         };
         let (mask, remaining) = (mask.at(bytes.len()), remaining.saturating_sub(bytes.len() as u64));
         self.place = if remaining > 0 { Place::Data { kind, rsv, fin, mask, remaining } } else { Place::BETWEEN };
-        (fin && remaining == 0, is_ascii)
+        Unmasked { last: fin && remaining == 0, is_ascii }
     }
 
     /// The payload of the last control frame, if it came in more than one piece.
@@ -373,7 +390,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if input.remaining().is_empty() {
             return Ok(None);
         }
-        self.mask_left_text(input);
+        self.mask_left(input);
         let (mut bytes, mut len) = match self.place {
             Place::Header { bytes, len } => (bytes, len),
             _ => ([0; Header::MAX_LEN], 0),

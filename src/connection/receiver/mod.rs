@@ -19,7 +19,7 @@ use crate::{
 use super::frames;
 use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
-    frames::{Frames, Most},
+    frames::{Frames, Most, Wanted},
     part::{Found, Next, Part, Payload},
     reply::ReplyKind,
 };
@@ -231,8 +231,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    /// The next part of a message, no more of it than `most` says. Text that is inflated may be stored here and now, while
-    /// it is known to be text.
+    /// The next part of a message, no more of it than `most` says. What may be stored is found to be ASCII on the way; and text that
+    /// is inflated is stored here and now, while it is known to be text.
     fn find_part<'b>(
         &mut self,
         input: &mut Input<'b>,
@@ -242,19 +242,14 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     ) -> Result<Option<Next<'b>>, Failure> {
         loop {
             // To join a cut code point, take its missing bytes and no more.
-            let most = match self.utf8.missing() {
-                0 => most,
-                missing => Most::Bytes(missing),
+            let wanted = match self.utf8.missing() {
+                0 => Wanted { most, ascii: may_store && self.store.takes_ascii() },
+                missing => Wanted { most: Most::Bytes(missing), ascii: false },
             };
-            let (kind, payload, last) = match self.find(input, limit, most)? {
+            let (kind, payload, last) = match self.find(input, limit, wanted)? {
                 None => return Ok(None),
                 Some(Found::Control { opcode, payload }) => return Ok(Some(Next::Control { opcode, payload })),
-                Some(Found::Data { payload: Payload::Lent(bytes), last, is_ascii: true, .. })
-                    if STRAIGHT_PATHS
-                        && may_store
-                        && self.utf8.missing() == 0
-                        && !(last && self.store.bytes().is_empty()) =>
-                {
+                Some(Found::Data { payload: Payload::Lent(bytes), last, is_ascii: true, .. }) if STRAIGHT_PATHS => {
                     return Ok(Some(Next::Part(Part::Ascii { bytes, last })));
                 }
                 Some(Found::Data { kind, payload, last, .. }) => (kind, payload, last),
@@ -300,9 +295,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     /// What comes next, while the connection is open.
-    fn find<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: Most) -> Result<Option<Found<'b>>, Failure> {
+    fn find<'b>(&mut self, input: &mut Input<'b>, limit: u64, wanted: Wanted) -> Result<Option<Found<'b>>, Failure> {
         match self.state {
-            State::AtRest | State::Open => self.find_open(input, limit, most),
+            State::AtRest | State::Open => self.find_open(input, limit, wanted),
             State::BrokenText => Err(Failure::InvalidUtf8),
             State::Closed | State::Failed(_) => {
                 input.discard();
@@ -312,20 +307,30 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     #[cfg(not(feature = "deflate"))]
-    fn find_open<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: Most) -> Result<Option<Found<'b>>, Failure> {
-        Ok(self.frames.next(input, limit, most)?.map(Found::from))
+    fn find_open<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        limit: u64,
+        wanted: Wanted,
+    ) -> Result<Option<Found<'b>>, Failure> {
+        Ok(self.frames.next(input, limit, wanted)?.map(Found::from))
     }
 
     /// What the frames bring; of compressed messages, what that says.
     #[cfg(feature = "deflate")]
-    fn find_open<'b>(&mut self, input: &mut Input<'b>, limit: u64, most: Most) -> Result<Option<Found<'b>>, Failure> {
+    fn find_open<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        limit: u64,
+        wanted: Wanted,
+    ) -> Result<Option<Found<'b>>, Failure> {
         loop {
             if let Some(inflater) = &mut self.inflater
-                && let Some(Inflated { kind, piece, last }) = inflater.next(most.bytes(false), limit)?
+                && let Some(Inflated { kind, piece, last }) = inflater.next(wanted.most.bytes(false), limit)?
             {
                 return Ok(Some(Found::Data { kind, payload: Payload::Inflated(piece), last, is_ascii: false }));
             }
-            match (self.frames.next(input, limit, most)?, &mut self.inflater) {
+            match (self.frames.next(input, limit, wanted)?, &mut self.inflater) {
                 (Some(frames::Found::Data { kind, rsv: RSV1, bytes, last, .. }), Some(inflater)) => {
                     inflater.feed(kind, bytes, last)?;
                 }

@@ -1,12 +1,11 @@
 //! Whole messages: lent as they lie, or put together in the store.
 
 #[cfg(feature = "deflate")]
-#[cfg(feature = "deflate")]
 use super::inflated;
 use super::{Next, Part, Receiver, State};
 use crate::{
     Failure, Input, Kind, Role, STRAIGHT_PATHS, Storage,
-    connection::frames::{Masked, Most},
+    connection::frames::{Masked, Most, Unmasked},
     storage::{MessageStore, StorageFull},
     utf8::{self, Checked, InvalidUtf8},
 };
@@ -26,27 +25,26 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if self.take_stored(input) {
             return Ok(Some(Next::Part(Part::Stored { last: true })));
         }
-        if self.frames.has_left_text()
-            && let Some(text) = self.frames.left_text(input)
-        {
-            return Ok(Some(Next::Part(Part::Text { text: utf8::whole(text)?, last: true })));
-        }
-        if self.is_expecting() {
-            if input.is_empty() {
-                return Ok(None);
-            }
-            if self.store_binary(input, limit)? {
-                return Ok(Some(Next::Part(Part::Stored { last: true })));
-            }
-            if let Some((opcode, payload)) = self.frames.whole_control(input) {
-                return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
-            }
-            if STRAIGHT_PATHS && input.can_leave(0) && self.frames.leave(input, limit) {
-                return Ok(None);
-            }
-        }
         loop {
-            let most = if self.store.bytes().is_empty() { Most::BytesOrAll(BLOCK) } else { Most::Bytes(BLOCK) };
+            if self.is_expecting() {
+                if input.is_empty() {
+                    return Ok(None);
+                }
+                if let Some((opcode, payload)) = self.frames.whole_control(input) {
+                    return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
+                }
+                if self.store_binary(input, limit)? {
+                    return Ok(Some(Next::Part(Part::Stored { last: true })));
+                }
+                if let Some(text) = self.frames.left_text(input) {
+                    return Ok(Some(Next::Part(Part::Text { text: utf8::whole(text)?, last: true })));
+                }
+                if STRAIGHT_PATHS && input.can_leave(0) && self.frames.leave(input, limit) {
+                    return Ok(None);
+                }
+            }
+            let is_begun = !self.store.bytes().is_empty();
+            let most = if is_begun { Most::Bytes(BLOCK) } else { Most::BytesOrAll(BLOCK) };
             let part = match self.find_part(input, limit, most, true)? {
                 Some(Next::Part(part)) => part,
                 other => return Ok(other),
@@ -56,7 +54,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 return Ok(Some(Next::Part(part)));
             }
             self.store_part(part)?;
-            if last || self.is_expecting() && self.store_binary(input, limit)? {
+            if last {
                 return Ok(Some(Next::Part(Part::Stored { last: true })));
             }
         }
@@ -80,7 +78,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         let missing = self.frames.message_remaining();
         let (kind, len, stored) = match part {
             Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text, missing)),
-            Part::Ascii { bytes, .. } => (Kind::Text, bytes.len(), self.store.append_ascii(bytes, missing)),
+            Part::Ascii { bytes, .. } => (Kind::Text, bytes.len(), self.store.append(bytes, None, missing)),
             Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, None, missing)),
             #[cfg(feature = "deflate")]
             Part::Inflated { kind, piece, .. } => {
@@ -102,9 +100,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if count == 0 || !matches!(self.state, State::Open) || self.frames.await_left(count) {
             return false;
         }
-        let count = self.frames.plain_remaining().min(count as u64);
+        let count = self.frames.unchanged_remaining().min(count as u64);
+        // The room that was lent for the read, filled.
         let bytes = self.store.room(count as usize, 0);
-        let (last, is_ascii) = self.frames.unmask_payload(bytes);
+        let Unmasked { last, is_ascii } = self.frames.unmask_payload(bytes, true);
         if !STRAIGHT_PATHS || self.stored == Kind::Binary || is_ascii {
             let count = bytes.len();
             self.store.fill(count);
@@ -116,6 +115,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             Err(InvalidUtf8) => (0, true),
         };
         self.store.fill(good);
+        // From now on it is checked before it is stored: no more of it is read to here.
         if is_broken || self.store.append_text("", 0).is_err() {
             self.state = State::BrokenText;
             return false;
@@ -128,7 +128,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if !matches!(self.state, State::Open) || self.store_lent || self.store.bytes().is_empty() {
             return None;
         }
-        let most = usize::try_from(self.frames.plain_remaining()).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.frames.unchanged_remaining()).unwrap_or(usize::MAX);
+        // A code point that was cut is joined first, in the receiver.
         if most < LEAST_ROOM || self.utf8.missing() > 0 {
             return None;
         }
