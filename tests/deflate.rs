@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Keys, Mode, Seen, Trace, feed, frame, frames, keys};
+use common::{Keys, Mode, Seen, Trace, feed, feed_either, frame, frames, keys};
 use proptest::prelude::*;
 use websocket_proto::{
     Client, Config, Connection, EndOfInput, Event, Failure, Input, Server, Uri, client,
@@ -241,8 +241,7 @@ fn everywhere(deflate: Deflate, config: Config, parts: Frames<'_>, check: impl F
             let cuts = [vec![], (1..bytes.len()).collect()].into_iter().chain(splits.map(|at| vec![at]));
             for cuts in cuts {
                 let config = config.deflate(deflate);
-                let (server, client) = open(config, config);
-                let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+                let trace = feed_either(open(config, config), masked, &bytes, cuts, mode);
                 check(&trace);
             }
         }
@@ -384,9 +383,8 @@ fn d9_bombs() {
         for masked in [true, false] {
             for mode in [Mode::Whole, Mode::Chunks] {
                 let config = Config::new().max_message(limit).deflate(Deflate::new());
-                let (server, client) = open(config, config);
                 let bytes = frame(0xC2, &payload, masked);
-                let trace = if masked { feed(server, &bytes, [], mode) } else { feed(client, &bytes, [], mode) };
+                let trace = feed_either(open(config, config), masked, &bytes, [], mode);
                 if len as u64 <= limit {
                     assert_eq!(trace.seen, [Seen::Binary(vec![0; len])]);
                 } else {

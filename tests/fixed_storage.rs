@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{ClientEnd, Keys, Mode, Seen, Trace, feed, frame, frames, header, keys, open_in};
+use common::{ClientEnd, Keys, Mode, Seen, Trace, feed_either, frame, frames, header, keys, open_in};
 use websocket_proto::{
     ChunkEvent, Config, Connection, EndOfInput, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Server,
     Storage, Transport, Uri, client, frame::CloseCode, server,
@@ -25,9 +25,8 @@ fn four(capacity: usize) -> [Fixed; 4] {
 
 /// What comes of bytes for a server (masked) or a client, over these stores.
 fn run<S: Storage>(config: Config, stores: [S; 4], masked: bool, bytes: &[u8], cuts: &[usize], mode: Mode) -> Trace {
-    let (server, client) = open_in(config, stores);
     let cuts = cuts.iter().copied();
-    if masked { feed(server, bytes, cuts, mode) } else { feed(client, bytes, cuts, mode) }
+    feed_either(open_in(config, stores), masked, bytes, cuts, mode)
 }
 
 /// Whole, byte by byte and every split in two; of what is long, splits around the places where something happens.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Mode, Seen, feed, frame, open};
+use common::{Mode, Seen, feed_either, frame, open};
 use proptest::prelude::*;
 use websocket_proto::{
     Config, EndOfInput,
@@ -113,8 +113,7 @@ proptest! {
         let config = Config::new().max_frame(150).max_message(200).max_fragments(4);
         for (masked, bytes) in [(true, &to_server), (false, &to_client), (true, &garbage), (false, &garbage)] {
             let run = |cuts: Vec<usize>, mode| {
-                let (server, client) = open(config);
-                let mut trace = if masked { feed(server, bytes, cuts, mode) } else { feed(client, bytes, cuts, mode) };
+                let mut trace = feed_either(open(config), masked, bytes, cuts, mode);
                 trace.failed_after = None;
                 trace
             };
@@ -155,9 +154,8 @@ proptest! {
             seen.insert(seen.len() - 1, message);
         }
         for mode in Mode::ALL {
-            let (server, client) = open(Config::new());
             let cuts = at(&cuts, bytes.len());
-            let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+            let trace = feed_either(open(Config::new()), masked, &bytes, cuts, mode);
             prop_assert_eq!(&trace.seen, &seen, "{:?}", mode);
             prop_assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
         }

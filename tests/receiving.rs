@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Mode, Seen, Trace, feed, frame, header, open, open_in};
+use common::{Mode, Seen, Trace, feed, feed_either, frame, header, open, open_in};
 use websocket_proto::{
     ChunkEvent, Config, EndOfInput, Event, Failure, FixedStorage, Input,
     frame::{CloseCode, CloseError, ForbiddenCloseCode, HeaderError},
@@ -52,10 +52,7 @@ fn encode_part(part: &Part, masked: bool) -> Vec<u8> {
 fn everywhere(config: Config, parts: &[Part], check: impl Fn(&Trace, bool)) {
     for masked in [true, false] {
         let bytes = encode(parts, masked);
-        let run = |cuts: Vec<usize>, mode| {
-            let (server, client) = open(config);
-            if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) }
-        };
+        let run = |cuts: Vec<usize>, mode| feed_either(open(config), masked, &bytes, cuts, mode);
         for mode in Mode::ALL {
             let whole = run(vec![], mode);
             check(&whole, masked);
@@ -111,9 +108,8 @@ fn fails(label: &str, config: Config, parts: &[Part], before: &[Seen], failure: 
             Payload(n) => start + header + n,
         };
         for mode in Mode::ALL {
-            let (server, client) = open(config);
             let cuts = 1..bytes.len();
-            let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+            let trace = feed_either(open(config), masked, &bytes, cuts, mode);
             assert_eq!(trace.failed_after, Some(expected), "{label}: the earliest byte, masked {masked}, {mode:?}");
         }
     }
@@ -188,9 +184,8 @@ fn f5_masks() {
         for (masked, failure) in [(true, Failure::Unmasked), (false, Failure::Masked)] {
             let bytes = encode(&parts, masked);
             for mode in [Mode::Whole, Mode::Chunks] {
-                let (server, client) = open(Config::new());
                 let cuts = 1..bytes.len();
-                let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+                let trace = feed_either(open(Config::new()), masked, &bytes, cuts, mode);
                 assert_eq!(trace.seen, [Seen::Failed(failure)]);
                 assert_eq!(trace.failed_after, Some(2), "F5 on byte 2");
                 assert_eq!(trace.replies[0].1[..2], 1002_u16.to_be_bytes());
@@ -249,9 +244,7 @@ fn lengths_at_the_borders_of_their_forms() {
             let bytes = frame(0x82, &vec![7; len], masked);
             for mode in Mode::ALL {
                 for cuts in [vec![], (1..bytes.len().min(20)).collect(), vec![bytes.len() - 1]] {
-                    let (server, client) = open(Config::new());
-                    let trace =
-                        if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+                    let trace = feed_either(open(Config::new()), masked, &bytes, cuts, mode);
                     assert_eq!(trace.seen, [Seen::Binary(vec![7; len])], "{len}");
                 }
             }
@@ -309,8 +302,7 @@ fn f10_text_that_is_not_utf8() {
             }).collect();
             for mode in Mode::ALL {
                 for cuts in [vec![], (1..bytes.len()).collect()] {
-                    let (server, client) = open(Config::new());
-                    let trace = if masked { feed(server, &bytes, cuts, mode) } else { feed(client, &bytes, cuts, mode) };
+                    let trace = feed_either(open(Config::new()), masked, &bytes, cuts, mode);
                     assert_eq!(trace.seen, [text(message)], "in pieces of {size}");
                 }
             }
@@ -325,12 +317,7 @@ fn f10_chunks_give_the_valid_text_before_the_failure() {
         let payload = ["good: 世界 🦀".as_bytes(), b"\xFE and more"].concat();
         let bytes = frame(0x81, &payload, masked);
         for split in 0..=bytes.len() {
-            let (server, client) = open(Config::new());
-            let trace = if masked {
-                feed(server, &bytes, [split], Mode::Chunks)
-            } else {
-                feed(client, &bytes, [split], Mode::Chunks)
-            };
+            let trace = feed_either(open(Config::new()), masked, &bytes, [split], Mode::Chunks);
             assert_eq!(trace.partial, "good: 世界 🦀".as_bytes(), "cut at {split}");
             assert_eq!(trace.seen, [Seen::Failed(Failure::InvalidUtf8)]);
         }
@@ -371,6 +358,7 @@ fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
         Mode::MixedBuffered(3000),
         Mode::MixedBuffered(100_000),
     ];
+    let fixed = || [(); 4].map(|()| FixedStorage::new(vec![0; LEN]));
     for (payload, bad) in &texts {
         for (masked, fragment) in [(true, LEN), (false, LEN), (true, 15_000), (false, 15_000)] {
             let (mut bytes, mut proved_at) = (Vec::new(), None);
@@ -387,23 +375,24 @@ fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
             for mode in modes {
                 for size in [1009, 4096, 33_333] {
                     let cuts: Vec<usize> = (1..).map(|n| n * size).take_while(|cut| *cut < bytes.len()).collect();
-                    let (server, client) = open(Config::new());
-                    let trace = if masked {
-                        feed(server, &bytes, cuts.clone(), mode)
-                    } else {
-                        feed(client, &bytes, cuts.clone(), mode)
-                    };
                     let label = format!("{bad:?}, masked {masked}, frames of {fragment}, reads of {size}, {mode:?}");
-                    let messages: Vec<_> = trace.seen.iter().filter(|seen| !matches!(seen, Seen::Ping(_))).collect();
-                    match proved_at {
-                        None => {
-                            let whole = text(str::from_utf8(payload).unwrap());
-                            assert!(messages == [&whole, &text("and ж")], "{label}");
-                        }
-                        Some(at) => {
-                            assert!(messages == [&Seen::Failed(Failure::InvalidUtf8)], "{label}: {:?}", messages.len());
-                            let read = cuts.iter().copied().find(|cut| *cut >= at).unwrap_or(bytes.len());
-                            assert_eq!(trace.failed_after, Some(read), "{label}");
+                    for trace in [
+                        feed_either(open(Config::new()), masked, &bytes, cuts.clone(), mode),
+                        feed_either(open_in(Config::new(), fixed()), masked, &bytes, cuts.clone(), mode),
+                    ] {
+                        let seen = trace.seen.iter().filter(|seen| !matches!(seen, Seen::Ping(_)));
+                        let messages: Vec<_> = seen.collect();
+                        match proved_at {
+                            None => {
+                                let whole = text(str::from_utf8(payload).unwrap());
+                                assert!(messages == [&whole, &text("and ж")], "{label}");
+                            }
+                            Some(at) => {
+                                let failed = messages == [&Seen::Failed(Failure::InvalidUtf8)];
+                                assert!(failed, "{label}: {:?}", messages.len());
+                                let read = cuts.iter().copied().find(|cut| *cut >= at).unwrap_or(bytes.len());
+                                assert_eq!(trace.failed_after, Some(read), "{label}");
+                            }
                         }
                     }
                 }
@@ -535,12 +524,7 @@ fn a_message_larger_than_the_store_is_refused_at_its_header() {
         for parts in [&[Long(0x82, 301)][..], &[Long(0x02, 200), Long(0x80, 101)]] {
             let bytes = [frame(0x82, &[7; 300], masked), encode(parts, masked)].concat();
             for cuts in [vec![], (1..bytes.len()).collect::<Vec<_>>()] {
-                let (server, client) = ends();
-                let trace = if masked {
-                    feed(server, &bytes, cuts, Mode::Whole)
-                } else {
-                    feed(client, &bytes, cuts, Mode::Whole)
-                };
+                let trace = feed_either(ends(), masked, &bytes, cuts, Mode::Whole);
                 let failure = Failure::MessageTooLong { len: 301, limit: 300 };
                 assert_eq!(trace.seen, [Seen::Binary(vec![7; 300]), Seen::Failed(failure)]);
                 assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes());
@@ -548,17 +532,10 @@ fn a_message_larger_than_the_store_is_refused_at_its_header() {
         }
         // In chunks the store is not needed.
         let bytes = frame(0x82, &[7; 1000], masked);
-        let (server, client) = ends();
-        let trace =
-            if masked { feed(server, &bytes, [9], Mode::Chunks) } else { feed(client, &bytes, [9], Mode::Chunks) };
+        let trace = feed_either(ends(), masked, &bytes, [9], Mode::Chunks);
         assert_eq!(trace.seen, [Seen::Binary(vec![7; 1000])]);
         // Accepted in chunks, then asked for whole.
-        let (server, client) = ends();
-        let trace = if masked {
-            feed(server, &bytes, [9, 500], Mode::Mixed)
-        } else {
-            feed(client, &bytes, [9, 500], Mode::Mixed)
-        };
+        let trace = feed_either(ends(), masked, &bytes, [9, 500], Mode::Mixed);
         assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: 1000, limit: 300 })]);
     }
 }

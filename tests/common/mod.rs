@@ -102,6 +102,17 @@ pub struct Trace {
     pub failed_after: Option<usize>,
 }
 
+/// [`feed`]s the end that such bytes are for: what is masked is for the server.
+pub fn feed_either<S: Storage>(
+    (server, client): (ServerEnd<S, S>, ClientEnd<S, S>),
+    masked: bool,
+    bytes: &[u8],
+    cuts: impl IntoIterator<Item = usize>,
+    mode: Mode,
+) -> Trace {
+    if masked { feed(server, bytes, cuts, mode) } else { feed(client, bytes, cuts, mode) }
+}
+
 /// Feeds `bytes` in pieces that end at each of the `cuts`, and at their own end.
 pub fn feed<R: Role, I: Storage, O: Storage>(
     connection: Connection<R, I, O>,
