@@ -45,7 +45,8 @@ const CASES: &[Named] = &[
         receive_buffered(Kind::Binary, &binary(64 * KIB), KIB)
     }),
     ("receive_ping", receive_ping),
-    ("client_receives_binary_125", client_receives),
+    ("client_receives_binary_125", || client_receives(Kind::Binary, &binary(125), usize::MAX)),
+    ("client_receives_ascii_64k_in_reads_of_4k", || client_receives(Kind::Text, &ascii(64 * KIB), 4 * KIB)),
     ("server_sends_125", || send(|| connect().1, 1)),
     ("server_sends_125_sixteen_to_a_flush", || send(|| connect().1, 16)),
     ("server_sends_125_sixteen_to_a_flush_keeping_nothing", || send(|| connect_as(Config::new()).1, 16)),
@@ -122,10 +123,11 @@ fn receive_ping() -> Case {
     (16, Box::new(move || assert_eq!(read(&mut connection, &mut wire, usize::MAX), 16)))
 }
 
-fn client_receives() -> Case {
-    let mut wire = message(Kind::Binary, &binary(125), 125, None).repeat(64);
+fn client_receives(kind: Kind, payload: &[u8], most: usize) -> Case {
+    let count = (8 * KIB / payload.len()).max(1);
+    let mut wire = message(kind, payload, payload.len(), None).repeat(count);
     let mut connection = connect().0;
-    (64, Box::new(move || assert_eq!(read(&mut connection, &mut wire, usize::MAX), 64)))
+    (count, Box::new(move || assert_eq!(read(&mut connection, &mut wire, most), count)))
 }
 
 /// Messages and pings; what is owed for them is written.
