@@ -21,6 +21,15 @@ pub struct Plan {
     pub flags: u8,
 }
 
+/// How a receiver's input is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Reads {
+    /// Each piece to a place of its own.
+    Plain,
+    /// To a [`ReadBuffer`](websocket_proto::ReadBuffer) of so many bytes, or where the receiver has offered room.
+    Buffered { capacity: usize, offered: bool },
+}
+
 impl Plan {
     /// Room for a handshake, and little more: what a fixed store has.
     pub const FIXED: usize = 512;
@@ -46,6 +55,14 @@ impl Plan {
     /// Whether the n-th call is `next`.
     pub fn is_chunk(&self, call: usize) -> bool {
         self.modes >> (call % 8) & 1 != 0
+    }
+
+    /// How the pieces reach the receiver.
+    pub fn reads(&self) -> Reads {
+        match self.flags & 4 {
+            0 => Reads::Plain,
+            _ => Reads::Buffered { capacity: self.capacity(), offered: self.flags & 8 == 0 },
+        }
     }
 
     /// How many bytes a buffer has that is read into.

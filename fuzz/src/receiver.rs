@@ -1,12 +1,13 @@
 //! One receiver, fed with anything.
 
 use arbitrary::Arbitrary;
-use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, ReadBuffer, Role, Sender, Storage};
+use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, ReadBuffer, Receiver, Role, Sender, Storage};
 
 use crate::{
     End, Log, MAX_REPLIES, PONG_BACKLOG, Plan, Seen, assert_used, deflate,
     heap::Meter,
     naive::{self, Compression},
+    plan::Reads,
 };
 
 /// Where a peer's bytes come from, and how.
@@ -34,30 +35,35 @@ pub fn check<R: Role, S: Storage>(
     let limits = plan.limits();
     let expected = naive::decode(wire, from_client, limits, compression);
     let (mut fed, mut calls) = (0, 0);
+    let mut reader = Reader::new(plan.reads());
 
     for piece in plan.pieces(wire) {
         let mut piece = piece.to_vec();
-        let mut input = Input::new(&mut piece);
-        let failed_before = log.failure.is_some();
-        loop {
-            calls += 1;
-            if plan.is_chunk(calls) {
-                let Some(event) = heap.run(|| rx.next(&mut input, &mut tx)) else { break };
-                log.chunk(event);
-            } else {
-                let Some(event) = heap.run(|| rx.next_message(&mut input, &mut tx)) else { break };
-                log.event(event);
+        let mut read = 0;
+        while read < piece.len() {
+            let (count, mut input) = heap.run(|| reader.read(&mut piece[read..], &mut rx));
+            read += count;
+            let failed_before = log.failure.is_some();
+            loop {
+                calls += 1;
+                if plan.is_chunk(calls) {
+                    let Some(event) = heap.run(|| rx.next(&mut input, &mut tx)) else { break };
+                    log.chunk(event);
+                } else {
+                    let Some(event) = heap.run(|| rx.next_message(&mut input, &mut tx)) else { break };
+                    log.event(event);
+                }
+                assert!(tx.backlog() <= PONG_BACKLOG + MAX_REPLIES, "{} bytes of replies", tx.backlog());
             }
-            assert!(tx.backlog() <= PONG_BACKLOG + MAX_REPLIES, "{} bytes of replies", tx.backlog());
-        }
-        assert_used(&input);
+            assert_used(&input);
 
-        // The failure has to come with the very byte that proves it, wherever that stands in a piece.
-        if log.failure.is_some() && !failed_before {
-            let at = expected.failed_at.clone().expect("nothing is wrong with the input");
-            assert!(fed < at.end && at.start < fed + piece.len(), "failed in {fed}+{}, not at {at:?}", piece.len());
+            // The failure has to come with the very byte that proves it, wherever that stands in a piece.
+            if log.failure.is_some() && !failed_before {
+                let at = expected.failed_at.clone().expect("nothing is wrong with the input");
+                assert!(fed < at.end && at.start < fed + count, "failed in {fed}+{count}, not at {at:?}");
+            }
+            fed += count;
         }
-        fed += piece.len();
 
         // What a message says may be longer than what has come of it, and not longer than the limit.
         let (message, inflater) = match compression {
@@ -108,42 +114,75 @@ pub fn check<R: Role, S: Storage>(
 pub fn compare<R: Role, S: Storage>(case: &Case<'_>, connection: impl Fn() -> Connection<R, S, S>) {
     // One mode from beginning to end: where it changes would depend on the cuts.
     let is_chunk = case.plan.modes & 1 != 0;
-    let whole = feed(connection(), [case.wire], is_chunk);
-    assert_eq!(whole, feed(connection(), case.plan.pieces(case.wire), is_chunk), "cut as planned");
-    assert_eq!(whole, feed(connection(), case.wire.chunks(1), is_chunk), "byte by byte");
-    if !is_chunk {
-        let capacity = case.plan.capacity();
-        assert_eq!(
-            whole,
-            feed_buffer(connection(), case.plan.pieces(case.wire), capacity),
-            "in a buffer of {capacity}"
-        );
-    }
+    let whole = feed(connection(), [case.wire], Reads::Plain, is_chunk);
+    let planned = || case.plan.pieces(case.wire);
+    assert_eq!(whole, feed(connection(), planned(), Reads::Plain, is_chunk), "cut as planned");
+    assert_eq!(whole, feed(connection(), case.wire.chunks(1), Reads::Plain, is_chunk), "byte by byte");
+    let buffered = Reads::Buffered { capacity: case.plan.capacity(), offered: true };
+    assert_eq!(whole, feed(connection(), planned(), buffered, is_chunk), "{buffered:?}");
 }
 
 /// The events, the replies, and what the end of the stream means.
 fn feed<'w, R: Role, S: Storage>(
     connection: Connection<R, S, S>,
     pieces: impl IntoIterator<Item = &'w [u8]>,
+    reads: Reads,
     is_chunk: bool,
 ) -> (Log, Vec<u8>, Result<(), EndOfInput>) {
     let Connection { receiver: mut rx, sender: mut tx } = connection;
-    let mut log = Log::default();
+    let (mut log, mut reader) = (Log::default(), Reader::new(reads));
     for piece in pieces {
         let mut piece = piece.to_vec();
-        let mut input = Input::new(&mut piece);
-        if is_chunk {
-            while let Some(event) = rx.next(&mut input, &mut tx) {
-                log.chunk(event);
+        let mut read = 0;
+        while read < piece.len() {
+            let (count, mut input) = reader.read(&mut piece[read..], &mut rx);
+            read += count;
+            if is_chunk {
+                while let Some(event) = rx.next(&mut input, &mut tx) {
+                    log.chunk(event);
+                }
+            } else {
+                while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                    log.event(event);
+                }
             }
-        } else {
-            while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                log.event(event);
-            }
+            assert_used(&input);
         }
-        assert_used(&input);
     }
     (log, drain(&mut tx), rx.end_of_input())
+}
+
+/// What pieces are read to.
+enum Reader {
+    Plain,
+    Buffered(ReadBuffer<Vec<u8>>, bool),
+}
+
+impl Reader {
+    fn new(reads: Reads) -> Self {
+        match reads {
+            Reads::Plain => Self::Plain,
+            Reads::Buffered { capacity, offered } => Self::Buffered(ReadBuffer::new(vec![0; capacity]), offered),
+        }
+    }
+
+    /// Reads all, or as much as there is room for, and says how much that is. It allocates nothing itself.
+    fn read<'b, R: Role, S: Storage>(
+        &'b mut self,
+        unread: &'b mut [u8],
+        rx: &mut Receiver<R, S>,
+    ) -> (usize, Input<'b>) {
+        match self {
+            Self::Plain => (unread.len(), Input::new(unread)),
+            Self::Buffered(buffer, offered) => {
+                let room = if *offered { buffer.room_for(rx) } else { buffer.room() };
+                let count = room.len().min(unread.len());
+                assert!(count > 0, "there is room");
+                room[..count].copy_from_slice(&unread[..count]);
+                (count, buffer.received(count))
+            }
+        }
+    }
 }
 
 /// Everything that waits for the socket.
@@ -154,32 +193,6 @@ fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<u8> {
         tx.consume(usize::MAX);
     }
     output
-}
-
-/// The same for whole messages, by way of a buffer of so many bytes.
-fn feed_buffer<'w, R: Role, S: Storage>(
-    connection: Connection<R, S, S>,
-    pieces: impl IntoIterator<Item = &'w [u8]>,
-    capacity: usize,
-) -> (Log, Vec<u8>, Result<(), EndOfInput>) {
-    let Connection { receiver: mut rx, sender: mut tx } = connection;
-    let mut log = Log::default();
-    let mut buffer = ReadBuffer::new(vec![0; capacity]);
-    for mut piece in pieces {
-        while !piece.is_empty() {
-            let room = buffer.room_for(&mut rx);
-            let n = room.len().min(piece.len());
-            assert!(n > 0, "there is room");
-            room[..n].copy_from_slice(&piece[..n]);
-            piece = &piece[n..];
-            let mut input = buffer.received(n);
-            while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                log.event(event);
-            }
-            assert_used(&input);
-        }
-    }
-    (log, drain(&mut tx), rx.end_of_input())
 }
 
 /// The replies are those, and only those, that the events call for.
