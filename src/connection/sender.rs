@@ -5,7 +5,7 @@ use core::fmt;
 #[cfg(feature = "deflate")]
 use crate::deflate::{Agreement, Deflater, Prepared, RSV1, WindowBits};
 use crate::{
-    Storage,
+    STRAIGHT_PATHS, Storage,
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
     storage::ControlStore,
 };
@@ -47,6 +47,7 @@ pub struct Sender<R, S: Storage> {
     closing: Closing,
     /// The fragmented message that has begun and not ended.
     fragmented: Option<Kind>,
+    /// What the store can't hold, with a Close behind it, is taken off.
     high_water: usize,
     #[cfg(feature = "deflate")]
     deflater: Option<Box<Deflater>>,
@@ -71,14 +72,15 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
     pub(crate) fn new(role: R, config: &Config, extensions: Extensions, store: S) -> Self {
+        let out = Outbox::new(store.into(), config.keep);
         Self {
             role,
-            out: Outbox::new(store.into(), config.keep),
+            high_water: config.high_water.min(Self::room(&out)),
+            out,
             pongs: 0,
             newest_pong: None,
             closing: Closing::Open,
             fragmented: None,
-            high_water: config.high_water,
             #[cfg(feature = "deflate")]
             deflater: extensions
                 .deflate
@@ -170,7 +172,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// # Errors
     ///
     /// See [`SendError`]; nothing is sent then, not even in part.
-    #[inline]
+    // From here to the copy all is inlined, if little code is not worth more: a short message costs hardly more than the calls would.
+    #[cfg_attr(feature = "alloc", inline(always))]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
         self.may_begin()?;
@@ -407,15 +410,24 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Whether a frame fits behind what waits. A Pong that waits has then gone before it.
     #[inline]
     fn admit(&mut self, payload_len: usize) -> Result<(), SendError> {
+        // With the longest header, for a start.
+        let most = self.out.pending().len() + Header::MAX_LEN + payload_len;
+        if STRAIGHT_PATHS && most <= self.high_water && self.newest_pong.is_none() {
+            return Ok(());
+        }
+        self.admit_exactly(payload_len)
+    }
+
+    #[inline(never)]
+    fn admit_exactly(&mut self, payload_len: usize) -> Result<(), SendError> {
         let len = Self::frame_len(payload_len);
-        let room = self.out.capacity().saturating_sub(Self::CLOSE);
+        let room = Self::room(&self.out);
         if len > room {
             return Err(SendError::TooLong { len, limit: room });
         }
         let waiting = self.backlog();
-        let limit = self.high_water.min(room);
-        if waiting > 0 && waiting + len > limit {
-            return Err(SendError::Backlog { waiting, limit });
+        if waiting > 0 && waiting + len > self.high_water {
+            return Err(SendError::Backlog { waiting, limit: self.high_water });
         }
         if self.newest_pong.is_some() {
             self.push_newest_pong();
@@ -423,7 +435,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         Ok(())
     }
 
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn push_message(&mut self, message: Message<'_>) -> Result<(), SendError> {
         let first = FirstByte::last(message.kind().opcode());
         #[cfg(feature = "deflate")]
@@ -488,7 +500,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         pushed
     }
 
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn push_data(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
         self.admit(payload.len())?;
         let header = self.header(first, payload.len());
@@ -541,6 +553,11 @@ impl<R: Role, S: Storage> Sender<R, S> {
     fn newest_pong_len(&self) -> usize {
         let header = Self::CLOSE - MAX_CONTROL_PAYLOAD;
         self.newest_pong.as_ref().map_or(0, |payload| header + payload.bytes().len())
+    }
+
+    /// How much a store can hold besides a Close.
+    fn room(out: &Outbox<S::Output>) -> usize {
+        out.capacity().saturating_sub(Self::CLOSE)
     }
 
     #[inline]
