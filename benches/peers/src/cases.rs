@@ -254,7 +254,7 @@ impl Case {
 
     pub fn send(&self, role: Role, flush: usize) -> Send {
         let deflate = if let Work::Deflate(takeover) = self.work { Some(takeover) } else { None };
-        let count = if deflate.is_some() { DEFLATED } else { 1 };
+        let count = if deflate.is_some() { DEFLATED } else { self.loop_count() };
         let payloads = (0..count).map(|index| Bytes::from(self.payload(index))).collect();
         Send { role, kind: self.kind(), payloads, flush, deflate }
     }
@@ -263,7 +263,6 @@ impl Case {
     pub fn expected(&self, count: usize) -> Seen {
         let mut seen = Seen::checked();
         let distinct = match self.work {
-            Work::Send(..) => 1,
             Work::Inflate(_) | Work::Deflate(_) => DEFLATED,
             _ => self.loop_count(),
         };

@@ -1,6 +1,7 @@
 //! What a contender is: something that opens connections over the [`Socket`].
 
 use std::{
+    array,
     cell::RefCell,
     hint::black_box,
     mem,
@@ -189,8 +190,22 @@ impl<T> Cycle<T> {
 
     #[inline]
     pub fn next(&mut self) -> &T {
-        let index = self.next;
-        self.next = if index + 1 == self.items.len() { 0 } else { index + 1 };
-        black_box(&self.items[index])
+        let [item] = self.several();
+        item
     }
+
+    /// The next ones.
+    #[inline]
+    pub fn several<const COUNT: usize>(&mut self) -> [&T; COUNT] {
+        let Self { items, next } = self;
+        array::from_fn(|_| black_box(&items[advance(next, items.len())]))
+    }
+}
+
+/// The index that was next; next is the one behind it.
+#[inline]
+fn advance(next: &mut usize, len: usize) -> usize {
+    let index = *next;
+    *next = if index + 1 == len { 0 } else { index + 1 };
+    index
 }

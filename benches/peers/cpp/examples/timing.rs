@@ -2,6 +2,7 @@
 
 use cpp_peers::{Peer, Role, Seen, peers};
 use std::hint::black_box;
+use std::io::IoSlice;
 use std::time::Instant;
 
 fn input(length: usize, masked: bool) -> Vec<u8> {
@@ -45,7 +46,8 @@ fn main() {
                     let mut offset = 0;
                     let receive = time(messages, || peer.receive(&input, read, &mut offset, messages, false));
                     let echo = time(messages, || peer.echo(&input, read, &mut offset, messages, false));
-                    let send = time(messages, || peer.send(&payload, false, messages, 16));
+                    let payloads = vec![IoSlice::new(&payload); messages];
+                    let send = time(messages, || peer.send(&payloads, false, 16));
                     println!("{:12} {role:8?} {length:7} {read:7} {receive:9.1} {echo:9.1} {send:9.1}", kind.name());
                 }
             }

@@ -152,8 +152,8 @@ struct Connection final : Peer {
     }
 
     // It knows no buffering: a message is a write.
-    void send(const std::uint8_t *payload, std::size_t length, bool text, std::size_t messages, std::size_t) override {
-        for (std::size_t i = 0; i < messages && !failed; ++i) write(text, {payload, length});
+    void send(const iovec *payloads, std::size_t messages, bool text, std::size_t) override {
+        for (std::size_t i = 0; i < messages && !failed; ++i) write(text, {payloads[i].iov_base, payloads[i].iov_len});
     }
 };
 

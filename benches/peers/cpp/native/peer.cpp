@@ -16,10 +16,10 @@ bool cpp_peers_receive(Peer *peer, const Batch *batch, Seen *seen) {
     return !peer->failed;
 }
 
-bool cpp_peers_send(Peer *peer, const std::uint8_t *payload, std::size_t length, bool text, std::size_t messages,
-                    std::size_t per_flush, std::uint64_t *written) {
+bool cpp_peers_send(Peer *peer, const iovec *payloads, std::size_t messages, bool text, std::size_t per_flush,
+                    std::uint64_t *written) {
     peer->sink.written = 0;
-    if (!peer->failed) peer->send(payload, length, text, messages, per_flush == 0 ? 1 : per_flush);
+    if (!peer->failed) peer->send(payloads, messages, text, per_flush == 0 ? 1 : per_flush);
     *written = peer->sink.written;
     return !peer->failed;
 }

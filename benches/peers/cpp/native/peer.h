@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include <sys/uio.h>
+
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -111,8 +113,7 @@ struct Peer {
     virtual ~Peer() = default;
     // Until the messages of the batch have arrived, or something went wrong.
     virtual void receive() = 0;
-    virtual void send(const std::uint8_t *payload, std::size_t length, bool text, std::size_t messages,
-                      std::size_t per_flush) = 0;
+    virtual void send(const iovec *payloads, std::size_t messages, bool text, std::size_t per_flush) = 0;
 };
 
 // What each of the objects that `make` makes has on the heap; 0 where the C library doesn't tell.

@@ -125,10 +125,10 @@ template <bool SERVER> struct Connection final : Peer {
         }
     }
 
-    void send(const std::uint8_t *payload, std::size_t length, bool text, std::size_t messages,
-              std::size_t per_flush) override {
+    void send(const iovec *payloads, std::size_t messages, bool text, std::size_t per_flush) override {
         for (std::size_t i = 1; i <= messages; ++i) {
-            transmit(reinterpret_cast<const char *>(payload), length, text ? OpCode::TEXT : OpCode::BINARY);
+            const iovec &payload = payloads[i - 1];
+            transmit(static_cast<const char *>(payload.iov_base), payload.iov_len, text ? OpCode::TEXT : OpCode::BINARY);
             if (i % per_flush == 0) uncork();
         }
         uncork();

@@ -60,8 +60,8 @@ struct Connection final : Peer {
         if (context != nullptr) wslay_event_context_free(context);
     }
 
-    void queue(std::uint8_t code, const std::uint8_t *data, std::size_t length) {
-        const wslay_event_msg message{code, data, length};
+    void queue(std::uint8_t code, const void *data, std::size_t length) {
+        const wslay_event_msg message{code, static_cast<const std::uint8_t *>(data), length};
         failed |= wslay_event_queue_msg(context, &message) != 0;
     }
 
@@ -78,10 +78,10 @@ struct Connection final : Peer {
         }
     }
 
-    void send(const std::uint8_t *payload, std::size_t length, bool text, std::size_t messages,
-              std::size_t per_flush) override {
+    void send(const iovec *payloads, std::size_t messages, bool text, std::size_t per_flush) override {
         for (std::size_t i = 1; i <= messages; ++i) {
-            queue(text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, payload, length);
+            const iovec &payload = payloads[i - 1];
+            queue(text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, payload.iov_base, payload.iov_len);
             if (i % per_flush == 0) flush();
         }
         flush();

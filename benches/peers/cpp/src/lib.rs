@@ -7,6 +7,7 @@ mod native;
 
 use frames::Ends;
 use std::ffi::{CStr, c_void};
+use std::io::IoSlice;
 use std::ptr::NonNull;
 use std::{fmt, slice};
 
@@ -171,18 +172,20 @@ impl Peer {
         seen
     }
 
-    /// Sends the same message so often. What `per_flush` of them come to is written together by those that can:
-    /// uWebSockets (corked; it writes earlier if its 16 KiB are full, and a server's long messages right from `payload`),
+    /// Sends a message of each payload. What `per_flush` of them come to is written together by those that can:
+    /// uWebSockets (corked; it writes earlier if its 16 KiB are full, and a server's long messages right from their place),
     /// wslay (queued). [`Seen::hash`] stays 0.
-    pub fn send(&mut self, payload: &[u8], text: bool, messages: usize, per_flush: usize) -> Seen {
+    pub fn send(&mut self, payloads: &[IoSlice<'_>], text: bool, per_flush: usize) -> Seen {
         let mut written = 0;
-        let (pointer, length) = (payload.as_ptr(), payload.len());
-        // SAFETY: `native` is alive, and used by none but us; the payload outlives the call.
-        let good =
-            unsafe { native::send(self.native.as_ptr(), pointer, length, text, messages, per_flush, &mut written) };
+        let (first, messages) = (payloads.as_ptr(), payloads.len());
+        // SAFETY: `native` is alive, and used by none but us; the payloads outlive the call. On Unix an `IoSlice` is an `iovec`.
+        let good = unsafe { native::send(self.native.as_ptr(), first, messages, text, per_flush, &mut written) };
         self.failed |= !good;
-        let messages = if good { messages as u64 } else { 0 };
-        Seen { messages, bytes: messages * length as u64, hash: 0, written }
+        if !good {
+            return Seen { written, ..Seen::default() };
+        }
+        let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
+        Seen { messages: messages as u64, bytes, hash: 0, written }
     }
 
     /// Whether it has found something wrong with what it got; then it does nothing any more.

@@ -2,6 +2,7 @@
 
 use crate::{Kind, Seen};
 use std::ffi::{c_char, c_void};
+use std::io::IoSlice;
 
 #[repr(C)]
 pub(crate) struct Batch {
@@ -78,7 +79,7 @@ fn beast() -> Library {
 
 #[cfg(any(uwebsockets, wslay, beast))]
 mod common {
-    use super::{Batch, Seen, c_void};
+    use super::{Batch, IoSlice, Seen, c_void};
 
     unsafe extern "C" {
         #[link_name = "cpp_peers_free"]
@@ -88,10 +89,9 @@ mod common {
         #[link_name = "cpp_peers_send"]
         pub(crate) fn send(
             peer: *mut c_void,
-            payload: *const u8,
-            length: usize,
-            text: bool,
+            payloads: *const IoSlice<'_>,
             messages: usize,
+            text: bool,
             per_flush: usize,
             written: *mut u64,
         ) -> bool;
@@ -105,7 +105,7 @@ mod common {
 /// Never called: there is no peer.
 #[cfg(not(any(uwebsockets, wslay, beast)))]
 mod common {
-    use super::{Batch, Seen, c_void};
+    use super::{Batch, IoSlice, Seen, c_void};
 
     pub(crate) unsafe fn free(_: *mut c_void) {}
 
@@ -113,15 +113,7 @@ mod common {
         false
     }
 
-    pub(crate) unsafe fn send(
-        _: *mut c_void,
-        _: *const u8,
-        _: usize,
-        _: bool,
-        _: usize,
-        _: usize,
-        _: *mut u64,
-    ) -> bool {
+    pub(crate) unsafe fn send(_: *mut c_void, _: *const IoSlice<'_>, _: usize, _: bool, _: usize, _: *mut u64) -> bool {
         false
     }
 

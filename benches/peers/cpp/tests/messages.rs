@@ -1,6 +1,7 @@
 //! Every peer, in both roles: what arrives is what was sent.
 
 use cpp_peers::{FNV, Kind, Peer, Role, Seen, fnv, peers};
+use std::io::IoSlice;
 
 const LENGTHS: [usize; 8] = [0, 1, 125, 126, 4_097, 65_535, 65_536, 1 << 20];
 const READS: [usize; 5] = [7, 4_096, 65_536, 100_000, 524_288];
@@ -211,7 +212,7 @@ fn sends() {
             let (text, payload) = (i % 2 == 0, payload(i % 2 == 0, length));
             for per_flush in [1, 16] {
                 peer.keep(true);
-                let seen = peer.send(&payload, text, 40, per_flush);
+                let seen = peer.send(&[IoSlice::new(&payload); 40], text, per_flush);
                 let expected =
                     Seen { messages: 40, bytes: 40 * length as u64, hash: 0, written: peer.kept().len() as u64 };
                 assert_eq!(seen, expected, "{kind}, {role:?}, {length}");

@@ -1,6 +1,8 @@
 //! uWebSockets' parser, wslay and Boost.Beast, from the crate beside this one. They do their own reads, of the same bytes, and count what
 //! they write.
 
+use std::io::IoSlice;
+
 use cpp_peers::{Kind as Library, Peer, Role as TheirRole, Seen as TheirSeen};
 
 use crate::{
@@ -45,12 +47,12 @@ impl Contender for Cpp {
         if send.deflate.is_some() {
             return None;
         }
-        let mut peer = open(self.0, send.role)?;
-        let mut payloads = Cycle::new(send.payloads);
-        Some(Box::new(move |seen| {
-            let payload = payloads.next();
-            captured(&mut peer, &socket.0, seen, |peer| peer.send(payload, false, send.flush, send.flush));
-        }))
+        let peer = open(self.0, send.role)?;
+        Some(match send.flush {
+            1 => sending::<1>(peer, send, socket),
+            16 => sending::<16>(peer, send, socket),
+            other => panic!("nobody has thought of {other} messages to a flush"),
+        })
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
@@ -91,6 +93,14 @@ fn open(library: Library, role: Role) -> Option<Peer> {
         Role::Client => TheirRole::Client,
     };
     Peer::new(library, role)
+}
+
+fn sending<const FLUSH: usize>(mut peer: Peer, send: Send, socket: Socket) -> Turn {
+    let mut payloads = Cycle::new(send.payloads);
+    Box::new(move |seen| {
+        let batch = payloads.several::<FLUSH>().map(|payload| IoSlice::new(payload));
+        captured(&mut peer, &socket.0, seen, |peer| peer.send(&batch, false, FLUSH));
+    })
 }
 
 /// Does the work, and brings what was written where a check looks for it.
