@@ -172,8 +172,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// # Errors
     ///
     /// See [`SendError`]; nothing is sent then, not even in part.
-    // From here to the copy all is inlined, if little code is not worth more: a short message costs hardly more than the calls would.
-    #[cfg_attr(feature = "alloc", inline(always))]
+    #[inline(always)]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
         self.may_begin()?;
@@ -435,12 +434,16 @@ impl<R: Role, S: Storage> Sender<R, S> {
         Ok(())
     }
 
-    #[cfg_attr(feature = "alloc", inline(always))]
+    #[inline(always)]
     fn push_message(&mut self, message: Message<'_>) -> Result<(), SendError> {
         let first = FirstByte::last(message.kind().opcode());
         #[cfg(feature = "deflate")]
         if self.compresses(message.as_bytes()) {
             return self.push_compressed(first, message.as_bytes());
+        }
+        // As long as the compiler knows that it is short, little is left of what follows, and it takes hardly longer than the calls would.
+        if STRAIGHT_PATHS && message.as_bytes().len() <= MAX_CONTROL_PAYLOAD {
+            return self.push_here(first, message.as_bytes());
         }
         self.push_data(first, message.as_bytes())
     }
@@ -500,8 +503,13 @@ impl<R: Role, S: Storage> Sender<R, S> {
         pushed
     }
 
-    #[cfg_attr(feature = "alloc", inline(always))]
+    #[inline(never)]
     fn push_data(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
+        self.push_here(first, payload)
+    }
+
+    #[inline(always)]
+    fn push_here(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
         self.admit(payload.len())?;
         let header = self.header(first, payload.len());
         self.out.push(&header, payload).map_err(|_| SendError::OutOfMemory)
