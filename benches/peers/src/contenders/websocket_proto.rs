@@ -47,12 +47,11 @@ impl WebsocketProto {
         Self { shared: Some(Rc::new(RefCell::new(vec![0; READ]))) }
     }
 
-    /// Reads all that is there, and lets `work` have what each read has brought.
-    fn reading<R: websocket_proto::Role + 'static>(
+    /// Reads all that is there, and does the work for what each read has brought.
+    fn reading<R: websocket_proto::Role + 'static, W: Work>(
         &self,
         connection: Connection<R, Vec<u8>, Vec<u8>>,
         mut socket: Socket,
-        mut work: impl FnMut(Event<'_>, &mut Sender<R, Vec<u8>>, &mut Seen) + 'static,
     ) -> Turn {
         let Connection { receiver: mut rx, sender: mut tx } = connection;
         if let Some(shared) = self.shared.clone() {
@@ -61,7 +60,7 @@ impl WebsocketProto {
                 while let Ok(count) = socket.read(buffer) {
                     let mut input = Input::new(&mut buffer[..count]);
                     while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                        work(event, &mut tx, seen);
+                        W::work(event, &mut tx, seen);
                     }
                     flush(&mut tx, &mut socket);
                 }
@@ -72,7 +71,7 @@ impl WebsocketProto {
             while let Ok(count) = socket.read(buffer.room_for(&mut rx)) {
                 let mut input = buffer.received(count);
                 while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                    work(event, &mut tx, seen);
+                    W::work(event, &mut tx, seen);
                 }
                 flush(&mut tx, &mut socket);
             }
@@ -80,21 +79,36 @@ impl WebsocketProto {
     }
 }
 
-fn see<R>(event: Event<'_>, _: &mut Sender<R, Vec<u8>>, seen: &mut Seen) {
-    match event {
-        Event::Text(text) => seen.message(Kind::Text, text.as_bytes()),
-        Event::Binary(bytes) => seen.message(Kind::Binary, bytes),
-        Event::Ping(_) | Event::Pong(_) => {}
-        event => panic!("{event:?}"),
+/// What is done with an event, written in the loop itself: there it needn't be moved, and is in registers.
+trait Work {
+    fn work<R: websocket_proto::Role>(event: Event<'_>, tx: &mut Sender<R, Vec<u8>>, seen: &mut Seen);
+}
+
+struct See;
+
+impl Work for See {
+    #[inline(always)]
+    fn work<R: websocket_proto::Role>(event: Event<'_>, _: &mut Sender<R, Vec<u8>>, seen: &mut Seen) {
+        match event {
+            Event::Text(text) => seen.message(Kind::Text, text.as_bytes()),
+            Event::Binary(bytes) => seen.message(Kind::Binary, bytes),
+            Event::Ping(_) | Event::Pong(_) => {}
+            _ => panic!("the connection has ended"),
+        }
     }
 }
 
-fn answer<R: websocket_proto::Role>(event: Event<'_>, tx: &mut Sender<R, Vec<u8>>, _: &mut Seen) {
-    match event {
-        Event::Text(text) => tx.send_text(text).unwrap(),
-        Event::Binary(bytes) => tx.send_binary(bytes).unwrap(),
-        Event::Ping(_) | Event::Pong(_) => {}
-        event => panic!("{event:?}"),
+struct Answer;
+
+impl Work for Answer {
+    #[inline(always)]
+    fn work<R: websocket_proto::Role>(event: Event<'_>, tx: &mut Sender<R, Vec<u8>>, _: &mut Seen) {
+        match event {
+            Event::Text(text) => tx.send_text(text).unwrap(),
+            Event::Binary(bytes) => tx.send_binary(bytes).unwrap(),
+            Event::Ping(_) | Event::Pong(_) => {}
+            _ => panic!("the connection has ended"),
+        }
     }
 }
 
@@ -109,8 +123,8 @@ impl Contender for WebsocketProto {
     fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
         let (client, server) = connect(receive.deflate);
         Some(match receive.role {
-            Role::Server => self.reading(server, socket, see),
-            Role::Client => self.reading(client, socket, see),
+            Role::Server => self.reading::<_, See>(server, socket),
+            Role::Client => self.reading::<_, See>(client, socket),
         })
     }
 
@@ -123,7 +137,7 @@ impl Contender for WebsocketProto {
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
-        Some(self.reading(connect(None).1, socket, answer))
+        Some(self.reading::<_, Answer>(connect(None).1, socket))
     }
 
     fn handshake(&self, mut socket: Socket) -> Option<Turn> {
@@ -142,7 +156,7 @@ impl Contender for WebsocketProto {
     fn receive_rarely(&self, socket: Socket) -> Option<Turn> {
         // Who shares a buffer has none of his own, and needn't keep anything.
         self.shared.as_ref()?;
-        Some(self.reading(connect_as(CONFIG).1, socket, see))
+        Some(self.reading::<_, See>(connect_as(CONFIG).1, socket))
     }
 
     fn most_connections(&self) -> usize {
