@@ -14,6 +14,9 @@ const SHORT_TEXT: u64 = if cfg!(fuzzing) { 8 } else { 2 << 10 };
 /// How much text is unmasked at a time, to find out whether it is ASCII.
 const BLOCK: usize = 4 << 10;
 
+// So all that has come of a short text is looked at in one block.
+const _: () = assert!(SHORT_TEXT <= BLOCK as u64);
+
 impl<R: Role, C: ControlStore> Frames<R, C> {
     /// Leaves the beginning of a frame that a message begins with, or a binary message goes on with; whether it can be.
     #[inline(never)]
@@ -66,20 +69,16 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if len > u32::MAX.into() {
             return None;
         }
-        if len <= SHORT_TEXT {
-            Self::unmask(mask, payload);
-            let is_good = utf8::may_begin(payload);
-            Self::unmask(mask, payload);
-            return is_good.then_some(0);
-        }
         let mut unmasked = self.unmasked();
         for block in payload.get_mut(unmasked..)?.chunks_mut(BLOCK) {
             let is_ascii = if R::PEER_IS_CLIENT { mask.at(unmasked).apply_to_ascii(block) } else { block.is_ascii() };
             unmasked += block.len();
             if !is_ascii {
-                // What takes it in parts [masks](Self::mask_left) it again.
-                self.place = Place::Left { remaining: 0, unmasked: unmasked as u32 };
-                return None;
+                let may_be_left = len <= SHORT_TEXT && utf8::may_begin(payload);
+                // As it was, for whoever looks at it next.
+                Self::unmask(mask, payload.get_mut(..unmasked).unwrap_or_default());
+                self.place = Place::BETWEEN;
+                return may_be_left.then_some(0);
             }
         }
         Some(unmasked as u32)
