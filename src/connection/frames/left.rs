@@ -11,7 +11,7 @@ use crate::{
 /// The longest text that is left though it is not ASCII.
 const SHORT_TEXT: u64 = if cfg!(fuzzing) { 8 } else { 2 << 10 };
 
-/// How much text is unmasked at a time, to find out whether it is ASCII.
+/// How much text is unmasked, to find out whether it is ASCII; then as much again as was.
 const BLOCK: usize = 4 << 10;
 
 // So all that has come of a short text is looked at in one block.
@@ -70,7 +70,9 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             return None;
         }
         let mut unmasked = self.unmasked();
-        for block in payload.get_mut(unmasked..)?.chunks_mut(BLOCK) {
+        while unmasked < payload.len() {
+            let end = payload.len().min(unmasked + unmasked.max(BLOCK));
+            let block = payload.get_mut(unmasked..end)?;
             let is_ascii = if R::PEER_IS_CLIENT { mask.at(unmasked).apply_to_ascii(block) } else { block.is_ascii() };
             unmasked += block.len();
             if !is_ascii {
