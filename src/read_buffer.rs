@@ -2,6 +2,13 @@ use core::fmt;
 
 use crate::{Input, Receiver, Role, Storage, storage::move_down};
 
+/// The most that is worth reading at once, unless more is missing of a frame: longer reads leave the cache before they are unmasked, and over a
+/// socket take more time, not less.
+const READ: usize = if cfg!(fuzzing) { 64 } else { 64 << 10 };
+
+/// The read that ends a long frame may bring so much more: the next header, and little that would have to be moved.
+const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
+
 /// A buffer to read into that is one connection's own, for the fewest copies.
 ///
 /// A plain buffer and an [`Input`] around what was read serve any number of connections, because nothing stays in it: what of a
@@ -28,7 +35,7 @@ use crate::{Input, Receiver, Role, Storage, storage::move_down};
 ///     rx: &mut Receiver<Server, Vec<u8>>,
 ///     tx: &mut Sender<Server, Vec<u8>>,
 /// ) -> Result<usize, Box<dyn std::error::Error>> {
-///     let mut buffer = ReadBuffer::new(vec![0; 256 << 10]);
+///     let mut buffer = ReadBuffer::new(vec![0; 72 << 10]);
 ///     let mut total = 0;
 ///     loop {
 ///         let n = socket.read(buffer.room_for(rx))?;
@@ -83,10 +90,11 @@ impl Tail {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
-    /// An empty one in `bytes`, an array, a slice or a `Vec`, whose length it keeps.
+    /// An empty one in `bytes`, an array, a slice or a `Vec`, whose length it keeps: best a little more than 64 KiB, and than the longest frames that are
+    /// to be left in it. A read gets 64 KiB, or what is missing of a frame longer than half of that: more at a time takes more time.
     ///
-    /// What is left in it moves to its front when its frame would go beyond its end: with room for two of the usual messages, and for two
-    /// reads, that is seldom. Where it is little, it moves at once: memory that was just used is in the cache.
+    /// What is left in it moves to its front when its frame would go beyond its end, and at once where it is little: memory that was just used is in
+    /// the cache.
     pub fn new(bytes: B) -> Self {
         let capacity = bytes.as_ref().len();
         Self { bytes, end: 0, tail: Tail { len: 0, wanted: 0, frame: 0, capacity }, lent_store: false }
@@ -95,14 +103,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// Where the next read goes; never empty, if the buffer isn't.
     pub fn room(&mut self) -> &mut [u8] {
         self.lent_store = false;
-        let start = self.end - self.tail.len;
-        if self.tail.len == 0 {
+        let Tail { len, frame, capacity, .. } = self.tail;
+        let start = self.end - len;
+        if len == 0 {
             self.end = 0;
-        } else if start + self.tail.frame > self.tail.capacity || self.tail.len <= start / 4 {
+        } else if start + frame > capacity || len <= start / 4 {
             move_down(self.bytes.as_mut().get_mut(..self.end).unwrap_or_default(), start);
-            self.end = self.tail.len;
+            self.end = len;
         }
-        self.bytes.as_mut().get_mut(self.end..).unwrap_or_default()
+        let more = if frame > READ / 2 { frame.saturating_sub(len) } else { READ };
+        let reach = capacity.min(self.end + more + BEYOND);
+        self.bytes.as_mut().get_mut(self.end..reach).unwrap_or_default()
     }
 
     /// Where the next read goes: in the middle of a long message straight to where the receiver puts it together, if that is worth a read.
@@ -132,7 +143,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
             self.tail.len = self.end - start;
             return Input::elsewhere(count);
         }
-        self.tail.len = 0;
+        (self.tail.len, self.tail.frame) = (0, 0);
         let bytes = self.bytes.as_mut().get_mut(start..self.end).unwrap_or_default();
         Input::with_tail(bytes, &mut self.tail)
     }

@@ -167,6 +167,37 @@ fn short_texts_are_left_in_a_read_buffer() {
 }
 
 #[test]
+fn a_read_gets_64_kib_or_what_is_missing_of_a_long_frame() {
+    let (mut server, _) = open(Config::new());
+    let mut room = vec![0; 200_000];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let usual = (64 << 10) + 256;
+    assert_eq!(buffer.room().len(), usual);
+    // A frame that began in the middle moves to the front.
+    let bytes = [frame(0x82, &[1; 1000], true), frame(0x82, &[2; 150_000], true)].concat();
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..40_000], usize::MAX), 1000);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), bytes.len() - 40_000 + 256);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[40_000..60_000], usize::MAX), 0);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), bytes.len() - 60_000 + 256);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[60_000..], usize::MAX), 150_000);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), usual);
+
+    // As many reads as messages, however they began.
+    for len in [33_000, 64 << 10, 199_000] {
+        let bytes = frame(0x82, &vec![3; len], true).repeat(10);
+        let (mut come, mut reads, mut received) = (0, 0, 0);
+        while come < bytes.len() {
+            let read = buffer.room_for(&mut server.receiver).len().min(bytes.len() - come);
+            received += feed_buffer(&mut server, &mut buffer, &bytes[come..come + read], usize::MAX);
+            come += read;
+            reads += 1;
+        }
+        assert_eq!(received, 10 * len);
+        assert!((10..=11).contains(&reads), "{reads} reads for 10 messages of {len} bytes");
+    }
+}
+
+#[test]
 fn ascii_is_left_in_a_read_buffer_and_read_where_it_belongs() {
     let (mut server, _) = open(Config::new().keep(200_000));
     let mut room = vec![0; 32_000];
