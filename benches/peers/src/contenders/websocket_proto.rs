@@ -21,8 +21,8 @@ use crate::{
 /// What one read can bring.
 const READ: usize = 64 << 10;
 
-/// A buffer of a connection's own holds a few of them.
-const OWN: usize = 256 << 10;
+/// A buffer of a connection's own holds a little more than a message that is meant to be left in it.
+const OWN: usize = 72 << 10;
 
 /// A server lends larger payloads to the socket.
 const COPY: usize = 4 << 10;
