@@ -6,6 +6,9 @@ use crate::{Input, Receiver, Role, Storage, storage::move_down};
 /// socket take more time, not less.
 const READ: usize = if cfg!(fuzzing) { 64 } else { 64 << 10 };
 
+/// The same where a long message was read straight to a store: another one may come, and what is read of it to here has to be copied.
+const FEW: usize = if cfg!(fuzzing) { 16 } else { 8 << 10 };
+
 /// The read that ends a long frame may bring so much more: the next header, and little that would have to be moved.
 const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
 
@@ -63,6 +66,8 @@ pub struct ReadBuffer<B> {
     /// Where the bytes end that were read last.
     end: usize,
     tail: Tail,
+    /// How much to read if no long frame is left.
+    read: usize,
     /// The last room was the receiver's.
     lent_store: bool,
 }
@@ -90,14 +95,15 @@ impl Tail {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
-    /// An empty one in `bytes`, an array, a slice or a `Vec`, whose length it keeps: best a little more than 64 KiB, and than the longest frames that are
-    /// to be left in it. A read gets 64 KiB, or what is missing of a frame longer than half of that: more at a time takes more time.
+    /// An empty one in `bytes`, an array, a slice or a `Vec`, whose length it keeps: best a little more than 64 KiB, and than the longest
+    /// frames that are to be left in it. A read gets 64 KiB, or what is missing of a frame longer than half of that: more at a time takes more
+    /// time. Behind a message that was read straight to a store it gets 8 KiB, until more comes.
     ///
-    /// What is left in it moves to its front when its frame would go beyond its end, and at once where it is little: memory that was just used is in
-    /// the cache.
+    /// What is left in it moves to its front when its frame would go beyond its end, and at once where it is little: memory that was just
+    /// used is in the cache.
     pub fn new(bytes: B) -> Self {
         let capacity = bytes.as_ref().len();
-        Self { bytes, end: 0, tail: Tail { len: 0, wanted: 0, frame: 0, capacity }, lent_store: false }
+        Self { bytes, end: 0, tail: Tail { len: 0, wanted: 0, frame: 0, capacity }, read: READ, lent_store: false }
     }
 
     /// Where the next read goes; never empty, if the buffer isn't.
@@ -111,7 +117,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
             move_down(self.bytes.as_mut().get_mut(..self.end).unwrap_or_default(), start);
             self.end = len;
         }
-        let more = if frame > READ / 2 { frame.saturating_sub(len) } else { READ };
+        let missing = frame.saturating_sub(len);
+        let more = if frame > READ / 2 { missing } else { missing.max(self.read) };
         let reach = capacity.min(self.end + more + BEYOND);
         self.bytes.as_mut().get_mut(self.end..reach).unwrap_or_default()
     }
@@ -122,7 +129,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
         match receiver.room(self.tail.capacity) {
             Some(room) => {
-                self.lent_store = true;
+                (self.read, self.lent_store) = (FEW, true);
                 room
             }
             None => self.room(),
@@ -136,6 +143,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         if self.lent_store {
             self.lent_store = false;
             return Input::elsewhere(count);
+        }
+        if count >= self.read {
+            self.read = READ;
         }
         let start = self.end - self.tail.len;
         self.end = self.tail.capacity.min(self.end.saturating_add(count));

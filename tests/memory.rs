@@ -218,8 +218,30 @@ fn ascii_is_left_in_a_read_buffer_and_read_where_it_belongs() {
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[..90_000], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), mixed.len() - 90_000);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[90_000..110_000], usize::MAX), 0);
-    assert_eq!(buffer.room_for(&mut server.receiver).len(), 32_000);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), (8 << 10) + 256);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[110_000..], usize::MAX), 200_000);
+}
+
+/// What is read of the next one to the buffer has to be copied.
+#[test]
+fn behind_a_long_message_little_is_read_until_more_comes() {
+    let (mut server, _) = open(Config::new().keep(200_000));
+    let mut room = vec![0; 100_000];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let (usual, few) = ((64 << 10) + 256, (8 << 10) + 256);
+    let long = frame(0x82, &[1; 200_000], true);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &long, usize::MAX), 200_000);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), few);
+    // The next one, which needs no more memory, is read to its place all but for that.
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &long[..few], usize::MAX), 0);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), long.len() - few);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &long[few..], usize::MAX), 200_000);
+    let short = frame(0x82, &[2; 1000], true).repeat(8);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &short, usize::MAX), 8000);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), few);
+    let short = frame(0x82, &[2; 1000], true).repeat(10);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &short, usize::MAX), 10_000);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), usual);
 }
 
 /// What was left is judged as it comes, and comes in chunks if chunks are asked for.
