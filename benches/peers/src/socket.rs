@@ -17,10 +17,25 @@ use std::{
 
 use tokio::io::ReadBuf;
 
+/// A short loop lies in so many places, each at another distance from the beginning of a page.
+const PLACES: usize = 8;
+
+const PAGE: usize = 4 << 10;
+
+/// Longer ones have one place: what is in them is read from memory anyway.
+const SHORT: usize = 2 << 20;
+
 /// The bytes that come in, and the count of those that go out. Nothing here runs in two threads; it is atomic because some contenders
 /// take only sockets that could.
 pub struct Feed {
-    wire: Vec<u8>,
+    /// The loop, in all of its places.
+    memory: Vec<u8>,
+    /// How far the places are from one another.
+    stride: usize,
+    /// How long the loop is.
+    len: usize,
+    /// Where it is read.
+    place: AtomicUsize,
     /// The most that one read brings.
     most: usize,
     /// The length of a message.
@@ -34,8 +49,19 @@ pub struct Feed {
 
 impl Feed {
     pub fn new(wire: Vec<u8>, most: usize, message: usize) -> Arc<Self> {
+        let len = wire.len();
+        let (places, stride) =
+            if len <= SHORT { (PLACES, len.next_multiple_of(PAGE) + PAGE / PLACES) } else { (1, len) };
+        let mut memory = wire;
+        for place in 1..places {
+            memory.resize(place * stride, 0);
+            memory.extend_from_within(..len);
+        }
         Arc::new(Self {
-            wire,
+            memory,
+            stride,
+            len,
+            place: AtomicUsize::new(0),
             most,
             message,
             position: AtomicUsize::new(0),
@@ -44,6 +70,17 @@ impl Feed {
             captures: AtomicBool::new(false),
             captured: Mutex::default(),
         })
+    }
+
+    /// The loop.
+    fn wire(&self) -> &[u8] {
+        &self.memory[self.place.load(Relaxed)..][..self.len]
+    }
+
+    /// From now on the loop is read in another place: how long a copy takes depends on where in their pages two addresses lie.
+    pub fn move_on(&self) {
+        let next = self.place.load(Relaxed) + self.stride;
+        self.place.store(if next + self.len <= self.memory.len() { next } else { 0 }, Relaxed);
     }
 
     /// Lets the sockets read so many bytes more.
@@ -81,8 +118,8 @@ impl Feed {
     /// All that was granted at once, for those that do their own reads.
     pub fn take_batch(&self) -> Batch<'_> {
         let (offset, granted) = (self.position.load(Relaxed), self.granted.swap(0, Relaxed));
-        self.position.store((offset + granted) % self.wire.len(), Relaxed);
-        Batch { wire: &self.wire, offset, reads: self.most, messages: granted / self.message }
+        self.position.store((offset + granted) % self.len, Relaxed);
+        Batch { wire: self.wire(), offset, reads: self.most, messages: granted / self.message }
     }
 
     /// Whether what is written is kept.
@@ -101,11 +138,11 @@ impl Feed {
         if granted == 0 {
             return None;
         }
-        let len = room.min(self.most).min(granted).min(self.wire.len() - position);
+        let len = room.min(self.most).min(granted).min(self.len - position);
         let end = position + len;
         self.granted.store(granted - len, Relaxed);
-        self.position.store(if end == self.wire.len() { 0 } else { end }, Relaxed);
-        Some(&self.wire[position..end])
+        self.position.store(if end == self.len { 0 } else { end }, Relaxed);
+        Some(&self.wire()[position..end])
     }
 
     pub fn write(&self, bytes: &[u8]) -> usize {

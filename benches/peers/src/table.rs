@@ -117,6 +117,7 @@ pub fn measure(options: &Options, case: &Case) -> Vec<Outcome> {
         }
     } else {
         for round in 0..=options.rounds {
+            prepared.feed.move_on();
             for turn in 0..opened.len() {
                 let index = (round + turn) % opened.len();
                 if let Ok(Some(turns)) = &mut opened[index] {
