@@ -10,8 +10,8 @@ use crate::{
     utf8::{self, Checked, InvalidUtf8},
 };
 
-/// How much of a message that has to be stored is unmasked, checked and stored at a time: it stays in the innermost cache meanwhile.
-const BLOCK: usize = 8 << 10;
+/// How much of a message that has to be stored is unmasked, checked and stored at a time: it stays in a near cache meanwhile.
+const BLOCK: usize = if cfg!(fuzzing) { 16 } else { 32 << 10 };
 
 /// To copy less than this takes less time than a read of its own.
 const LEAST_ROOM: usize = if cfg!(fuzzing) { 8 } else { 8 << 10 };
