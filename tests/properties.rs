@@ -161,3 +161,47 @@ proptest! {
         }
     }
 }
+
+/// Of a message, whether it is text, its letters over and over, and how long it is at least.
+fn long_message() -> impl Strategy<Value = (bool, &'static str, usize)> {
+    let letters = prop::sample::select(vec!["a", "ж", "世界", "a line of ASCII, and then ж"]);
+    let len = prop_oneof![0..3000_usize, 16_000..17_000_usize, 60_000..70_000_usize, 0..150_000_usize];
+    (any::<bool>(), letters, len)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Left in the buffer, moved in it, copied from it, or never in it: a long message is what it was, and so is what follows it.
+    #[test]
+    fn long_messages_survive_any_read_buffer_and_any_cut(
+        messages in prop::collection::vec(long_message(), 1..6),
+        fragment in prop_oneof![1000..20_000_usize, Just(usize::MAX)],
+        capacity in prop_oneof![1..2000_usize, 60_000..140_000_usize],
+        keep in prop::sample::select(vec![0, 200_000]),
+        cuts in cuts(),
+        masked: bool,
+    ) {
+        let mut bytes = Vec::new();
+        let mut seen = Vec::new();
+        for (is_text, letters, len) in messages {
+            let text = letters.repeat(len.div_ceil(letters.len()));
+            let fragments = text.as_bytes().chunks(fragment);
+            let last = fragments.len().saturating_sub(1);
+            let first = if is_text { 0x01 } else { 0x02 };
+            for (index, piece) in fragments.enumerate() {
+                let opcode = if index == 0 { first } else { 0 };
+                bytes.extend(frame(if index == last { 0x80 | opcode } else { opcode }, piece, masked));
+            }
+            if text.is_empty() {
+                bytes.extend(frame(0x80 | first, &[], masked));
+            }
+            seen.push(if is_text { Seen::Text(text) } else { Seen::Binary(text.into_bytes()) });
+        }
+        for mode in [Mode::Buffered(capacity), Mode::MixedBuffered(capacity)] {
+            let trace = feed_either(open(Config::new().keep(keep)), masked, &bytes, at(&cuts, bytes.len()), mode);
+            prop_assert!(trace.seen == seen, "{:?}: {} of {} messages", mode, trace.seen.len(), seen.len());
+            prop_assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
+        }
+    }
+}
