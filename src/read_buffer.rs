@@ -18,8 +18,8 @@ const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
 /// message is not there yet is put together in the receiver's store. That copies what a read has cut. With a buffer of its own a
 /// connection needs not even that:
 ///
-/// - the beginning of a frame that fits into the buffer is left there, and its end read behind it: of binary messages, and of texts that are
-///   in one frame and ASCII so far, or no longer than 2 KiB;
+/// - the beginning of a frame that fits into the buffer is left there, and its end read behind it: of binary messages, and of texts in one
+///   frame that are ASCII so far, or of which no more than 2 KiB have come;
 /// - the rest of a message that doesn't fit is read [straight to where it is put together](Self::room_for), if it is binary, or on a server a
 ///   text that is ASCII so far.
 ///
@@ -97,7 +97,8 @@ impl Tail {
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// An empty one in `bytes`, an array, a slice or a `Vec`, whose length it keeps: best a little more than 64 KiB, and than the longest
     /// frames that are to be left in it. A read gets 64 KiB, or what is missing of a frame longer than half of that: more at a time takes more
-    /// time. Behind a message that was read straight to a store it gets 8 KiB, until more comes.
+    /// time. Behind a message that was read straight to a store it gets 8 KiB, until more comes; in a text of more than 32 KiB that is put
+    /// together in a store, what is missing of it. 256 bytes of what follows may come with it.
     ///
     /// What is left in it moves to its front when its frame would go beyond its end, and at once where it is little: memory that was just
     /// used is in the cache.
@@ -127,6 +128,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     ///
     /// The receiver offers no more room than it holds of the message already: what a frame announces makes it reserve nothing.
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
+        if let Some(missing) = receiver.missing_text() {
+            self.read = missing.min(READ);
+        }
         match receiver.room(self.tail.capacity) {
             Some(room) => {
                 (self.read, self.lent_store) = (FEW, true);

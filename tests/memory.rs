@@ -151,18 +151,49 @@ fn what_fits_into_a_read_buffer_is_never_copied() {
 }
 
 #[test]
-fn short_texts_are_left_in_a_read_buffer() {
+fn a_text_is_left_in_a_read_buffer_while_little_of_it_has_come() {
     let (mut server, _) = open(Config::new());
-    let mut room = vec![0; 8192];
+    let mut room = vec![0; 60_000];
     let mut buffer = ReadBuffer::new(&mut room[..]);
-    // Of two bytes each, so that many reads cut one.
-    for (len, is_left) in [(2048, true), (2050, false)] {
-        let bytes = frame(0x81, "ä".repeat(len / 2).as_bytes(), true).repeat(5);
-        for size in [1, 7, 999, 2000] {
-            let (allocations, ..) =
-                measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes, size), 5 * len));
-            assert_eq!(allocations == 0, is_left, "{len} bytes in reads of {size}");
+    for (header, len) in [(6, 100), (8, 2048), (8, 2050), (8, 50_000)] {
+        let bytes = frame(0x81, "ä".repeat(len / 2).as_bytes(), true);
+        for (come, is_left) in [(1, true), (99, true), (2047, true), (2048, true), (2049, false), (49_999, false)] {
+            if come < len {
+                let (begin, end) = bytes.split_at(header + come);
+                let (allocations, ..) = measure(|| {
+                    // In one read or in many.
+                    assert_eq!(feed_buffer(&mut server, &mut buffer, begin, if come < 100 { 1 } else { 1000 }), 0);
+                    assert_eq!(feed_buffer(&mut server, &mut buffer, end, usize::MAX), len);
+                });
+                assert_eq!(allocations == 0, is_left, "{len} bytes, of which {come} came");
+            }
         }
+    }
+}
+
+/// However the first read has cut them.
+#[test]
+fn one_long_text_after_the_other_is_left_in_a_read_buffer() {
+    let (mut server, _) = open(Config::new());
+    let mut room = vec![0; 72 << 10];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let bytes = frame(0x81, "ä".repeat(32 << 10).as_bytes(), true).repeat(10);
+    for first in [100, 5000, 40_000, 64 << 10] {
+        let (mut come, mut reads, mut received, mut copied) = (0, 0, 0, 0);
+        while come < bytes.len() {
+            let read = buffer.room_for(&mut server.receiver).len().min(bytes.len() - come);
+            let read = if come == 0 { first } else { read };
+            let (allocations, ..) = measure(|| {
+                received += feed_buffer(&mut server, &mut buffer, &bytes[come..come + read], usize::MAX);
+            });
+            come += read;
+            reads += 1;
+            copied += i32::from(allocations > 0);
+        }
+        assert_eq!(received, 10 * (64 << 10));
+        assert!((10..=12).contains(&reads), "{reads} reads");
+        // Of the one that was cut, both pieces.
+        assert!(copied <= 2, "{copied} of them copied");
     }
 }
 
@@ -213,12 +244,12 @@ fn ascii_is_left_in_a_read_buffer_and_read_where_it_belongs() {
     assert_eq!(feed_buffer(&mut server, &mut buffer, &longer[..32_000], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), longer.len() - 32_000);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &longer[32_000..], usize::MAX), 200_000);
-    // What follows other text comes through the buffer.
+    // What follows other text comes through the buffer, as much at a time as it holds.
     let mixed = frame(0x81, &[&[b'a'; 100_000], "ж".as_bytes(), &[b'a'; 99_998]].concat(), true);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[..90_000], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), mixed.len() - 90_000);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[90_000..110_000], usize::MAX), 0);
-    assert_eq!(buffer.room_for(&mut server.receiver).len(), (8 << 10) + 256);
+    assert_eq!(buffer.room_for(&mut server.receiver).len(), 32_000);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[110_000..], usize::MAX), 200_000);
 }
 

@@ -8,14 +8,14 @@ use crate::{
     utf8,
 };
 
-/// The longest text that is left though it is not ASCII.
-const SHORT_TEXT: u64 = if cfg!(fuzzing) { 8 } else { 2 << 10 };
+/// How much may have come of a text that is left though it is not ASCII.
+const FEW: usize = if cfg!(fuzzing) { 8 } else { 2 << 10 };
 
 /// How much text is unmasked, to find out whether it is ASCII; then as much again as was.
 const BLOCK: usize = 4 << 10;
 
-// So all that has come of a short text is looked at in one block.
-const _: () = assert!(SHORT_TEXT <= BLOCK as u64);
+// So all that has come of such a text is looked at in one block.
+const _: () = assert!(FEW <= BLOCK);
 
 impl<R: Role, C: ControlStore> Frames<R, C> {
     /// Leaves the beginning of a frame that a message begins with, or a binary message goes on with; whether it can be.
@@ -64,7 +64,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// and over, or is too long to be counted.
     ///
     /// What is ASCII is looked at as it comes, and once more as a whole, to be lent. Other text is looked at from its beginning each time, so
-    /// it must be short.
+    /// little of it may have come.
     fn look_at_text(&mut self, len: u64, mask: MaskingKey, payload: &mut [u8]) -> Option<u32> {
         if len > u32::MAX.into() {
             return None;
@@ -76,7 +76,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             let is_ascii = if R::PEER_IS_CLIENT { mask.at(unmasked).apply_to_ascii(block) } else { block.is_ascii() };
             unmasked += block.len();
             if !is_ascii {
-                let may_be_left = len <= SHORT_TEXT && utf8::may_begin(payload);
+                let may_be_left = payload.len() <= FEW && utf8::may_begin(payload);
                 // As it was, for whoever looks at it next.
                 Self::unmask(mask, payload.get_mut(..unmasked).unwrap_or_default());
                 self.place = Place::BETWEEN;

@@ -16,6 +16,9 @@ const BLOCK: usize = if cfg!(fuzzing) { 16 } else { 32 << 10 };
 /// To copy less than this takes less time than a read of its own.
 const LEAST_ROOM: usize = if cfg!(fuzzing) { 8 } else { 8 << 10 };
 
+/// A text that is longer is worth a read that brings no more than its end, for the next one to lie in one piece.
+const LONG_TEXT: usize = if cfg!(fuzzing) { 16 } else { 32 << 10 };
+
 impl<R: Role, S: Storage> Receiver<R, S> {
     /// The next message that is complete: as it lies there, if that is in one piece, else put together in the store.
     pub(super) fn find_whole<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
@@ -135,6 +138,14 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
         let room = self.store.room(most, self.frames.message_remaining());
         Some(room).filter(|room| !room.is_empty() && room.len() >= least.min(most))
+    }
+
+    /// How much is missing of a long text that is put together here, if its last frame has begun: of the next message a read should bring little
+    /// enough to be left where it is.
+    pub(crate) fn missing_text(&self) -> Option<usize> {
+        let (come, missing) = (self.store.bytes().len(), self.frames.message_remaining());
+        let is_copied = self.stored == Kind::Text && !self.store.takes_ascii() && self.frames.unchanged_remaining() > 0;
+        (STRAIGHT_PATHS && is_copied && come > 0 && come.checked_add(missing)? > LONG_TEXT).then_some(missing)
     }
 
     /// The store has no room for this much more of the message.
