@@ -295,7 +295,6 @@ pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted
 }
 
 /// What a server has accepted, and how it says so.
-#[derive(Clone, Copy)]
 pub(crate) struct Accepted {
     pub(crate) agreement: Agreement,
     answer: [u8; Self::LONGEST],

@@ -1,6 +1,7 @@
 //! The few rules of HTTP's grammar by which heads are read and written (RFC 9110 §5).
 
-use crate::STRAIGHT_PATHS;
+#[cfg(feature = "std")]
+use fearless_simd::{Level, mask8x32, prelude::*, u8x32};
 
 /// A method, a header's name, a subprotocol, a connection option (RFC 9110 §5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
@@ -11,7 +12,13 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 #[inline]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
     // Most are made of letters and hyphens.
-    let len = first(bytes, not_in_a_name).unwrap_or(bytes.len());
+    #[cfg(feature = "std")]
+    let len = fearless_simd::dispatch!(Level::baseline(), simd => first(simd, bytes, |bytes| {
+        let letters = ((bytes | 0x20) - b'a').simd_lt(26);
+        !(letters | bytes.simd_eq(b'-'))
+    }));
+    #[cfg(not(feature = "std"))]
+    let len = 0;
     let rest = bytes.get(len..).unwrap_or_default();
     len + rest.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(rest.len())
 }
@@ -52,25 +59,31 @@ pub(crate) fn is_header_value(text: &[u8]) -> bool {
 /// How many bytes at the front are what may stand in a header's value: all but control characters, with the tab.
 #[inline]
 pub(crate) fn text_len(bytes: &[u8]) -> usize {
-    let mut len = 0;
-    loop {
-        let rest = bytes.get(len..).unwrap_or_default();
-        len += first(rest, |word| below_or(word, 0x20, 0x7F)).unwrap_or(rest.len());
-        match bytes.get(len) {
-            Some(b'\t') => len += 1,
-            _ => return len,
+    #[cfg(feature = "std")]
+    let len = fearless_simd::dispatch!(Level::baseline(), simd => first(simd, bytes, |bytes| {
+        bytes.simd_lt(b' ') ^ bytes.simd_eq(b'\t') | bytes.simd_eq(0x7F)
+    }));
+    #[cfg(not(feature = "std"))]
+    let len = 0;
+    let rest = bytes.get(len..).unwrap_or_default();
+    let is_end = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    len + rest.iter().position(is_end).unwrap_or(rest.len())
+}
+
+/// Where the first byte is that is meant, or else where what fills no vector begins. The vectors are those that every machine of the kind has:
+/// a call is too short to ask for longer ones.
+#[cfg(feature = "std")]
+#[inline(always)]
+fn first<S: Simd>(simd: S, bytes: &[u8], meant: impl Fn(u8x32<S>) -> mask8x32<S>) -> usize {
+    const LEN: usize = 32;
+    let (vectors, rest) = bytes.as_chunks::<LEN>();
+    for (index, vector) in vectors.iter().enumerate() {
+        let found = meant(u8x32::from_slice(simd, vector)).to_bitmask();
+        if found != 0 {
+            return index * LEN + found.trailing_zeros() as usize;
         }
     }
-}
-
-/// How many bytes at the front can stand in a request's target as it was sent, be it right or wrong: no space.
-pub(crate) fn visible_len(bytes: &[u8]) -> usize {
-    first(bytes, |word| below_or(word, 0x21, 0x7F)).unwrap_or(bytes.len())
-}
-
-/// Where the first such byte is.
-pub(crate) fn find(needle: u8, bytes: &[u8]) -> Option<usize> {
-    first(bytes, |word| equal(word, needle))
+    bytes.len() - rest.len()
 }
 
 /// The members of a comma-separated list of tokens.
@@ -78,86 +91,39 @@ pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 
-// Eight bytes at a time. In what these return, the lowest bit that is set is the top bit of the first byte that was meant; above it, they
-// may be wrong.
-
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
-
-/// The bytes that are this one: those from whose difference one can't be taken.
-fn equal(word: u64, byte: u8) -> u64 {
-    let difference = word ^ (ONES * u64::from(byte));
-    difference.wrapping_sub(ONES) & !difference & TOPS
-}
-
-/// The bytes of ASCII that are below a limit, or this one.
-fn below_or(word: u64, limit: u8, byte: u8) -> u64 {
-    let below = word.wrapping_sub(ONES * u64::from(limit));
-    let equal = (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
-    (below | equal) & !word & TOPS
-}
-
-/// The bytes that are no letter and no hyphen.
-// A sum reaches the top bit from a certain byte on. It is too large for its byte only where that isn't ASCII.
-fn not_in_a_name(word: u64) -> u64 {
-    let small = word | (ONES * 0x20);
-    let from_a = small.wrapping_add(ONES * u64::from(0x80 - b'a'));
-    let behind_z = small.wrapping_add(ONES * u64::from(0x7F - b'z'));
-    let no_hyphen = (word ^ (ONES * u64::from(b'-'))).wrapping_add(ONES * 0x7F);
-    ((!from_a | behind_z) & no_hyphen | word) & TOPS
-}
-
-/// Where the first byte is that is meant.
-#[inline]
-fn first(bytes: &[u8], meant: impl Fn(u64) -> u64) -> Option<usize> {
-    let mut rest = bytes;
-    while STRAIGHT_PATHS && let Some((word, behind)) = rest.split_first_chunk() {
-        let found = meant(u64::from_le_bytes(*word));
-        if found != 0 {
-            return Some(bytes.len() - rest.len() + found.trailing_zeros() as usize / 8);
-        }
-        rest = behind;
-    }
-    let start = bytes.len() - rest.len();
-    rest.iter().position(|byte| meant(ONES * u64::from(*byte)) != 0).map(|index| start + index)
-}
-
 #[cfg(test)]
 mod tests {
     extern crate alloc;
-    use alloc::vec;
+    use alloc::vec::Vec;
 
-    use super::{find, is, is_token_byte, text_len, token_len};
+    use super::{is, is_token_byte, text_len, token_len};
 
-    #[test]
-    fn the_first_is_found_wherever_it_stands() {
-        // Neighbours of the byte that is looked for, and bytes with the top bit, are what the arithmetic could mistake for it.
-        for other in [0x00, b'\n' - 1, b'\n' + 1, b'\n' ^ 0x80, 0x7F, 0x80, 0xFF] {
-            for len in 0..40 {
-                let mut bytes = vec![other; len];
-                assert_eq!(find(b'\n', &bytes), None);
-                for place in (0..len).rev() {
-                    bytes[place] = b'\n';
-                    assert_eq!(find(b'\n', &bytes), Some(place), "{other:#04x}, {len} bytes");
+    /// Around those of one and of two vectors.
+    const LENGTHS: [usize; 9] = [0, 1, 2, 31, 32, 33, 63, 64, 66];
+
+    /// Every byte at every place of every length, among others of the class: that many are found as one would find byte by byte.
+    fn ends_at_the_first_other(others: &[u8], found: fn(&[u8]) -> usize, has: fn(u8) -> bool) {
+        for byte in 0..=0xFF_u8 {
+            for len in LENGTHS {
+                for place in 0..len {
+                    let mut bytes: Vec<u8> = others.iter().copied().cycle().take(len).collect();
+                    bytes[place] = byte;
+                    let expected = bytes.iter().take_while(|byte| has(**byte)).count();
+                    assert_eq!(found(&bytes), expected, "{byte:#04x} at {place} of {len}");
+                    // Behind the first may be anything.
+                    bytes[place..].fill(byte);
+                    let expected = if has(byte) { len } else { place };
+                    assert_eq!(found(&bytes), expected, "{byte:#04x} from {place} of {len}");
                 }
             }
         }
     }
 
     #[test]
-    fn tokens_end_where_they_would_byte_by_byte() {
-        for byte in 0..=0xFF_u8 {
-            for len in 0..20 {
-                for place in 0..len {
-                    for other in *b"-aZz.5" {
-                        let mut bytes = vec![other; len];
-                        bytes[place] = byte;
-                        let expected = bytes.iter().take_while(|byte| is_token_byte(**byte)).count();
-                        assert_eq!(token_len(&bytes), expected, "{byte:#04x} at {place} of {len}");
-                    }
-                }
-            }
-        }
+    fn tokens_and_texts_end_where_they_would_byte_by_byte() {
+        ends_at_the_first_other(b"-aZz.5", token_len, is_token_byte);
+        ends_at_the_first_other(b"-aZzA", token_len, is_token_byte);
+        ends_at_the_first_other(b" \t~\x80\xFF", text_len, |byte| byte == b'\t' || !byte.is_ascii_control());
     }
 
     #[test]
@@ -172,27 +138,6 @@ mod tests {
                 }
             }
             assert!(!is(&known[1..], known) && !is(b"", known));
-        }
-    }
-
-    #[test]
-    fn text_ends_at_the_first_control_character() {
-        for byte in 0..=0xFF_u8 {
-            let is_text = byte == b'\t' || !byte.is_ascii_control();
-            for len in 0..20 {
-                for place in 0..len {
-                    // Behind it may be anything.
-                    for other in [b' ', b'\t', b'~', 0x80, 0xFF] {
-                        let mut bytes = vec![other; len];
-                        bytes[place] = byte;
-                        assert_eq!(
-                            text_len(&bytes),
-                            if is_text { len } else { place },
-                            "{byte:#04x} at {place} of {len}"
-                        );
-                    }
-                }
-            }
         }
     }
 }

@@ -3,7 +3,7 @@ use core::{fmt, mem, str};
 use crate::{Config, Input, STRAIGHT_PATHS, Storage};
 
 use super::{
-    grammar::{find, text_len, token_len, visible_len},
+    grammar::{text_len, token_len},
     headers::Headers,
 };
 
@@ -88,7 +88,7 @@ impl<S: Storage> Head<S> {
     fn read_lines(&mut self, input: &mut Input<'_>) -> Result<(), HeadError> {
         let mut len = 0;
         while let Some(rest) = input.remaining().get(len..).filter(|rest| !rest.is_empty()) {
-            let (piece, is_whole) = match find(b'\n', rest) {
+            let (piece, is_whole) = match rest.iter().position(|byte| *byte == b'\n') {
                 Some(end) => (rest.get(..=end).unwrap_or_default(), true),
                 None => (rest, false),
             };
@@ -166,14 +166,15 @@ impl RequestLine {
     /// `method SP request-target SP HTTP-version` (RFC 9112 §3), and the headers behind it.
     pub(crate) fn parse(head: &[u8]) -> Result<(Self, HeaderLines<'_>), HeadError> {
         let malformed = HeadError::Malformed("first line");
-        let Some((method @ [_, ..], [b' ', rest @ ..])) = head.split_at_checked(token_len(head)) else {
+        let (line, lines) = split_line(head).ok_or(malformed)?;
+        let Some((method @ [_, ..], [b' ', rest @ ..])) = line.split_at_checked(token_len(line)) else {
             return Err(malformed);
         };
-        let Some((target @ [_, ..], rest)) = rest.split_at_checked(visible_len(rest)) else { return Err(malformed) };
+        let target_len = rest.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(rest.len());
+        let Some((target @ [_, ..], rest)) = rest.split_at_checked(target_len) else { return Err(malformed) };
         if !target.is_ascii() && str::from_utf8(target).is_err() {
             return Err(malformed);
         }
-        let (rest, lines) = split_line(rest).ok_or(malformed)?;
         let version = match rest {
             [b' ', version @ ..] if !version.contains(&b' ') => parse_version(version)?,
             // HTTP/0.9 had none.
@@ -259,11 +260,14 @@ impl<'h> HeaderLine<'h> {
     // "No whitespace is allowed between the field name and colon"; nor before the name, which once said that a line goes on.
     #[inline]
     fn parse(lines: &mut &'h [u8]) -> Result<Self, HeadError> {
-        let line = mem::replace(lines, b"\r\n");
-        let Some((name @ [_, ..], [b':', rest @ ..])) = line.split_at_checked(token_len(line)) else {
+        let bytes = mem::replace(lines, b"\r\n");
+        // Where the line ends needn't wait for where the name does.
+        let (line, name_len) = (split_line(bytes), token_len(bytes));
+        let Some((name @ [_, ..], [b':', ..])) = bytes.split_at_checked(name_len) else {
             return Err(HeadError::Malformed("header name"));
         };
-        let (value, rest) = split_line(rest).ok_or(HeadError::Malformed("header value"))?;
+        let (line, rest) = line.ok_or(HeadError::Malformed("header value"))?;
+        let value = line.get(name_len + 1..).unwrap_or_default();
         *lines = rest;
         Ok(Self { name, value })
     }
@@ -278,8 +282,7 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The headers of a head that was parsed.
 pub(crate) fn headers(head: &[u8]) -> Headers<'_> {
-    let first_line = find(b'\n', head).map_or(head.len(), |end| end + 1);
-    Headers::new(head.get(first_line..).unwrap_or_default())
+    Headers::new(split_line(head).map_or(&[], |(_, lines)| lines))
 }
 
 /// How many lines stand before the empty one, if that is the head's end and there is none before it, and if each ends with CRLF.

@@ -1,6 +1,6 @@
 use core::{fmt, iter, str};
 
-use super::grammar::{find, members};
+use super::grammar::{members, text_len};
 
 /// The headers of a request or response, in their order; an iterator over them.
 ///
@@ -50,7 +50,7 @@ impl<'h> Headers<'h> {
     /// Goes on behind the next line that fits.
     fn find_line(&mut self, fits: impl Fn(&[u8]) -> bool) -> Option<&'h [u8]> {
         loop {
-            let (line, rest) = self.lines.split_at_checked(find(b'\n', self.lines)? + 1)?;
+            let (line, rest) = self.lines.split_at_checked(text_len(self.lines) + 2)?;
             self.lines = rest;
             if fits(line) {
                 // The empty line is the head's end.

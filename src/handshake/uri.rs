@@ -211,11 +211,11 @@ fn parse_number(digits: &[u8]) -> Option<u16> {
 fn check_escapes(text: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), usize> {
     let mut rest = text;
     loop {
-        rest = match rest {
+        let plain = rest.iter().position(|byte| *byte == b'%' || !allowed(*byte)).unwrap_or(rest.len());
+        rest = match rest.get(plain..).unwrap_or_default() {
             [] => return Ok(()),
             [b'%', a, b, rest @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest,
-            [byte, rest @ ..] if *byte != b'%' && allowed(*byte) => rest,
-            _ => return Err(text.len() - rest.len()),
+            wrong => return Err(text.len() - wrong.len()),
         };
     }
 }

@@ -31,7 +31,9 @@ pub(crate) fn encode_key(nonce: [u8; 16]) -> Key {
 pub(crate) fn parse(value: &[u8]) -> Option<Key> {
     let key = Key::try_from(value).ok()?;
     let digits = key.strip_suffix(b"==")?;
-    digits.iter().all(|digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/')).then_some(key)
+    let is_digit =
+        |byte: u8| (byte | 0x20).is_ascii_lowercase() | byte.is_ascii_digit() | (byte == b'+') | (byte == b'/');
+    digits.iter().fold(true, |all, byte| all & is_digit(*byte)).then_some(key)
 }
 
 /// The answer to a key: its text, not its 16 bytes, is what is hashed.

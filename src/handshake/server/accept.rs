@@ -1,3 +1,5 @@
+#[cfg(feature = "deflate")]
+use alloc::boxed::Box;
 use core::{fmt, str};
 
 use super::{Refusal, Request};
@@ -21,11 +23,12 @@ pub struct Upgrade<I, O> {
 }
 
 /// What the response says by itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Answer {
     accept_key: AcceptKey,
+    /// Large, and not in every handshake.
     #[cfg(feature = "deflate")]
-    deflate: Option<deflate::Accepted>,
+    deflate: Option<Box<deflate::Accepted>>,
 }
 
 impl<I: Storage, O: Storage> Upgrade<I, O> {
@@ -34,7 +37,11 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         let answer = Answer {
             accept_key,
             #[cfg(feature = "deflate")]
-            deflate: request.config.deflate.and_then(|wanted| deflate::accept(&wanted, &request.headers())),
+            deflate: request
+                .config
+                .deflate
+                .and_then(|wanted| deflate::accept(&wanted, &request.headers()))
+                .map(Box::new),
         };
         Self { request, answer }
     }
@@ -104,8 +111,8 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     pub fn accept(mut self, accept: &Accept<'_>) -> Result<Connection<Server, I, O>, AcceptError> {
         self.check(accept)?;
         self.check_output()?;
-        let answer = self.answer;
-        write::write(&mut self.request.output, |out| {
+        let Self { request, answer } = &mut self;
+        write::write(&mut request.output, |out| {
             out(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
             out(&answer.accept_key);
             out(b"\r\n");
@@ -183,7 +190,7 @@ impl Answer {
     fn extensions(&self) -> Extensions {
         Extensions {
             #[cfg(feature = "deflate")]
-            deflate: self.deflate.map(|accepted| accepted.agreement),
+            deflate: self.deflate.as_ref().map(|accepted| accepted.agreement),
         }
     }
 }
