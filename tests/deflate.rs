@@ -399,6 +399,45 @@ fn d9_bombs() {
     }
 }
 
+/// A short message comes out at once, if it lies whole in the input: around the most that goes in and the most that comes out at once,
+/// twice the same message, so that the second refers to the first.
+#[test]
+fn messages_come_out_at_once_or_piece_by_piece() {
+    let mut noise = 1_u64;
+    let noise = |len| {
+        let bytes = std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+            (noise >> 56) as u8
+        });
+        Seen::Binary(bytes.take(len).collect())
+    };
+    let long = (8185..8200).map(|len| Seen::Text(["ё", &"piece by piece ".repeat(600)[..len - 2]].concat()));
+    // What can't be compressed gets a few bytes longer.
+    let messages: Vec<Seen> = (2030..2060).map(noise).chain(long).collect();
+    for takeover in [true, false] {
+        let deflate = Deflate::new().send_takeover(takeover).receive_takeover(takeover);
+        let mut lengths = Vec::new();
+        for message in &messages {
+            let (_, mut client) = both(deflate);
+            for _ in 0..2 {
+                match message {
+                    Seen::Text(text) => client.sender.send_text(text).unwrap(),
+                    Seen::Binary(bytes) => client.sender.send_binary(bytes).unwrap(),
+                    _ => unreachable!(),
+                }
+            }
+            let wire = client.sender.pending().to_vec();
+            lengths.push(frames(&wire)[0].1.len());
+            let twice = [message.clone(), message.clone()];
+            for mode in Mode::ALL {
+                assert_eq!(feed(both(deflate).0, &wire, [], mode).seen, twice, "{mode:?}");
+                assert_eq!(feed(both(deflate).0, &wire, [wire.len() / 3], mode).seen, twice, "{mode:?}");
+            }
+        }
+        assert!((2047..2050).all(|len| lengths.contains(&len)), "{lengths:?}");
+    }
+}
+
 #[test]
 fn prepared_messages_are_compressed_once_and_understood_by_all() {
     let news = Prepared::new("news ".repeat(100).as_str());

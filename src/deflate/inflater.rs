@@ -8,7 +8,7 @@ use crate::{Failure, Kind};
 
 /// The receiver's side: the payload of compressed messages in, pieces of what they say out.
 ///
-/// A piece is at most [`ROOM`] bytes, whatever is in the message: a gigabyte of zeros passes through it. Nothing is allocated before
+/// A piece is at most [`ROOM`](super::ROOM) bytes, whatever is in the message: a gigabyte of zeros passes through it. Nothing is allocated before
 /// the first compressed message, and after each message only what the next one may refer to is kept.
 pub(crate) struct Inflater {
     agreement: Agreement,
@@ -21,6 +21,7 @@ pub(crate) struct Inflater {
     room: Vec<u8>,
     /// Where in the room the bytes are that have not been handed out.
     ready: Range<usize>,
+    /// What the room had no place for, and how much of that has been used.
     input: Vec<u8>,
     used: usize,
     progress: Progress,
@@ -33,10 +34,10 @@ pub(crate) struct Inflater {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Progress {
     Between,
-    /// All of `input` has come out; more comes.
+    /// All that came has come out; more comes.
     Waiting,
     Open,
-    /// The message's last byte is in `input`.
+    /// The message's last byte has come.
     Last,
     /// All has come out, and is in the room.
     Ended,
@@ -51,9 +52,6 @@ pub(crate) struct Inflated {
     pub(crate) piece: Range<usize>,
     pub(crate) last: bool,
 }
-
-/// The most that comes out at once.
-const ROOM: usize = 8 << 10;
 
 /// What the sender has removed, and behind it an empty block.
 ///
@@ -87,21 +85,25 @@ impl Inflater {
         self.progress != Progress::Between
     }
 
-    /// Adds payload of a message when all before it has been taken. It is copied, so it had better be little.
-    pub(crate) fn feed(&mut self, kind: Kind, payload: &[u8], last: bool) -> Result<(), Failure> {
+    /// Goes on with payload of a message, when all before it has been taken. What does not fit into the room is copied, so it had better
+    /// be little. A message may have `limit` bytes.
+    pub(crate) fn feed(&mut self, kind: Kind, payload: &[u8], last: bool, limit: u64) -> Result<(), Failure> {
         self.kind = kind;
         if self.progress == Progress::Between {
             self.begin()?;
         }
-        self.input.clear();
-        self.input.extend_from_slice(payload);
-        self.used = 0;
         self.progress = if last { Progress::Last } else { Progress::Open };
+        let used = self.step(payload, limit)?;
+        self.input.clear();
+        self.input.extend_from_slice(payload.get(used..).unwrap_or_default());
+        self.used = 0;
         Ok(())
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
-        self.room.resize(ROOM, 0);
+        if self.room.is_empty() {
+            self.room = self.pool.room();
+        }
         if self.context.is_none() {
             let context = self.context.insert(self.pool.inflate());
             if !self.history.is_empty() {
@@ -109,6 +111,15 @@ impl Inflater {
             }
         }
         Ok(())
+    }
+
+    /// The message that was [fed](Self::feed), if that was all of it and what it says is all in the room.
+    pub(crate) fn whole(&mut self) -> Option<Range<usize>> {
+        if self.progress != Progress::Ended || self.total > self.ready.len() as u64 {
+            return None;
+        }
+        (self.progress, self.total) = (Progress::Between, 0);
+        Some(mem::take(&mut self.ready))
     }
 
     /// The next piece, at most `most` bytes; `None` when more input is needed. A message may have `limit` bytes.
@@ -126,55 +137,50 @@ impl Inflater {
             if self.total > limit {
                 return Err(Failure::MessageTooLong { len: limit.saturating_add(1), limit });
             }
-            if self.progress == Progress::Wrong {
-                return Err(Failure::Inflate);
+            match self.progress {
+                Progress::Between | Progress::Waiting => return Ok(None),
+                Progress::Wrong => return Err(Failure::Inflate),
+                Progress::Open | Progress::Last | Progress::Ended => {}
             }
-            if !self.step(limit)? {
-                return Ok(None);
-            }
+            let input = mem::take(&mut self.input);
+            self.used += self.step(input.get(self.used..).unwrap_or_default(), limit)?;
+            self.input = input;
         }
     }
 
-    /// Fills the room anew; false if that takes more input. What is wrong behind good bytes has to wait until they are handed out.
-    fn step(&mut self, limit: u64) -> Result<bool, Failure> {
-        let input = self.input.get(self.used..).unwrap_or_default();
-        let idle = matches!(self.progress, Progress::Between | Progress::Waiting);
-        let Some(context) = self.context.as_mut().filter(|_| !idle) else { return Ok(false) };
+    /// Fills the room anew; how much of the input it took. What is wrong behind good bytes has to wait until they are handed out.
+    fn step(&mut self, input: &[u8], limit: u64) -> Result<usize, Failure> {
+        let Some(context) = &mut self.context else { return Ok(input.len()) };
         let Step { consumed, len, status } = inflate(context, input, &mut self.room, InflateFlush::SyncFlush);
-        self.used += consumed;
         self.ready = 0..len;
         self.total += len as u64;
         if self.total > limit {
             // Up to the limit it is good.
             let beyond = usize::try_from(self.total - limit).unwrap_or(usize::MAX);
             self.ready.end = len.saturating_sub(beyond);
-            return Ok(true);
+            return Ok(consumed);
         }
         self.remember(len)?;
-        let all_used = self.used == self.input.len();
+        let all_used = consumed == input.len();
         match status {
             // A block may say that it is the last, and another stream may follow in the same message (§7.2.3.4, §7.2.3.5).
             Some(Status::StreamEnd) => self.restart(),
             Some(_) if consumed > 0 || len > 0 || all_used => {}
             Some(_) | None => {
                 self.progress = Progress::Wrong;
-                return Ok(true);
+                return Ok(consumed);
             }
         }
-        if !all_used || len == self.room.len() {
-            return Ok(true);
+        if all_used && len < self.room.len() {
+            self.progress = if self.progress != Progress::Last {
+                Progress::Waiting
+            } else if self.end() {
+                Progress::Ended
+            } else {
+                Progress::Wrong
+            };
         }
-        self.progress = match self.progress {
-            Progress::Last => {
-                if self.end() {
-                    Progress::Ended
-                } else {
-                    Progress::Wrong
-                }
-            }
-            _ => Progress::Waiting,
-        };
-        Ok(true)
+        Ok(consumed)
     }
 
     /// The bytes of a piece that was found last.
@@ -244,18 +250,18 @@ impl Inflater {
         }
     }
 
-    /// Between messages, frees the room for pieces if it is more than `bytes`.
+    /// Between messages, lets go of the room for pieces if it is more than `bytes`.
     pub(crate) fn keep(&mut self, bytes: usize) {
         if self.room.capacity() + self.input.capacity() > bytes {
             self.release();
         }
     }
 
-    /// Between messages, frees the room for pieces.
+    /// Between messages, lets go of the room for pieces.
     pub(crate) fn release(&mut self) {
-        if self.progress == Progress::Between {
-            self.ready = 0..0;
-            (self.room, self.input) = (Vec::new(), Vec::new());
+        if self.progress == Progress::Between && !self.room.is_empty() {
+            self.pool.give_room(mem::take(&mut self.room));
+            (self.ready, self.input) = (0..0, Vec::new());
         }
     }
 

@@ -63,3 +63,6 @@ pub(crate) const RSV1: u8 = 0x40;
 /// What the sender removes from the end of a message and the receiver adds (RFC 7692 §7.2.1): the end of an empty stored
 /// block, which is how a flush ends.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+/// The most that comes out of a compressed message at once, in bytes.
+const ROOM: usize = 8 << 10;

@@ -51,8 +51,8 @@ const LAST: u8 = FirstByte::last(Opcode::Continuation).encode();
 const PING: u8 = FirstByte::last(Opcode::Ping).encode();
 const PONG: u8 = FirstByte::last(Opcode::Pong).encode();
 
-/// An extension copies what it is given, so that it gets only so much at a time.
-const MOST_OF_EXTENSION: usize = 2 << 10;
+/// An extension copies what it has no room for, so that it gets only so much at a time.
+pub(crate) const MOST_OF_EXTENSION: u64 = 2 << 10;
 
 #[derive(Clone, Copy, Debug)]
 struct OpenMessage {
@@ -153,7 +153,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                 }
                 Place::Data { kind, rsv, fin, remaining, .. } => {
                     let has_come = remaining <= input.remaining().len() as u64;
-                    let most = if rsv == 0 { wanted.most.bytes(fin && has_come) } else { MOST_OF_EXTENSION };
+                    let most = if rsv == 0 { wanted.most.bytes(fin && has_come) } else { MOST_OF_EXTENSION as usize };
                     // A length beyond `usize` can't be had in one piece anyway.
                     let bytes = input.take(usize::try_from(remaining).unwrap_or(usize::MAX).min(most));
                     let Unmasked { last, is_ascii } = self.unmask_payload(bytes, wanted.ascii);
@@ -215,10 +215,14 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     }
 
     /// The straight path, which most messages take: one frame, all of it in the input, and nothing wrong with it, when all is at rest.
-    /// `None` says nothing, and leaves the input as it was: [`next`](Self::next) judges everything else.
+    /// `None` says nothing, and leaves the input as it was: [`next`](Self::next) judges everything else. `RSV` must be claimed.
     #[inline]
-    pub(crate) fn whole_message<'b>(&self, input: &mut Input<'b>, max_message: u64) -> Option<(Kind, &'b mut [u8])> {
-        let kind = match *input.remaining().first()? {
+    pub(crate) fn whole_message<'b, const RSV: u8>(
+        &self,
+        input: &mut Input<'b>,
+        max_message: u64,
+    ) -> Option<(Kind, &'b mut [u8])> {
+        let kind = match *input.remaining().first()? ^ RSV {
             BINARY => Kind::Binary,
             TEXT => Kind::Text,
             _ => return None,

@@ -113,7 +113,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     ) -> Option<Event<'a>> {
         if matches!(self.state, State::AtRest) || self.settle(input.remaining().is_empty()) {
             let limit = self.max_message.min(self.store.capacity() as u64);
-            match self.frames.whole_message(input, limit) {
+            match self.frames.whole_message::<0>(input, limit) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
                 Some((Kind::Text, bytes)) => {
                     return Some(match utf8::whole(bytes) {
@@ -154,7 +154,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
         if matches!(self.state, State::AtRest) || self.settle(input.remaining().is_empty()) {
-            match self.frames.whole_message(input, self.max_message) {
+            match self.frames.whole_message::<0>(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
                     Ok(data) => return Some(ChunkEvent::Text(Chunk { data, first: true, last: true })),
@@ -332,7 +332,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             }
             match (self.frames.next(input, limit, wanted)?, &mut self.inflater) {
                 (Some(frames::Found::Data { kind, rsv: RSV1, bytes, last, .. }), Some(inflater)) => {
-                    inflater.feed(kind, bytes, last)?;
+                    inflater.feed(kind, bytes, last, limit)?;
                 }
                 (found, _) => return Ok(found.map(Found::from)),
             }

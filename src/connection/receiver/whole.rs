@@ -1,8 +1,8 @@
 //! Whole messages: lent as they lie, or put together in the store.
 
-#[cfg(feature = "deflate")]
-use super::inflated;
 use super::{Next, Part, Receiver, State};
+#[cfg(feature = "deflate")]
+use super::{RSV1, frames::MOST_OF_EXTENSION, inflated};
 use crate::{
     Failure, Input, Kind, Role, STRAIGHT_PATHS, Storage,
     connection::frames::{Masked, Most, Unmasked},
@@ -33,6 +33,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 if input.is_empty() {
                     return Ok(None);
                 }
+                #[cfg(feature = "deflate")]
+                if let Some(part) = self.inflate_whole(input, limit)? {
+                    return Ok(Some(Next::Part(part)));
+                }
                 if let Some((opcode, payload)) = self.frames.whole_control(input) {
                     return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
                 }
@@ -61,6 +65,21 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 return Ok(Some(Next::Part(Part::Stored { last: true })));
             }
         }
+    }
+
+    /// A short compressed message that lies whole in the input, in one frame, when all of what it says has come out at once.
+    #[cfg(feature = "deflate")]
+    fn inflate_whole(&mut self, input: &mut Input<'_>, limit: u64) -> Result<Option<Part<'static>>, Failure> {
+        let Some(inflater) = self.inflater.as_mut().filter(|_| self.frames.is_at_rest()) else { return Ok(None) };
+        let Some((kind, payload)) = self.frames.whole_message::<RSV1>(input, MOST_OF_EXTENSION) else {
+            return Ok(None);
+        };
+        inflater.feed(kind, payload, true, limit)?;
+        let Some(piece) = inflater.whole() else { return Ok(None) };
+        if kind == Kind::Text {
+            utf8::whole(inflater.piece(piece.clone()))?;
+        }
+        Ok(Some(Part::Inflated { kind, piece, last: true }))
     }
 
     /// Stores what has come of a binary message that is begun, as far as nothing comes between; whether that was its last.
