@@ -114,6 +114,7 @@
 //! | `std` | yes | [`SystemRandom`], `IoSlice`s from a [`VectoredFrame`], and the widest vectors that the machine has; implies `alloc` |
 //! | `alloc` | yes | `Vec<u8>` as a store, and code that is there only to be fast |
 //! | `deflate` | yes | the module [`deflate`], on `zlib-rs`; implies `std`. Nothing is compressed unless a [`Config`] says so |
+//! | `sha1` | no | handshakes with the processor's own instructions for SHA-1, where it has them; implies `alloc` |
 //!
 //! Without any of them the crate needs only `core`. Features add, and change nothing for code that does not use them.
 //!
