@@ -21,7 +21,7 @@ const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
 /// - the beginning of a frame that fits into the buffer is left there, and its end read behind it: of binary messages, and of texts in one
 ///   frame that are ASCII so far, or of which no more than 2 KiB have come;
 /// - the rest of a message that doesn't fit is read [straight to where it is put together](Self::room_for), if it is binary, or on a server a
-///   text that is ASCII so far.
+///   text that is ASCII so far; to an array, any.
 ///
 /// Other long text is put together in the receiver's store: its faults are to be found as it comes, and what was found to be text can be kept
 /// as text only in a store. Without `alloc` nothing is left and no text read straight to the store: there, less code is worth more than a copy.

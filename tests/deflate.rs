@@ -438,6 +438,47 @@ fn messages_come_out_at_once_or_piece_by_piece() {
     }
 }
 
+/// Whatever comes behind a compressed message in the same read: first that is told of, all of it.
+#[test]
+fn what_follows_a_compressed_message_comes_behind_it() {
+    const LIMIT: u64 = 20_000;
+    let config = Config::new().max_message(LIMIT).deflate(Deflate::new());
+    let text = |len: usize| "piece by piece ".repeat(2000)[..len].to_owned();
+    let compressed = |len: usize| {
+        let (_, mut client) = both(Deflate::new());
+        client.sender.send_text(&text(len)).unwrap();
+        client.sender.pending().to_vec()
+    };
+    let too_long = Failure::MessageTooLong { len: LIMIT + 1, limit: LIMIT };
+    let mut firsts: Vec<(Vec<u8>, Seen)> =
+        [0, 100, 8191, 8192, 8193, 20_000].map(|len| (compressed(len), Seen::Text(text(len)))).into();
+    firsts.push((compressed(20_001), Seen::Failed(too_long)));
+    firsts.push((frame(0xC1, &[0xFF; 20], true), Seen::Failed(Failure::Inflate)));
+    let behind = [
+        (frame(0x89, b"ping", true), Some(Seen::Ping(b"ping".to_vec()))),
+        (frame(0x82, &[7; 1000], true), Some(Seen::Binary(vec![7; 1000]))),
+        // The rest of it may never come.
+        (frame(0x82, &[7; 1000], true)[..500].to_vec(), None),
+        (frame(0x81, &[b'a'; 1000], true)[..500].to_vec(), None),
+        (frame(0xC2, &[0x00; 1000], true)[..1].to_vec(), None),
+    ];
+    for (first, seen) in &firsts {
+        for (behind, seen_behind) in &behind {
+            let expected: Vec<Seen> = match seen {
+                Seen::Failed(_) => vec![seen.clone()],
+                _ => [seen.clone()].into_iter().chain(seen_behind.clone()).collect(),
+            };
+            let wire = [&first[..], behind].concat();
+            for mode in Mode::ALL {
+                for cuts in [vec![], vec![first.len()], vec![first.len() / 2]] {
+                    let trace = feed(open(config, config).0, &wire, cuts, mode);
+                    assert_eq!(trace.seen, expected, "{mode:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn prepared_messages_are_compressed_once_and_understood_by_all() {
     let news = Prepared::new("news ".repeat(100).as_str());
@@ -514,7 +555,7 @@ proptest! {
         takeover: [bool; 2],
         level in 1..=9_u8,
         memory_level in 1..=9_u8,
-        messages in prop::collection::vec((payload(), prop::collection::vec(any::<prop::sample::Index>(), 0..4), any::<bool>()), 1..6),
+        messages in prop::collection::vec((payload(), prop::collection::vec(any::<prop::sample::Index>(), 0..4), any::<bool>(), any::<bool>()), 1..6),
         read in 1..5000_usize,
     ) {
         let deflate = Deflate::new().send_window(server_window).receive_window(client_window)
@@ -523,7 +564,7 @@ proptest! {
         let (server, client) = open(config, Config::new().deflate(Deflate::new().threshold(0).level(level)));
         let (mut server, mut client) = (server, client);
         let mut expected = Vec::new();
-        for (payload, cuts, is_text) in &messages {
+        for (payload, cuts, is_text, is_followed) in &messages {
             let text = String::from_utf8_lossy(payload).into_owned();
             let bytes = if *is_text { text.as_bytes() } else { payload };
             let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
@@ -551,6 +592,11 @@ proptest! {
                 (_, false) => { server.sender.send_binary_fragment(&bytes[start..], true).unwrap(); client.sender.send_binary_fragment(&bytes[start..], true).unwrap(); }
             }
             expected.push(if *is_text { Seen::Text(text) } else { Seen::Binary(payload.clone()) });
+            if *is_followed {
+                server.sender.ping(b"behind").unwrap();
+                client.sender.ping(b"behind").unwrap();
+                expected.push(Seen::Ping(b"behind".to_vec()));
+            }
         }
         let (from_server, from_client) = (server.sender.pending().to_vec(), client.sender.pending().to_vec());
         for mode in Mode::ALL {

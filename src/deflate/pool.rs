@@ -10,7 +10,9 @@ use super::{ROOM, WindowBits};
 ///
 /// Where the two sides have agreed to forget between messages ([no context takeover](super::Deflate::send_takeover)), a context
 /// is held for the length of one message, so a few serve any number of connections. A connection that may remember keeps its
-/// own, and takes from here only the 8 KiB that messages come out into.
+/// own, and takes from here only the 8 KiB that messages come out into, if it is not [to keep](crate::Config::keep) as much.
+///
+/// A pool may be used by many threads, one at a time for the few instructions that it takes to lend something. With a pool for each, none waits.
 ///
 /// ```
 /// use websocket_proto::{Config, deflate::{Deflate, Pool}};

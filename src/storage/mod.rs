@@ -89,7 +89,8 @@ pub(crate) trait MessageStore {
     fn takes_ascii(&self) -> bool;
 
     /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more. So many may
-    /// be `missing` in all. None in a store that has [become](Self::append_text) one of text: what comes there must be checked before.
+    /// be `missing` in all. None in a store that has [become](Self::append_text) one of text, as one that grows does: what comes there must be
+    /// checked before.
     fn room(&mut self, most: usize, missing: usize) -> &mut [u8];
 
     /// So many bytes have been put into the room.

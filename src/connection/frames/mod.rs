@@ -52,7 +52,7 @@ const PING: u8 = FirstByte::last(Opcode::Ping).encode();
 const PONG: u8 = FirstByte::last(Opcode::Pong).encode();
 
 /// An extension copies what it has no room for, so that it gets only so much at a time.
-pub(crate) const MOST_OF_EXTENSION: u64 = 2 << 10;
+pub(crate) const MOST_OF_EXTENSION: u64 = if cfg!(fuzzing) { 32 } else { 2 << 10 };
 
 #[derive(Clone, Copy, Debug)]
 struct OpenMessage {

@@ -29,13 +29,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             return Ok(Some(Next::Part(Part::Stored { last: true })));
         }
         loop {
+            #[cfg(feature = "deflate")]
+            if let Some(part) = self.inflate_whole(input, limit)? {
+                return Ok(Some(Next::Part(part)));
+            }
             if self.is_expecting() {
                 if input.is_empty() {
                     return Ok(None);
-                }
-                #[cfg(feature = "deflate")]
-                if let Some(part) = self.inflate_whole(input, limit)? {
-                    return Ok(Some(Next::Part(part)));
                 }
                 if let Some((opcode, payload)) = self.frames.whole_control(input) {
                     return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
@@ -67,10 +67,14 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    /// A short compressed message that lies whole in the input, in one frame, when all of what it says has come out at once.
+    /// A short compressed message that lies whole in the input, in one frame, when all is at rest. If not all of what it says comes out at once,
+    /// it is all the same taken from the input, and comes out piece by piece.
     #[cfg(feature = "deflate")]
     fn inflate_whole(&mut self, input: &mut Input<'_>, limit: u64) -> Result<Option<Part<'static>>, Failure> {
-        let Some(inflater) = self.inflater.as_mut().filter(|_| self.frames.is_at_rest()) else { return Ok(None) };
+        if !self.is_expecting() || !self.frames.is_at_rest() {
+            return Ok(None);
+        }
+        let Some(inflater) = &mut self.inflater else { return Ok(None) };
         let Some((kind, payload)) = self.frames.whole_message::<RSV1>(input, MOST_OF_EXTENSION) else {
             return Ok(None);
         };
@@ -137,7 +141,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             Err(InvalidUtf8) => (0, true),
         };
         self.store.fill(good);
-        // From now on it is checked before it is stored: no more of it is read to here.
+        // From now on it is checked before it is stored; in a store that grows, no more of it is read to here.
         if is_broken || self.store.append_text("", 0).is_err() {
             self.state = State::BrokenText;
             return false;
