@@ -108,6 +108,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     }
 
     /// Where the next read goes; never empty, if the buffer isn't.
+    #[inline]
     pub fn room(&mut self) -> &mut [u8] {
         self.lent_store = false;
         let Tail { len, frame, capacity, .. } = self.tail;
@@ -127,7 +128,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// Where the next read goes: in the middle of a long message straight to where the receiver puts it together, if that is worth a read.
     ///
     /// The receiver offers no more room than it holds of the message already: what a frame announces makes it reserve nothing.
+    #[inline]
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
+        if receiver.is_at_rest() {
+            return self.room();
+        }
         if let Some(missing) = receiver.missing_text() {
             self.read = missing.min(READ);
         }
@@ -143,6 +148,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// The first `count` bytes of the room have been read into: the input that they are, together with what was left before them.
     ///
     /// After [`room_for`](Self::room_for) it is the input of that receiver.
+    #[inline]
     pub fn received(&mut self, count: usize) -> Input<'_> {
         if self.lent_store {
             self.lent_store = false;

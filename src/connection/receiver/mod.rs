@@ -114,7 +114,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        if matches!(self.state, State::AtRest) || self.settle(input.remaining().is_empty()) {
+        if self.is_at_rest() || self.settle(input.remaining().is_empty()) {
             let limit = self.max_message.min(self.store.capacity() as u64);
             match self.frames.whole_message::<0>(input, limit) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
@@ -158,7 +158,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        if matches!(self.state, State::AtRest) || self.settle(input.remaining().is_empty()) {
+        if self.is_at_rest() || self.settle(input.remaining().is_empty()) {
             match self.frames.whole_message::<0>(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
@@ -405,6 +405,12 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             self.state = State::AtRest;
         }
         is_at_rest
+    }
+
+    /// Whether it is open, between two messages, with nothing to clear away.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::AtRest)
     }
 
     /// Whether more may come, and all that has come has been taken out of an inflater.
