@@ -36,7 +36,8 @@
 //!
 //! Before the first compressed message there are the 192 and the 248 bytes, and nothing more. `zlib-rs` has a table of 128 KiB in every compressor, so small windows
 //! save less on the sending side than elsewhere. A receiver with a window below 15 keeps the window, and takes a decompressor from the
-//! [`Pool`] for the length of a message. With ten thousand idle connections, let neither side remember.
+//! [`Pool`] for the length of a message. With ten thousand idle connections, let neither side remember. What a message comes out into, 8 KiB, is
+//! the pool's between messages, too.
 //!
 //! # What is read
 //!
