@@ -1,6 +1,6 @@
 use alloc::{vec, vec::Vec};
 use core::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zlib_rs::{DeflateConfig, Inflate, Method, Strategy};
 
@@ -54,15 +54,14 @@ impl Pool {
 
     /// How many compressors and decompressors are in it now.
     pub fn len(&self) -> (usize, usize) {
-        let deflates = self.deflates.lock().unwrap_or_else(PoisonError::into_inner).len();
-        (deflates, self.inflates.lock().unwrap_or_else(PoisonError::into_inner).len())
+        (lock(&self.deflates).len(), lock(&self.inflates).len())
     }
 
     /// Frees what is in it.
     pub fn clear(&self) {
-        self.deflates.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.inflates.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *lock(&self.deflates) = Vec::new();
+        *lock(&self.inflates) = Vec::new();
+        *lock(&self.rooms) = Vec::new();
     }
 
     pub(crate) fn deflate(&self, kind: Kind) -> zlib_rs::Deflate {
@@ -103,15 +102,20 @@ impl Pool {
     }
 }
 
+/// Whatever a thread did before it panicked, it left the list whole.
+fn lock<T>(list: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn take<K: PartialEq, C>(contexts: &Mutex<Vec<(K, C)>>, kind: K) -> Option<C> {
-    let mut contexts = contexts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut contexts = lock(contexts);
     // What was used last is in the nearest cache.
     let index = contexts.iter().rposition(|(made_for, _)| *made_for == kind)?;
     Some(contexts.remove(index).1)
 }
 
 fn give<K, C>(contexts: &Mutex<Vec<(K, C)>>, kept: usize, kind: K, context: C) {
-    let mut contexts = contexts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut contexts = lock(contexts);
     if contexts.len() == kept && kept > 0 {
         // The one that has not been asked for longest may be of a kind that nobody needs any more.
         contexts.remove(0);
