@@ -113,13 +113,9 @@ impl Inflater {
         Ok(())
     }
 
-    /// The message that was [fed](Self::feed), if that was all of it and what it says is all in the room.
-    pub(crate) fn whole(&mut self) -> Option<Range<usize>> {
-        if self.progress != Progress::Ended || self.total > self.ready.len() as u64 {
-            return None;
-        }
-        (self.progress, self.total) = (Progress::Between, 0);
-        Some(mem::take(&mut self.ready))
+    /// Whether that which was [fed](Self::feed) is a whole message, and all that it says is in the room: the [next](Self::next) piece.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.progress == Progress::Ended && self.total == self.ready.len() as u64
     }
 
     /// The next piece, at most `most` bytes; `None` when more input is needed. A message may have `limit` bytes.

@@ -1,8 +1,8 @@
 //! Whole messages: lent as they lie, or put together in the store.
 
-use super::{Next, Part, Receiver, State};
 #[cfg(feature = "deflate")]
-use super::{RSV1, frames::MOST_OF_EXTENSION, inflated};
+use super::{Inflated, RSV1, frames::MOST_OF_EXTENSION, inflated};
+use super::{Next, Part, Receiver, State};
 use crate::{
     Failure, Input, Kind, Role, STRAIGHT_PATHS, Storage,
     connection::frames::{Masked, Most, Unmasked},
@@ -79,11 +79,14 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             return Ok(None);
         };
         inflater.feed(kind, payload, true, limit)?;
-        let Some(piece) = inflater.whole() else { return Ok(None) };
+        if !inflater.is_whole() {
+            return Ok(None);
+        }
+        let Some(Inflated { kind, piece, last }) = inflater.next(usize::MAX, limit)? else { return Ok(None) };
         if kind == Kind::Text {
             utf8::whole(inflater.piece(piece.clone()))?;
         }
-        Ok(Some(Part::Inflated { kind, piece, last: true }))
+        Ok(Some(Part::Inflated { kind, piece, last }))
     }
 
     /// Stores what has come of a binary message that is begun, as far as nothing comes between; whether that was its last.
