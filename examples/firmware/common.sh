@@ -15,16 +15,7 @@ quietly() {
 
 prepare() {
     mkdir -p "$work"
-    local packages="qemu-system-arm binutils-arm-none-eabi rustc-web cargo-web rust-web-src python3-venv" missing=""
-    for package in $packages; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=" $package"
-    done
-    if [ -n "$missing" ]; then
-        echo "installing:$missing"
-        quietly apt-get update
-        # shellcheck disable=SC2086
-        quietly apt-get install -y --no-install-recommends $missing
-    fi
+    "$here/../../.ci/install" qemu-system-arm binutils-arm-none-eabi rustc-web cargo-web rust-web-src python3-venv
     if ! cmp -s "$here/requirements.txt" "$work/venv/requirements.txt"; then
         echo "installing: $(tr '\n' ' ' <"$here/requirements.txt")"
         quietly python3 -m venv --clear "$work/venv"
