@@ -39,38 +39,17 @@ const WAYS: [Way; 7] = [
     Way {
         name: "only copied and unmasked, in the read buffer",
         only_ascii: false,
-        run: |memory, reads| {
-            let mut at = 0;
-            for read in reads {
-                xor(copy(read, &mut memory.buffer, &mut at));
-            }
-            black_box(&memory.buffer[..at]).len()
-        },
+        run: |memory, reads| black_box(unmasked(memory, reads)).len(),
     },
     Way {
         name: "late: as it lies, when all has come",
         only_ascii: false,
-        run: |memory, reads| {
-            let mut at = 0;
-            for read in reads {
-                xor(copy(read, &mut memory.buffer, &mut at));
-            }
-            lend(simdutf8::basic::from_utf8(&memory.buffer[..at]).unwrap())
-        },
+        run: |memory, reads| lend(simdutf8::basic::from_utf8(unmasked(memory, reads)).unwrap()),
     },
     Way {
         name: "each piece where it lies, then all once more",
         only_ascii: false,
-        run: |memory, reads| {
-            let mut at = 0;
-            for read in reads {
-                for block in copy(read, &mut memory.buffer, &mut at).chunks_mut(BLOCK) {
-                    xor(block);
-                    black_box(simdutf8::basic::from_utf8(block).is_ok());
-                }
-            }
-            lend(simdutf8::basic::from_utf8(&memory.buffer[..at]).unwrap())
-        },
+        run: |memory, reads| lend(simdutf8::basic::from_utf8(checked(memory, reads)).unwrap()),
     },
     Way {
         name: "each piece where it lies, then to a `String`",
@@ -89,17 +68,8 @@ const WAYS: [Way; 7] = [
     Way {
         name: "each piece where it lies, and nothing more: with `unsafe`",
         only_ascii: false,
-        run: |memory, reads| {
-            let mut at = 0;
-            for read in reads {
-                for block in copy(read, &mut memory.buffer, &mut at).chunks_mut(BLOCK) {
-                    xor(block);
-                    simdutf8::basic::from_utf8(block).unwrap();
-                }
-            }
-            // SAFETY: all pieces are text, and no character is cut.
-            lend(unsafe { str::from_utf8_unchecked(&memory.buffer[..at]) })
-        },
+        // SAFETY: every block has been checked, and text behind text is text.
+        run: |memory, reads| lend(unsafe { str::from_utf8_unchecked(checked(memory, reads)) }),
     },
     Way {
         name: "unmasked where it lies, noting whether all is ASCII; then all",
@@ -171,6 +141,27 @@ fn times(letter: &str, len: usize) -> [u128; WAYS.len()] {
         times.sort_unstable();
         times[ROUNDS / 2]
     })
+}
+
+/// What the reads bring, unmasked where it lies.
+fn unmasked<'m>(memory: &'m mut Memory, reads: [&[u8]; 2]) -> &'m [u8] {
+    let mut at = 0;
+    for read in reads {
+        xor(copy(read, &mut memory.buffer, &mut at));
+    }
+    &memory.buffer[..at]
+}
+
+/// The same, each block looked at when it is unmasked.
+fn checked<'m>(memory: &'m mut Memory, reads: [&[u8]; 2]) -> &'m [u8] {
+    let mut at = 0;
+    for read in reads {
+        for block in copy(read, &mut memory.buffer, &mut at).chunks_mut(BLOCK) {
+            xor(block);
+            simdutf8::basic::from_utf8(block).unwrap();
+        }
+    }
+    &memory.buffer[..at]
 }
 
 fn lend(text: &str) -> usize {
