@@ -90,22 +90,20 @@ impl<S: OutputStore> Outbox<S> {
         Some(())
     }
 
-    /// The same into room that is made for it.
+    /// The same into room that is made for it, also of what the socket did not take of a frame.
     #[inline(never)]
-    fn push_anew(&mut self, header: &[u8], payload: &[u8], mask: Option<MaskingKey>) -> Result<(), StorageFull> {
+    pub(crate) fn push_anew(
+        &mut self,
+        header: &[u8],
+        payload: &[u8],
+        mask: Option<MaskingKey>,
+    ) -> Result<(), StorageFull> {
         self.make_room(header.len() + payload.len())?;
         self.store.append(header)?;
         match mask {
             None => self.store.append(payload),
             Some(key) => self.store.append_masked(payload, key),
         }
-    }
-
-    /// Adds what the socket did not take of a frame's header and payload; or nothing.
-    pub(crate) fn push_rest(&mut self, header: &[u8], payload: &[u8]) -> Result<(), StorageFull> {
-        self.make_room(header.len() + payload.len())?;
-        self.store.append(header)?;
-        self.store.append(payload)
     }
 
     fn make_room(&mut self, len: usize) -> Result<(), StorageFull> {

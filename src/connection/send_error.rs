@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::frame::MAX_CLOSE_REASON;
+use crate::{frame::MAX_CLOSE_REASON, storage::StorageFull};
 
 /// Why a message, Ping or Pong was not sent. It is still the caller's, whole, and what was pending is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,13 @@ impl fmt::Display for SendCloseError {
             Self::AlreadyClosing => f.write_str(CLOSING),
             Self::ReasonTooLong { len } => write!(f, "close reason of {len} bytes (at most {MAX_CLOSE_REASON})"),
         }
+    }
+}
+
+// What can never fit was refused before.
+impl From<StorageFull> for SendError {
+    fn from(StorageFull: StorageFull) -> Self {
+        Self::OutOfMemory
     }
 }
 

@@ -3,6 +3,7 @@ use alloc::vec::Vec;
 use zlib_rs::{DeflateFlush, Status};
 
 use super::{Agreement, Deflate, TAIL, WindowBits, pool::Kind};
+use crate::storage::StorageFull;
 
 /// The sender's side: messages in, their compressed form out.
 pub(crate) struct Deflater {
@@ -16,10 +17,6 @@ pub(crate) struct Deflater {
     /// Whether the application wants messages compressed.
     pub(crate) enabled: bool,
 }
-
-/// The compressor could not go on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OutOfMemory;
 
 impl Deflater {
     pub(crate) fn new(agreement: Agreement, wanted: &Deflate, keep: usize) -> Self {
@@ -53,7 +50,7 @@ impl Deflater {
     }
 
     /// The compressed form of a message, or of its next fragment.
-    pub(crate) fn compress(&mut self, payload: &[u8], last: bool) -> Result<&[u8], OutOfMemory> {
+    pub(crate) fn compress(&mut self, payload: &[u8], last: bool) -> Result<&[u8], StorageFull> {
         self.packed.clear();
         let kind = self.kind();
         let pool = self.wanted.pool_in_use();
@@ -63,11 +60,11 @@ impl Deflater {
             let start = self.packed.len();
             // As much as a text usually becomes, then as much again.
             let step = (payload.len() / 3).max(128);
-            self.packed.try_reserve(step).map_err(|_| OutOfMemory)?;
+            self.packed.try_reserve(step).map_err(|_| StorageFull)?;
             self.packed.resize(start + step, 0);
             let (before_in, before_out) = (context.total_in(), context.total_out());
             let room = self.packed.get_mut(start..).unwrap_or_default();
-            let status = context.compress(rest, room, DeflateFlush::SyncFlush).map_err(|_| OutOfMemory)?;
+            let status = context.compress(rest, room, DeflateFlush::SyncFlush).map_err(|_| StorageFull)?;
             let (consumed, len) = (context.total_in() - before_in, (context.total_out() - before_out) as usize);
             rest = rest.get(consumed as usize..).unwrap_or_default();
             self.packed.truncate(start + len);

@@ -1,13 +1,16 @@
 #[cfg(feature = "deflate")]
+mod compressed;
+mod pongs;
+
+#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 use core::fmt;
 
 #[cfg(feature = "deflate")]
-use crate::deflate::{Agreement, Deflater, Prepared, RSV1, WindowBits};
+use crate::deflate::Deflater;
 use crate::{
     STRAIGHT_PATHS, Storage,
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
-    storage::ControlStore,
 };
 
 use super::{
@@ -16,9 +19,6 @@ use super::{
     outbox::Outbox,
     reply::ReplyKind,
 };
-
-/// How many bytes of Pongs may wait for the socket. Beyond it only the newest is kept, in a place of its own.
-const MAX_PONGS: usize = 4096;
 
 /// The sending half of a connection: messages in, bytes for the socket out.
 ///
@@ -46,14 +46,17 @@ pub struct Sender<R, S: Storage> {
     newest_pong: Option<S::Control>,
     closing: Closing,
     /// The fragmented message that has begun and not ended.
-    fragmented: Option<Kind>,
-    /// What the store can't hold, with a Close behind it, is taken off.
+    fragmented: Option<Fragmented>,
+    /// [`Config::high_water`], or what the store can hold beside a Close if that is less.
     high_water: usize,
     #[cfg(feature = "deflate")]
     deflater: Option<Box<Deflater>>,
-    /// The fragmented message that has begun is compressed.
-    #[cfg(feature = "deflate")]
-    fragments_compressed: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Fragmented {
+    kind: Kind,
+    compressed: bool,
 }
 
 // Not what waits: it may be megabytes, and somebody's secrets.
@@ -64,18 +67,18 @@ impl<R, S: Storage> fmt::Debug for Sender<R, S> {
 }
 
 impl<R: Role, S: Storage> Sender<R, S> {
-    /// The size of the largest control frame: room that is kept for a Close.
-    const CLOSE: usize = 2 + if R::PEER_IS_CLIENT { 0 } else { 4 } + MAX_CONTROL_PAYLOAD;
+    /// The longest control frame. There is always room for one: the Close.
+    const MAX_CONTROL_FRAME: usize = Self::frame_len(MAX_CONTROL_PAYLOAD);
 
     /// The smallest store that can answer a peer: with a Pong and a Close.
-    pub(crate) const MIN_CAPACITY: usize = 2 * Self::CLOSE;
+    pub(crate) const MIN_CAPACITY: usize = 2 * Self::MAX_CONTROL_FRAME;
 
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
     pub(crate) fn new(role: R, config: &Config, extensions: Extensions, store: S) -> Self {
         let out = Outbox::new(store.into(), config.keep);
         Self {
             role,
-            high_water: config.high_water.min(Self::room(&out)),
+            high_water: config.high_water.min(Self::limit(&out)),
             out,
             pongs: 0,
             newest_pong: None,
@@ -86,8 +89,6 @@ impl<R: Role, S: Storage> Sender<R, S> {
                 .deflate
                 .zip(config.deflate)
                 .map(|(agreement, wanted)| Box::new(Deflater::new(agreement, &wanted, config.keep))),
-            #[cfg(feature = "deflate")]
-            fragments_compressed: false,
         }
     }
 
@@ -121,14 +122,6 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.out.consume(count);
         if self.pongs > 0 || self.newest_pong.is_some() {
             self.pongs_consumed();
-        }
-    }
-
-    #[cold]
-    fn pongs_consumed(&mut self) {
-        self.pongs = self.pongs.min(u16::try_from(self.out.pending().len()).unwrap_or(u16::MAX));
-        if self.newest_pong.is_some() && self.backlog() <= MAX_PONGS {
-            self.push_newest_pong();
         }
     }
 
@@ -208,15 +201,21 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     fn send_fragment(&mut self, fragment: Message<'_>, last: bool) -> Result<(), SendError> {
-        let opcode = match self.fragmented {
-            Some(kind) if kind == fragment.kind() && self.is_open() => Opcode::Continuation,
+        let (kind, payload) = (fragment.kind(), fragment.as_bytes());
+        let (opcode, compressed) = match self.fragmented {
+            Some(message) if message.kind == kind && self.is_open() => (Opcode::Continuation, message.compressed),
             _ => {
                 self.may_begin()?;
-                fragment.kind().opcode()
+                (kind.opcode(), self.compresses(payload))
             }
         };
-        self.push_fragment(FirstByte { fin: last, rsv: 0, opcode }, fragment)?;
-        self.fragmented = if last { None } else { Some(fragment.kind()) };
+        let first = FirstByte { fin: last, rsv: 0, opcode };
+        match compressed {
+            #[cfg(feature = "deflate")]
+            true => self.push_compressed(first, payload)?,
+            _ => self.push_frame(first, payload)?,
+        }
+        self.fragmented = (!last).then_some(Fragmented { kind, compressed });
         Ok(())
     }
 
@@ -246,7 +245,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let mut header = EncodedHeader::EMPTY;
         if R::PEER_IS_CLIENT && !self.compresses(payload) {
             self.admit(payload.len())?;
-            header = self.header(first, payload.len()).encode();
+            header = self.next_header(first, payload.len()).encode();
         } else {
             self.push_message(message)?;
             payload = &[];
@@ -279,7 +278,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::TooLong { len: payload.len(), limit: MAX_CONTROL_PAYLOAD });
         }
-        self.push_data(FirstByte::last(opcode), payload)
+        self.push_frame(FirstByte::last(opcode), payload)
     }
 
     /// Begins the closing handshake. Messages of the peer may still arrive until its own Close does.
@@ -336,44 +335,6 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.newest_pong = None;
     }
 
-    /// What the two sides have agreed on for compressed messages, if they have.
-    #[cfg(feature = "deflate")]
-    pub fn compression(&self) -> Option<&Agreement> {
-        self.deflater.as_ref().map(|deflater| deflater.agreement())
-    }
-
-    /// Whether the messages that begin from now on are compressed, where that was agreed on. It is so until this says otherwise.
-    ///
-    /// What is compressed already, such as pictures, is not worth the work.
-    #[cfg(feature = "deflate")]
-    pub fn compress(&mut self, enabled: bool) {
-        if let Some(deflater) = &mut self.deflater {
-            deflater.enabled = enabled;
-        }
-    }
-
-    /// Sends a message that is prepared to be sent to many.
-    ///
-    /// # Errors
-    ///
-    /// See [`SendError`]; nothing is sent then, not even in part.
-    #[cfg(feature = "deflate")]
-    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
-        self.may_begin()?;
-        let message = prepared.message();
-        let first = FirstByte::last(message.kind().opcode());
-        let sharing = self.deflater.as_ref().filter(|deflater| {
-            deflater.is_worth_it(message.as_bytes().len()) && deflater.agreement().send_window == WindowBits::MAX
-        });
-        let Some(sharing) = sharing else { return self.push_message(message) };
-        let Some(packed) = prepared.packed(sharing.wanted()) else { return self.push_data(first, message.as_bytes()) };
-        self.push_data(FirstByte { rsv: RSV1, ..first }, packed)?;
-        if let Some(deflater) = &mut self.deflater {
-            deflater.forget();
-        }
-        Ok(())
-    }
-
     /// Lets go of memory kept for the next message (see [`Config::keep`]); of none that holds something.
     pub fn release(&mut self) {
         #[cfg(feature = "deflate")]
@@ -388,7 +349,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         // Not yet `self.consume`: it could put a Pong before the rest of the frame.
         self.out.consume(of_pending);
         let has_rest = !header.is_empty() || !payload.is_empty();
-        if has_rest && self.out.push_rest(header, payload).is_err() {
+        if has_rest && self.out.push_anew(header, payload, None).is_err() {
             // No memory for the rest of a frame that may have begun: the stream can't be continued.
             self.give_up();
         }
@@ -420,9 +381,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[inline(never)]
     fn admit_exactly(&mut self, payload_len: usize) -> Result<(), SendError> {
         let len = Self::frame_len(payload_len);
-        let room = Self::room(&self.out);
-        if len > room {
-            return Err(SendError::TooLong { len, limit: room });
+        let limit = Self::limit(&self.out);
+        if len > limit {
+            return Err(SendError::TooLong { len, limit });
         }
         let waiting = self.backlog();
         if waiting > 0 && waiting + len > self.high_water {
@@ -443,31 +404,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
         }
         // As long as the compiler knows that it is short, little is left of what follows, and it takes hardly longer than the calls would.
         if STRAIGHT_PATHS && message.as_bytes().len() <= MAX_CONTROL_PAYLOAD {
-            return self.push_here(first, message.as_bytes());
+            return self.push_frame_here(first, message.as_bytes());
         }
-        self.push_data(first, message.as_bytes())
-    }
-
-    fn push_fragment(&mut self, first: FirstByte, fragment: Message<'_>) -> Result<(), SendError> {
-        #[cfg(feature = "deflate")]
-        {
-            let compressed = match first.opcode {
-                Opcode::Continuation => self.fragments_compressed,
-                _ => self.compresses(fragment.as_bytes()),
-            };
-            if compressed {
-                self.push_compressed(first, fragment.as_bytes())?;
-                self.fragments_compressed = !first.fin;
-                return Ok(());
-            }
-        }
-        self.push_data(first, fragment.as_bytes())
-    }
-
-    /// Whether a message that begins with this is to be compressed.
-    #[cfg(feature = "deflate")]
-    fn compresses(&self, payload: &[u8]) -> bool {
-        self.deflater.as_ref().is_some_and(|deflater| deflater.is_worth_it(payload.len()))
+        self.push_frame(first, message.as_bytes())
     }
 
     #[cfg(not(feature = "deflate"))]
@@ -475,76 +414,21 @@ impl<R: Role, S: Storage> Sender<R, S> {
         false
     }
 
-    #[cfg(feature = "deflate")]
     #[inline(never)]
-    fn push_compressed(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
-        // A message in one frame can still go as it is, if it is not shorter compressed.
-        let is_whole = first.fin && first.opcode != Opcode::Continuation;
-        let most = if is_whole { payload.len() } else { Deflater::bound(payload.len()) };
-        self.admit(most)?;
-        let Some(mut deflater) = self.deflater.take() else { return Err(SendError::OutOfMemory) };
-        let rsv = if first.opcode == Opcode::Continuation { 0 } else { RSV1 };
-        let pushed = match deflater.compress(payload, first.fin) {
-            Ok(packed) if is_whole && packed.len() >= payload.len() => {
-                deflater.forget();
-                self.push_data(first, payload)
-            }
-            Ok(packed) => {
-                let header = self.header(FirstByte { rsv, ..first }, packed.len());
-                self.out.push(&header, packed).map_err(|_| SendError::OutOfMemory)
-            }
-            Err(_) => Err(SendError::OutOfMemory),
-        };
-        if pushed.is_err() {
-            deflater.forget();
-        }
-        deflater.done();
-        self.deflater = Some(deflater);
-        pushed
-    }
-
-    #[inline(never)]
-    fn push_data(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
-        self.push_here(first, payload)
+    fn push_frame(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
+        self.push_frame_here(first, payload)
     }
 
     #[inline(always)]
-    fn push_here(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
+    fn push_frame_here(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
         self.admit(payload.len())?;
-        let header = self.header(first, payload.len());
-        self.out.push(&header, payload).map_err(|_| SendError::OutOfMemory)
-    }
-
-    fn push_pong(&mut self, payload: &[u8]) {
-        let few = self.newest_pong.is_none() && usize::from(self.pongs) + Self::CLOSE <= MAX_PONGS;
-        if !few || !self.try_push_pong(payload) {
-            // Without memory it has to go unanswered: the next Ping may have more luck.
-            let _ = self.newest_pong.insert(S::Control::default()).append(payload);
-        }
-    }
-
-    fn push_newest_pong(&mut self) {
-        if let Some(payload) = self.newest_pong.take()
-            && !self.try_push_pong(payload.bytes())
-        {
-            self.newest_pong = Some(payload);
-        }
-    }
-
-    fn try_push_pong(&mut self, payload: &[u8]) -> bool {
-        let header = self.header(FirstByte::last(Opcode::Pong), payload.len());
-        let len = Self::frame_len(payload.len());
-        let fits = self.out.pending().len() + len + Self::CLOSE <= self.out.capacity();
-        let pushed = fits && self.out.push(&header, payload).is_ok();
-        if pushed {
-            self.pongs = self.pongs.saturating_add(len as u16);
-        }
-        pushed
+        let header = self.next_header(first, payload.len());
+        Ok(self.out.push(&header, payload)?)
     }
 
     fn push_close(&mut self, payload: &[u8]) {
         self.push_newest_pong();
-        let header = self.header(FirstByte::last(Opcode::Close), payload.len());
+        let header = self.next_header(FirstByte::last(Opcode::Close), payload.len());
         if self.out.push(&header, payload).is_err() {
             self.give_up();
         }
@@ -557,25 +441,20 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let _ = self.closing.failed();
     }
 
-    /// The size of the Pong that waits apart.
-    fn newest_pong_len(&self) -> usize {
-        let header = Self::CLOSE - MAX_CONTROL_PAYLOAD;
-        self.newest_pong.as_ref().map_or(0, |payload| header + payload.bytes().len())
-    }
-
-    /// How much a store can hold besides a Close.
-    fn room(out: &Outbox<S::Output>) -> usize {
-        out.capacity().saturating_sub(Self::CLOSE)
+    /// How much a store can hold beside a Close.
+    fn limit(out: &Outbox<S::Output>) -> usize {
+        out.capacity().saturating_sub(Self::MAX_CONTROL_FRAME)
     }
 
     #[inline]
-    fn frame_len(payload_len: usize) -> usize {
-        let mask = if R::PEER_IS_CLIENT { None } else { Some(MaskingKey::default()) };
+    const fn frame_len(payload_len: usize) -> usize {
+        let mask = if R::PEER_IS_CLIENT { None } else { Some(MaskingKey([0; 4])) };
         Header::new(Opcode::Binary, mask, payload_len as u64).encoded_len() + payload_len
     }
 
+    /// With the next masking key, in a client.
     #[inline]
-    fn header(&mut self, first: FirstByte, payload_len: usize) -> Header {
+    fn next_header(&mut self, first: FirstByte, payload_len: usize) -> Header {
         Header { first, mask: self.role.masking_key(), payload_len: payload_len as u64 }
     }
 }

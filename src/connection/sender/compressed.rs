@@ -1,0 +1,82 @@
+//! Compressed messages (RFC 7692 §7.2.1).
+
+use super::{Role, Sender};
+use crate::{
+    SendError, Storage,
+    deflate::{Agreement, Deflater, Prepared, RSV1, WindowBits},
+    frame::{FirstByte, Header, Opcode},
+};
+
+/// Compressed messages (RFC 7692).
+impl<R: Role, S: Storage> Sender<R, S> {
+    /// What the two sides have agreed on for compressed messages, if they have.
+    pub fn compression(&self) -> Option<&Agreement> {
+        self.deflater.as_ref().map(|deflater| deflater.agreement())
+    }
+
+    /// Whether the messages that begin from now on are compressed, where that was agreed on. It is so until this says otherwise.
+    ///
+    /// What is compressed already, such as pictures, is not worth the work.
+    pub fn compress(&mut self, enabled: bool) {
+        if let Some(deflater) = &mut self.deflater {
+            deflater.enabled = enabled;
+        }
+    }
+
+    /// Sends a message that is prepared to be sent to many.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; nothing is sent then, not even in part.
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        self.may_begin()?;
+        let message = prepared.message();
+        let first = FirstByte::last(message.kind().opcode());
+        let sharing = self.deflater.as_ref().filter(|deflater| {
+            deflater.is_worth_it(message.as_bytes().len()) && deflater.agreement().send_window == WindowBits::MAX
+        });
+        let Some(sharing) = sharing else { return self.push_message(message) };
+        let Some(packed) = prepared.packed(sharing.wanted()) else { return self.push_frame(first, message.as_bytes()) };
+        self.push_frame(FirstByte { rsv: RSV1, ..first }, packed)?;
+        if let Some(deflater) = &mut self.deflater {
+            deflater.forget();
+        }
+        Ok(())
+    }
+
+    /// Whether a message that begins with this is to be compressed.
+    pub(super) fn compresses(&self, payload: &[u8]) -> bool {
+        self.deflater.as_ref().is_some_and(|deflater| deflater.is_worth_it(payload.len()))
+    }
+
+    #[inline(never)]
+    pub(super) fn push_compressed(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
+        // A message in one frame can still go as it is, if it is not shorter compressed.
+        let is_whole = first.fin && first.opcode != Opcode::Continuation;
+        let most = if is_whole { payload.len() } else { Deflater::bound(payload.len()) };
+        self.admit(most)?;
+        let Self { deflater: Some(deflater), role, out, .. } = self else { return Err(SendError::OutOfMemory) };
+        let rsv = if first.opcode == Opcode::Continuation { 0 } else { RSV1 };
+        let mut push = |rsv, payload: &[u8]| {
+            let header = Header {
+                first: FirstByte { rsv, ..first },
+                mask: role.masking_key(),
+                payload_len: payload.len() as u64,
+            };
+            out.push(&header, payload)
+        };
+        let pushed = match deflater.compress(payload, first.fin) {
+            Ok(packed) if !is_whole || packed.len() < payload.len() => push(rsv, packed),
+            Ok(_) => {
+                deflater.forget();
+                push(0, payload)
+            }
+            Err(full) => Err(full),
+        };
+        if pushed.is_err() {
+            deflater.forget();
+        }
+        deflater.done();
+        Ok(pushed?)
+    }
+}
