@@ -1,16 +1,14 @@
 //! The terminal client, `examples/wscat`, as a process against servers that follow a script.
-//!
-//! `cargo test` builds examples. `cargo test --test wscat` does not: it takes the one that is there, and builds one only
-//! if there is none.
 #![cfg(feature = "deflate")]
 
+mod example;
+
 use std::{
-    env, fs,
+    fs,
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
-    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -257,12 +255,12 @@ fn wrong_usage() {
         (&[&format!("ws://{closed}/")],              1, "cannot connect"),
     ];
     for (arguments, code, said) in table {
-        let output = Command::new(wscat()).args(*arguments).stdin(Stdio::null()).output().unwrap();
+        let output = Command::new(example::path("wscat")).args(*arguments).stdin(Stdio::null()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {stderr}");
         assert!(stderr.contains(said), "{arguments:?}: {stderr}");
     }
-    let help = Command::new(wscat()).arg("--help").output().unwrap();
+    let help = Command::new(example::path("wscat")).arg("--help").output().unwrap();
     assert!(help.status.success() && help.stdout.starts_with(b"A WebSocket client"));
 }
 
@@ -304,7 +302,7 @@ fn run(options: &[&str], input: Option<&str>, script: impl FnOnce(Server) + Send
     let address = listener.local_addr().unwrap();
     thread::scope(|scope| {
         let server = scope.spawn(|| script(Server::new(&listener)));
-        let mut command = Command::new(wscat());
+        let mut command = Command::new(example::path("wscat"));
         command.args(options).arg(format!("ws://{address}/path?query"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take();
@@ -428,26 +426,6 @@ impl Server {
     fn wait_for_end(&mut self) {
         while self.socket.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
     }
-}
-
-/// The path of the program.
-fn wscat() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        // This test is target/PROFILE/deps/wscat-HASH.
-        let test = env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).unwrap();
-        let path = profile.join("examples").join(format!("wscat{}", env::consts::EXE_SUFFIX));
-        if !path.exists() {
-            let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            cargo.args(["build", "--quiet", "--example", "wscat", "--target-dir"]).arg(profile.parent().unwrap());
-            if profile.ends_with("release") {
-                cargo.arg("--release");
-            }
-            assert!(cargo.status().unwrap().success(), "cargo build --example wscat");
-        }
-        path
-    })
 }
 
 /// A path for a file of this run.
