@@ -426,6 +426,7 @@ fn c1_c5_accepted() {
         ("C5 Connection list", RESPONSE.set("Connection", "keep-alive, Upgrade")),
         ("C5 empty members",   RESPONSE.set("Connection", ",\tUPGRADE ,,x")),
         ("C5 Connection lines", RESPONSE.swap("Connection", "Connection: keep-alive\r\nX: y\r\nconnection: upgrade")),
+        ("C5 a length says nothing (RFC 9112 §6.3)", RESPONSE.with(b"Content-Length: 5\r\nTransfer-Encoding: chunked")),
         ("C5 no reason",       RESPONSE.line("HTTP/1.1 101 ")),
         ("C5 no space",        RESPONSE.line("HTTP/1.1 101")),
         ("C5 another reason",  RESPONSE.line("HTTP/1.1 101 Web Socket Protocol Handshake")),
@@ -477,7 +478,9 @@ fn c6_frames_behind_the_head() {
 fn c2_refused() {
     type Headers = &'static [(&'static str, &'static str)];
     #[rustfmt::skip]
-    let rows: [(u16, &str, Headers, &str); 12] = [
+    let rows: [(u16, &str, Headers, &str); 13] = [
+        // "A server MUST NOT send a 1xx response to an HTTP/1.0 client" (RFC 9110 §15.2): whoever speaks 1.0 doesn't mean more to come.
+        (100, "HTTP/1.0 100 Continue",            &[],                        "HTTP/1.1 101 Switching Protocols\r\n\r\n"),
         (200, "HTTP/1.1 200 OK",                  &[("Content-Length", "5")], "hello"),
         (204, "HTTP/1.1 204 No Content",          &[],                        ""),
         (301, "HTTP/1.1 301 Moved Permanently",   &[("Location", "wss://h/")], ""),

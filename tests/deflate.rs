@@ -290,6 +290,9 @@ fn f2_d10_d11_what_is_not() {
         ("F2 RSV1 on a ping",             &[(0xC9, b"")], Failure::ReservedBits(0x40)),
         ("F2 RSV1 on a close",            &[(0xC8, b"")], Failure::ReservedBits(0x40)),
         ("F1 RSV2 beside it",             &[(0xE1, HELLO)], Failure::ReservedBits(0x20)),
+        ("D6 not a byte: no block",       &[(0xC1, b"")], Failure::Inflate),
+        ("D6 not a byte, in fragments",   &[(0x41, b""), (0x80, b"")], Failure::Inflate),
+        ("D6 BFINAL, and no block behind it", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])], Failure::Inflate),
         ("D10 garbage",                   &[(0xC1, &[0xFF; 20])], Failure::Inflate),
         ("D10 a reserved block type",     &[(0xC1, &[0x06, 0x00])], Failure::Inflate),
         ("D10 no progress",               &[(0xC2, &[0x03, 0x80])], Failure::Inflate),
@@ -304,6 +307,14 @@ fn f2_d10_d11_what_is_not() {
             assert_eq!(trace.seen, [Seen::Failed(*failure)], "{label}");
             let code = if matches!(failure, Failure::ReservedBits(_)) { 1002_u16 } else { 1007 };
             assert_eq!(trace.replies[0].1[..2], code.to_be_bytes(), "{label}");
+        });
+    }
+    // Behind a last block nothing is remembered, whatever keeps the window.
+    for window in [9, 15] {
+        let forgotten: Frames<'_> =
+            &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), (0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])];
+        everywhere(Deflate::new().receive_window(bits(window)).send_window(bits(window)), Config::new(), forgotten, |trace| {
+            assert_eq!(trace.seen, [text("Hello"), Seen::Failed(Failure::Inflate)], "a window of {window}");
         });
     }
     // Nothing negotiated: F1.

@@ -395,8 +395,8 @@ fn an_echo_is_sent_before_the_close_for_a_message_that_is_too_large() {
     }
 }
 
-/// The smallest output that the handshakes take: a Pong and a Close, each of 125 bytes.
-const SMALLEST: [usize; 2] = [254, 262];
+/// The smallest output that the handshakes take: the server's response, or a client's Pong of 125 bytes, and a Close of 125 bytes behind it.
+const SMALLEST: [usize; 2] = [256, 262];
 
 /// Runs a test on the connection of each role, whose output can hold so many bytes more than the smallest. `$key` is the length of a
 /// masking key: 0 or 4.
@@ -559,7 +559,7 @@ fn a_pong_and_a_close_are_always_possible() {
             assert!(tx.pending().len() <= capacity);
             assert_eq!(tx.transport(), Transport::Closing);
             // The Pong for the older Ping goes if it has room, and the newest anyway: before or behind the Close.
-            let old_fits = (2 + key + filled) + (2 + key + 3) <= 127 + key;
+            let old_fits = (2 + key + filled) + (2 + key + 3) <= capacity - 127 - key;
             let mut sent = drain(tx, step);
             let mut expected = vec![data, (0x8A, b"old".to_vec()), pong.clone(), close.clone()];
             if !old_fits {
@@ -605,17 +605,65 @@ fn a_close_finds_its_room_wherever_the_output_begins() {
     }
 }
 
-/// Idle, it answers the longest Ping and the longest Close at once, and they fill it to the last byte.
+/// Idle, it answers the longest Ping and the longest Close at once; in a client they fill it to the last byte.
 #[test]
-fn a_pong_and_a_close_fill_the_smallest_output() {
+fn a_pong_and_a_close_fit_the_smallest_output() {
     let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
     in_both_roles!([0], |connection, capacity, key| {
         peer_sends(&mut connection, key, 0x89, &[9; 125]);
         peer_sends(&mut connection, key, 0x88, &body);
         let tx = &mut connection.sender;
-        assert_eq!(tx.pending().len(), capacity);
+        assert_eq!(tx.pending().len(), 2 * (127 + key));
+        assert!(tx.pending().len() <= capacity);
         assert_eq!(drain(tx, 9), [(0x8A, vec![9; 125]), (0x88, body.clone())]);
         assert_eq!(tx.transport(), if key == 0 { Transport::CloseNow } else { Transport::AwaitEnd });
+    });
+}
+
+/// Also behind a response that nobody has taken yet, however long it is: one that would leave no room for a Close is refused.
+#[test]
+fn a_close_finds_its_room_behind_the_response() {
+    let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
+    for added in [0, 1, 40, 300] {
+        let padding = "x".repeat(added);
+        let headers = [("X", &*padding)];
+        let accept = server::Accept::new().headers(if added > 0 { &headers } else { &[] });
+        let upgrade = |capacity| {
+            let mut request = *b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+            let mut handshake = server::Handshake::with_storage(Config::new(), fixed(400), fixed(capacity));
+            assert!(handshake.read(&mut Input::new(&mut request)));
+            handshake.into_request().unwrap().upgrade().unwrap()
+        };
+        let response = 129 + if added > 0 { "X: \r\n".len() + added } else { 0 };
+        let (needed, capacity) = (response + 127, response + 126);
+        let refused = upgrade(capacity).accept(&accept).err();
+        assert_eq!(refused, Some(server::AcceptError::StoreTooSmall { needed, capacity }));
+
+        let mut closing = upgrade(needed).accept(&accept).unwrap();
+        closing.sender.close(CloseCode::NORMAL, &"r".repeat(123)).unwrap();
+        let mut answering = upgrade(needed).accept(&accept).unwrap();
+        peer_sends(&mut answering, 0, 0x88, &body);
+        let mut failing = upgrade(needed).accept(&accept).unwrap();
+        peer_sends(&mut failing, 0, 0x83, b"");
+        for tx in [closing.sender, answering.sender, failing.sender] {
+            assert!(tx.pending().starts_with(b"HTTP/1.1 101 "));
+            assert_eq!((tx.pending()[response], tx.transport()), (0x88, Transport::Closing));
+        }
+    }
+}
+
+/// A Pong that found no room is not sent behind the Close: nobody waits for it any more.
+#[test]
+fn no_pong_follows_a_close() {
+    in_both_roles!(0..170, |connection, capacity, key| {
+        connection.sender.send_binary(&[1; 125]).unwrap();
+        peer_sends(&mut connection, key, 0x89, &[9; 125]);
+        peer_sends(&mut connection, key, 0x88, &1000_u16.to_be_bytes());
+        let mut sent = drain(&mut connection.sender, 1).into_iter();
+        assert_eq!(sent.next(), Some((0x82, vec![1; 125])), "{capacity}");
+        assert_eq!(sent.next_back(), Some((0x88, 1000_u16.to_be_bytes().to_vec())), "{capacity}");
+        assert!(sent.all(|(first, _)| first == 0x8A), "{capacity}");
     });
 }
 

@@ -253,6 +253,20 @@ fn ascii_is_left_in_a_read_buffer_and_read_where_it_belongs() {
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[110_000..], usize::MAX), 200_000);
 }
 
+/// What was read to a receiver's store is nothing to anyone else; a handshake that is given it waits for more.
+#[test]
+fn what_is_elsewhere_is_no_head() {
+    let (mut server, _) = open(Config::new());
+    let mut room = vec![0; 20_000];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let bytes = frame(0x82, &[1; 200_000], true);
+    assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..40_000], usize::MAX), 0);
+    let count = buffer.room_for(&mut server.receiver).len();
+    assert!(count > 20_000, "the room is the store's");
+    let mut handshake = server::Handshake::new(Config::new());
+    assert!(!handshake.read(&mut buffer.received(count)));
+}
+
 /// What is read of the next one to the buffer has to be copied.
 #[test]
 fn behind_a_long_message_little_is_read_until_more_comes() {

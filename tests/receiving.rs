@@ -499,6 +499,19 @@ fn f20_an_echo_can_be_sent_before_the_failure() {
     assert_eq!((sent[1].0, &sent[1].1[..2]), (0x88, &1002_u16.to_be_bytes()[..]));
 }
 
+/// F10: when the good beginning of a text has been given, and nobody has asked for more, it is known all the same.
+#[test]
+fn f10_the_end_comes_before_the_failure_is_asked_for() {
+    let (mut server, _) = open(Config::new());
+    let mut bytes = common::frame(0x81, b"good\xFF", true);
+    let mut input = websocket_proto::Input::new(&mut bytes);
+    let Some(websocket_proto::ChunkEvent::Text(chunk)) = server.receiver.next(&mut input, &mut server.sender) else {
+        panic!()
+    };
+    assert_eq!((chunk.data, chunk.last), ("good", false));
+    assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::Failed(Failure::InvalidUtf8)));
+}
+
 /// F22: a length is never cut to the size of a pointer. Beyond memory it can only be streamed, or refused by a limit.
 #[test]
 fn f22_lengths_beyond_32_bits() {

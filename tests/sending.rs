@@ -455,8 +455,8 @@ fn a_store_that_could_not_answer_the_peer_is_refused_by_the_handshake() {
         assert!(handshake.read(&mut Input::new(&mut head)));
         handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).map(|_| ())
     };
-    assert_eq!(server(253), Err(server::AcceptError::StoreTooSmall { needed: 254, capacity: 253 }));
-    assert_eq!(server(254), Ok(()));
+    assert_eq!(server(255), Err(server::AcceptError::StoreTooSmall { needed: 256, capacity: 255 }));
+    assert_eq!(server(256), Ok(()));
 }
 
 /// Whatever the peer is owed is pending as soon as it is: a loop that writes what is pending and then sleeps in `read` has left nothing

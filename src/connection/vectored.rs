@@ -10,7 +10,8 @@ use super::{Role, Sender};
 ///
 /// When it is dropped, what [`sent`](Self::sent) has not accounted for is copied into the sender's store and so
 /// [pending](Sender::pending); a write that failed with `WouldBlock` loses nothing, and no frame is ever torn. Should there be no
-/// memory for the copy, the connection fails: [`Sender::transport`] says `CloseNow`.
+/// memory for the copy, the connection fails: [`Sender::transport`] says `CloseNow`. (Only [`mem::forget`](core::mem::forget) gets round that,
+/// and tears the stream if a part was written.)
 #[must_use = "say how much of it was `sent`, or all of it is copied"]
 pub struct VectoredFrame<'s, 'm, R: Role, S: Storage> {
     sender: &'s mut Sender<R, S>,

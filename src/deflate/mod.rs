@@ -42,7 +42,8 @@
 //! # What is read
 //!
 //! Blocks that say they are the last (RFC 7692 §7.2.3.4) may come, and others behind them, in the same message or the next: another
-//! stream, which refers to nothing before it. A message that ends inside a block is no message.
+//! stream, which refers to nothing before it. A message that ends inside a block is no message; nor is one that has no block at all, or none
+//! behind a last one, where the RFC wants an empty one: a byte of zeros.
 
 mod deflater;
 mod inflater;

@@ -60,7 +60,7 @@ impl<S: Storage> Head<S> {
         if self.read_whole(input) {
             return true;
         }
-        while matches!(self.progress, Progress::Collecting) && !input.is_empty() {
+        while matches!(self.progress, Progress::Collecting) && !input.remaining().is_empty() {
             if let Err(error) = self.read_lines(input) {
                 self.progress = Progress::Failed(error);
             }

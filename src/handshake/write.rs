@@ -5,12 +5,19 @@ use core::{fmt, str};
 use super::grammar::{is_header_value, is_token};
 use crate::{Storage, storage::StorageFull};
 
-/// Adds what `render` makes to the store, or nothing.
-pub(crate) fn write<S: Storage>(store: &mut S, render: impl Fn(&mut dyn FnMut(&[u8]))) -> Result<(), TooSmall> {
-    let mut needed = 0_usize;
-    render(&mut |part| needed = needed.saturating_add(part.len()));
-    let too_small = TooSmall { needed, capacity: store.capacity() };
-    store.reserve(needed).map_err(|_| too_small)?;
+/// Adds what `render` makes to the store, or nothing; `behind` it there must be room for so many bytes.
+pub(crate) fn write<S: Storage>(
+    store: &mut S,
+    behind: usize,
+    render: impl Fn(&mut dyn FnMut(&[u8])),
+) -> Result<(), TooSmall> {
+    let mut len = 0_usize;
+    render(&mut |part| len = len.saturating_add(part.len()));
+    let too_small = TooSmall { needed: len.saturating_add(behind), capacity: store.capacity() };
+    if too_small.needed > too_small.capacity {
+        return Err(too_small);
+    }
+    store.reserve(len).map_err(|StorageFull| too_small)?;
     let mut written = Ok(());
     render(&mut |part| written = written.and_then(|()| store.append(part)));
     written.map_err(|StorageFull| too_small)

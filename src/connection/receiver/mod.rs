@@ -104,7 +104,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// A message that lies whole in the input, in one frame, is lent from there; any other is put together in the
     /// receiver's store, and limited by [`Config::max_message`] and the store's size.
     ///
-    /// In the middle of a message of which [`next`](Self::next) has given the beginning, this gives the rest.
+    /// In the middle of a message of which [`next`](Self::next) has given the beginning, this gives the rest. What else is announced of the
+    /// message is then limited as if all of it had to be stored.
     // In the caller's loop an event needn't go through memory: a quarter less for a short message. Left to itself, the compiler makes it a
     // call where there are two.
     #[inline(always)]

@@ -68,7 +68,7 @@ impl<R, S: Storage> fmt::Debug for Sender<R, S> {
 
 impl<R: Role, S: Storage> Sender<R, S> {
     /// The longest control frame. There is always room for one: the Close.
-    const MAX_CONTROL_FRAME: usize = Self::frame_len(MAX_CONTROL_PAYLOAD);
+    pub(crate) const MAX_CONTROL_FRAME: usize = Self::frame_len(MAX_CONTROL_PAYLOAD);
 
     /// The smallest store that can answer a peer: with a Pong and a Close.
     pub(crate) const MIN_CAPACITY: usize = 2 * Self::MAX_CONTROL_FRAME;
@@ -319,7 +319,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Pongs queue in order while less than 4 KiB of them wait for the socket. Beyond that only the newest is kept, in a place of its own,
     /// and follows before the next message or when there is room: "the endpoint MAY elect to send a Pong frame for only the most
     /// recently processed Ping" (RFC 6455 §5.5.3). So a peer that doesn't read can't make replies pile up, and none has to
-    /// be waited for. A Close always has room.
+    /// be waited for. A Close always has room. (Behind a backlog that never ends, Pongs still count that have been written before it.)
     pub fn reply<'a>(&mut self, reply: impl Into<Reply<'a>>) {
         let reply = reply.into();
         let owed = match reply.kind {

@@ -49,7 +49,7 @@ impl<'a> Request<'a> {
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
     pub(crate) fn write<S: Storage>(&self, config: &Config, key: &Key, out: &mut S) -> Result<(), RequestError> {
         self.check()?;
-        write::write(out, |out| {
+        write::write(out, 0, |out| {
             out(b"GET ");
             self.uri.resource_parts().iter().for_each(|part| out(part.as_bytes()));
             out(b" HTTP/1.1\r\nHost: ");

@@ -110,9 +110,9 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     #[inline]
     pub fn accept(mut self, accept: &Accept<'_>) -> Result<Connection<Server, I, O>, AcceptError> {
         self.check(accept)?;
-        self.check_output()?;
         let Self { request, answer } = &mut self;
-        write::write(&mut request.output, |out| {
+        // Whatever comes next, a Close must be possible.
+        write::write(&mut request.output, Sender::<Server, O>::MAX_CONTROL_FRAME, |out| {
             out(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
             out(&answer.accept_key);
             out(b"\r\n");
@@ -143,14 +143,11 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     ///
     /// When the output store is too small to answer the peer.
     pub fn into_connection(self) -> Result<Connection<Server, I, O>, AcceptError> {
-        self.check_output()?;
-        Ok(self.connect())
-    }
-
-    /// Whatever else is sent, a Pong and a Close must be possible.
-    fn check_output(&self) -> Result<(), TooSmall> {
         let (needed, capacity) = (Sender::<Server, O>::MIN_CAPACITY, self.request.output.capacity());
-        if capacity < needed { Err(TooSmall { needed, capacity }) } else { Ok(()) }
+        if capacity < needed {
+            return Err(AcceptError::StoreTooSmall { needed, capacity });
+        }
+        Ok(self.connect())
     }
 
     #[inline]
@@ -251,7 +248,9 @@ impl fmt::Display for AcceptError {
         match self {
             Self::SubprotocolNotOffered => f.write_str("the client has not offered this subprotocol"),
             Self::Header(error) => error.fmt(f),
-            Self::StoreTooSmall { needed, capacity } => write!(f, "store of {capacity} bytes (at least {needed})"),
+            Self::StoreTooSmall { needed, capacity } => {
+                write!(f, "output store of {capacity} bytes (at least {needed})")
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ impl<I: Storage, O: Storage> Handshake<I, O> {
     ///
     /// `input` must hold the request's head, 500 to 1000 bytes from a browser without cookies, and later the largest
     /// message that comes in pieces. `output` must hold the response, 129 bytes if nothing is added to it, and later the largest
-    /// frame that is sent and 127 bytes that are kept free for a Close; 254 at least.
+    /// frame that is sent; behind both, 127 bytes are kept free for a Close: 256 at least.
     ///
     /// ```
     /// use websocket_proto::{Config, FixedStorage, server};

@@ -85,7 +85,7 @@ impl<'a> Response<'a> {
         let length = write::decimal(self.body.len(), &mut length);
         // "A server that sends 426 MUST send an Upgrade header field", and name it in `Connection` (RFC 9110 §7.8).
         let upgrade = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
-        write::write(out, |out| {
+        write::write(out, 0, |out| {
             for part in [b"HTTP/1.1 ", status, b" ", reason_phrase(self.status).as_bytes(), b"\r\n"] {
                 out(part);
             }
