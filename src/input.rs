@@ -1,7 +1,5 @@
 use core::mem;
 
-use crate::read_buffer::Tail;
-
 /// Bytes that came from the peer, and how much of them is used up.
 ///
 /// One is made around the caller's buffer after every read, or by a [`ReadBuffer`](crate::ReadBuffer). Handshake and
@@ -24,6 +22,18 @@ pub struct Input<'b> {
     elsewhere: usize,
     /// Where a receiver may leave the end of `bytes` to be presented again.
     tail: Option<&'b mut Tail>,
+}
+
+/// The end of what was read, when a receiver has left it: the beginning of a frame.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) len: usize,
+    /// How long it must be to be worth another look: as long as the frame, unless what comes before that can be wrong.
+    pub(crate) wanted: usize,
+    /// How long the frame is.
+    pub(crate) frame: usize,
+    /// What the buffer can hold.
+    pub(crate) capacity: usize,
 }
 
 impl<'b> Input<'b> {
@@ -89,14 +99,14 @@ impl<'b> Input<'b> {
     /// Whether there is a place to [leave](Self::leave) the beginning of a frame of so many bytes; of 0: whether there is any.
     #[inline]
     pub(crate) fn can_leave(&self, frame: usize) -> bool {
-        self.tail.as_ref().is_some_and(|tail| tail.has_room_for(frame))
+        self.tail.as_ref().is_some_and(|tail| frame <= tail.capacity)
     }
 
     /// Leaves all that remains, the beginning of a frame of `frame` bytes, for which there [is a place](Self::can_leave), to be presented
     /// again when there are `wanted`.
     pub(crate) fn leave(&mut self, wanted: usize, frame: usize) {
         if let Some(tail) = &mut self.tail {
-            tail.leave(self.bytes.len(), wanted, frame);
+            (tail.len, tail.wanted, tail.frame) = (self.bytes.len(), wanted, frame);
             self.bytes = &mut [];
         }
     }

@@ -141,6 +141,7 @@ struct Readme;
 /// Whether what is common has code of its own, beside the code for everything. A machine without an allocator counts bytes of code rather.
 const STRAIGHT_PATHS: bool = cfg!(feature = "alloc");
 
+mod bytes;
 mod connection;
 #[cfg(feature = "deflate")]
 pub mod deflate;

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::{Input, Receiver, Role, Storage, storage::move_down};
+use crate::{Input, Receiver, Role, Storage, bytes::move_down, input::Tail};
 
 /// The most that is worth reading at once, unless more is missing of a frame: longer reads leave the cache before they are unmasked, and over a
 /// socket take more time, not less.
@@ -70,28 +70,6 @@ pub struct ReadBuffer<B> {
     read: usize,
     /// The last room was the receiver's.
     lent_store: bool,
-}
-
-/// The end of what was read, when a receiver has left it: the beginning of a frame.
-#[derive(Debug)]
-pub(crate) struct Tail {
-    len: usize,
-    /// How long it must be to be worth another look: as long as the frame, unless what comes before that can be wrong.
-    wanted: usize,
-    /// How long the frame is.
-    frame: usize,
-    /// What the buffer can hold.
-    capacity: usize,
-}
-
-impl Tail {
-    pub(crate) fn has_room_for(&self, frame: usize) -> bool {
-        frame <= self.capacity
-    }
-
-    pub(crate) fn leave(&mut self, len: usize, wanted: usize, frame: usize) {
-        (self.len, self.wanted, self.frame) = (len, wanted, frame);
-    }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {

@@ -503,13 +503,16 @@ fn f20_an_echo_can_be_sent_before_the_failure() {
 #[test]
 fn f10_the_end_comes_before_the_failure_is_asked_for() {
     let (mut server, _) = open(Config::new());
-    let mut bytes = common::frame(0x81, b"good\xFF", true);
-    let mut input = websocket_proto::Input::new(&mut bytes);
+    let mut bytes = common::frame(0x81, b"good\xFF, and more", true);
+    let come = bytes.len() - ", and more".len();
+    let mut input = websocket_proto::Input::new(&mut bytes[..come]);
     let Some(websocket_proto::ChunkEvent::Text(chunk)) = server.receiver.next(&mut input, &mut server.sender) else {
         panic!()
     };
     assert_eq!((chunk.data, chunk.last), ("good", false));
     assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::Failed(Failure::InvalidUtf8)));
+    assert!(server.receiver.next(&mut input, &mut server.sender).is_some());
+    assert_eq!(server.receiver.payload_remaining(), 0, "nothing more is to come");
 }
 
 /// F22: a length is never cut to the size of a pointer. Beyond memory it can only be streamed, or refused by a limit.

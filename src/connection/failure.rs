@@ -1,6 +1,9 @@
 use core::fmt;
 
-use crate::frame::{CloseCode, CloseError, HeaderError};
+use crate::{
+    frame::{CloseCode, CloseError, HeaderError},
+    utf8::InvalidUtf8,
+};
 
 /// What the peer did that fails the connection (RFC 6455 §7.1.7).
 ///
@@ -120,6 +123,12 @@ impl From<HeaderError> for Failure {
 impl From<CloseError> for Failure {
     fn from(error: CloseError) -> Self {
         Self::Close(error)
+    }
+}
+
+impl From<InvalidUtf8> for Failure {
+    fn from(InvalidUtf8: InvalidUtf8) -> Self {
+        Self::InvalidUtf8
     }
 }
 

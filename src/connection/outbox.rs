@@ -2,8 +2,9 @@ use core::fmt;
 
 use crate::{
     STRAIGHT_PATHS,
+    bytes::copy,
     frame::{EncodedHeader, Header, MaskingKey},
-    storage::{OutputStore, StorageFull, copy},
+    storage::{OutputStore, StorageFull},
 };
 
 /// Whole frames that wait for the socket, and how far into the first of them the socket has got.
@@ -83,7 +84,7 @@ impl<S: OutputStore> Outbox<S> {
         (*half, *rest.first_chunk_mut()?) = (front, back);
         let room = room.get_mut(header_len..)?;
         match mask {
-            None => copy(payload, room).ok()?,
+            None => copy(payload, room)?,
             Some(key) => _ = key.apply_copied(payload, room.get_mut(..payload.len())?),
         }
         self.store.fill(len);

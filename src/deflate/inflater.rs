@@ -261,8 +261,8 @@ impl Inflater {
         }
     }
 
-    /// No more will come.
-    pub(crate) fn close(&mut self) {
+    /// No more will come, nor the rest of what has begun.
+    pub(crate) fn drop_rest(&mut self) {
         self.progress = Progress::Between;
         self.release_context();
         self.history = Vec::new();

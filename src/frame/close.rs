@@ -2,7 +2,7 @@ use core::{fmt, num::NonZeroU16, str};
 
 #[cfg(doc)]
 use super::MAX_CLOSE_REASON;
-use crate::storage::copy;
+use crate::bytes::copy;
 
 /// Why a connection ends, as a number that may stand in a Close frame (RFC 6455 §7.4).
 ///
@@ -149,7 +149,6 @@ impl<'a> Close<'a> {
     ///
     /// A body of one byte, a code that may not be sent, a reason that is not UTF-8.
     pub fn parse(payload: &'a [u8]) -> Result<Self, CloseError> {
-        Self::parse_prefix(payload)?;
         let (code, reason) = match payload.split_first_chunk() {
             Some((code, reason)) => (u16::from_be_bytes(*code), reason),
             None if payload.is_empty() => return Ok(Self::EMPTY),
@@ -176,7 +175,7 @@ impl<'a> Close<'a> {
         let Some(code) = self.code else { return Some(&[]) };
         let (head, tail) = room.split_first_chunk_mut()?;
         *head = code.get().to_be_bytes();
-        copy(self.reason.as_bytes(), tail).ok()?;
+        copy(self.reason.as_bytes(), tail)?;
         room.get(..2 + self.reason.len())
     }
 }

@@ -1,7 +1,7 @@
 #[cfg(feature = "std")]
 use fearless_simd::{Level, prelude::*};
 
-use crate::storage::copy;
+use crate::bytes::copy;
 
 /// The 32 bits that a client XORs over each frame's payload, so that no script in a browser can choose the bytes
 /// that a proxy sees (RFC 6455 §5.3, §10.3).
@@ -205,7 +205,7 @@ fn xor_blocks_copied<const BLOCK: usize>(from: &[u8], to: &mut [u8], word: u64) 
         *room = block;
     }
     // At most a block: a copy in the innermost cache costs little.
-    if copy(from, to).is_ok() {
+    if copy(from, to).is_some() {
         xor_blocks::<32>(to, word);
     }
 }

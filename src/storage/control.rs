@@ -1,7 +1,7 @@
 use core::fmt;
 
-use super::{StorageFull, copy};
-use crate::frame::MAX_CONTROL_PAYLOAD;
+use super::StorageFull;
+use crate::{bytes::copy, frame::MAX_CONTROL_PAYLOAD};
 
 /// The payload of one control frame, at most 125 bytes, on the rare occasions when it has to be kept.
 pub(crate) trait ControlStore: Default {
@@ -33,7 +33,7 @@ impl ControlStore for ControlPayload {
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
         let spare = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
-        copy(bytes, spare)?;
+        copy(bytes, spare).ok_or(StorageFull)?;
         self.len += bytes.len() as u8;
         Ok(())
     }

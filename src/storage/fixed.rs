@@ -1,7 +1,11 @@
 use core::fmt;
 
-use super::{ControlPayload, OutputStore, StorageFull, Store, copy, move_down};
-use crate::{frame::MaskingKey, utf8};
+use super::{Bytes, ControlPayload, MessageStore, OutputStore, StorageFull, Store};
+use crate::{
+    bytes::{copy, move_down},
+    frame::MaskingKey,
+    utf8,
+};
 
 /// A store over an array or a slice of the caller's, for machines without an allocator.
 ///
@@ -66,11 +70,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> FixedStorage<B> {
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
-    type Message = Self;
-    type Output = Self;
-    type Control = ControlPayload;
-
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Bytes for FixedStorage<B> {
     #[inline]
     fn bytes(&self) -> &[u8] {
         self.as_slice()
@@ -82,40 +82,38 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
     }
 
     #[inline]
+    fn clear(&mut self, _keep: usize) {
+        self.len = 0;
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
+    type Message = Self;
+    type Output = Self;
+    type Control = ControlPayload;
+
+    #[inline]
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
         if more > self.spare() { Err(StorageFull) } else { Ok(()) }
     }
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        copy(bytes, self.spare_mut())?;
+        copy(bytes, self.spare_mut()).ok_or(StorageFull)?;
         self.len += bytes.len();
         Ok(())
-    }
-
-    #[inline]
-    fn clear(&mut self, _keep: usize) {
-        self.len = 0;
     }
 }
 
 // Safe code can't note that what an array holds was found to be text: it is looked at once more, when the message is whole.
-impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
-    fn bytes(&self) -> &[u8] {
-        Store::bytes(self)
-    }
-
+impl<B: AsRef<[u8]> + AsMut<[u8]>> MessageStore for FixedStorage<B> {
     fn text(&self) -> &str {
-        utf8::whole(Store::bytes(self)).unwrap_or_default()
-    }
-
-    fn capacity(&self) -> usize {
-        Store::capacity(self)
+        utf8::whole(self.bytes()).unwrap_or_default()
     }
 
     fn append(&mut self, bytes: &[u8], mask: Option<MaskingKey>, _missing: usize) -> Result<(), StorageFull> {
         match mask {
-            Some(key) => OutputStore::append_masked(self, bytes, key),
+            Some(key) => self.append_masked(bytes, key),
             None => Store::append(self, bytes),
         }
     }
@@ -128,6 +126,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
         true
     }
 
+    fn become_text(&mut self) -> Result<(), StorageFull> {
+        Ok(())
+    }
+
     fn room(&mut self, most: usize, _missing: usize) -> &mut [u8] {
         let spare = self.spare_mut();
         let most = most.min(spare.len());
@@ -137,23 +139,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> super::MessageStore for FixedStorage<B> {
     fn fill(&mut self, count: usize) {
         OutputStore::fill(self, count);
     }
-
-    fn clear(&mut self, keep: usize) {
-        Store::clear(self, keep);
-    }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for FixedStorage<B> {
-    fn bytes(&self) -> &[u8] {
-        Store::bytes(self)
-    }
-
-    fn capacity(&self) -> usize {
-        Store::capacity(self)
-    }
-
     fn spare(&self) -> usize {
-        Store::capacity(self).saturating_sub(self.len)
+        self.capacity().saturating_sub(self.len)
     }
 
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
@@ -174,15 +164,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for FixedStorage<B> {
     }
 
     fn fill(&mut self, count: usize) {
-        self.len = Store::capacity(self).min(self.len + count);
+        self.len = self.capacity().min(self.len + count);
     }
 
     fn drop_front(&mut self, count: usize) {
         move_down(self.room.as_mut().get_mut(..self.len).unwrap_or_default(), count);
         self.len -= count.min(self.len);
-    }
-
-    fn clear(&mut self, keep: usize) {
-        Store::clear(self, keep);
     }
 }

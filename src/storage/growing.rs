@@ -1,14 +1,10 @@
 use alloc::{string::String, vec::Vec};
 use core::mem;
 
-use super::{ControlStore, OutputStore, StorageFull, Store, move_down};
-use crate::{frame::MaskingKey, utf8};
+use super::{Bytes, ControlStore, OutputStore, StorageFull, Store};
+use crate::{bytes::move_down, frame::MaskingKey, utf8};
 
-impl Store for Vec<u8> {
-    type Message = GrowingMessage;
-    type Output = Growing;
-    type Control = Self;
-
+impl Bytes for Vec<u8> {
     fn bytes(&self) -> &[u8] {
         self
     }
@@ -16,6 +12,19 @@ impl Store for Vec<u8> {
     fn capacity(&self) -> usize {
         isize::MAX as usize
     }
+
+    fn clear(&mut self, keep: usize) {
+        Self::clear(self);
+        if Self::capacity(self) > keep {
+            self.shrink_to(keep);
+        }
+    }
+}
+
+impl Store for Vec<u8> {
+    type Message = GrowingMessage;
+    type Output = Growing;
+    type Control = Self;
 
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
         self.try_reserve(more).map_err(|_| StorageFull)
@@ -25,13 +34,6 @@ impl Store for Vec<u8> {
         Store::reserve(self, bytes.len())?;
         self.extend_from_slice(bytes);
         Ok(())
-    }
-
-    fn clear(&mut self, keep: usize) {
-        Self::clear(self);
-        if Self::capacity(self) > keep {
-            self.shrink_to(keep);
-        }
     }
 }
 
@@ -129,14 +131,6 @@ impl Growing {
         }
     }
 
-    #[inline]
-    fn clear(&mut self, keep: usize) {
-        self.filled = 0;
-        if self.memory.capacity() > keep {
-            self.shrink(keep);
-        }
-    }
-
     #[cold]
     fn shrink(&mut self, keep: usize) {
         self.memory.truncate(keep);
@@ -144,7 +138,7 @@ impl Growing {
     }
 }
 
-impl OutputStore for Growing {
+impl Bytes for Growing {
     #[inline]
     fn bytes(&self) -> &[u8] {
         self.memory.get(..self.filled).unwrap_or_default()
@@ -155,6 +149,16 @@ impl OutputStore for Growing {
         isize::MAX as usize
     }
 
+    #[inline]
+    fn clear(&mut self, keep: usize) {
+        self.filled = 0;
+        if self.memory.capacity() > keep {
+            self.shrink(keep);
+        }
+    }
+}
+
+impl OutputStore for Growing {
     #[inline]
     fn spare(&self) -> usize {
         self.memory.capacity() - self.filled
@@ -199,11 +203,6 @@ impl OutputStore for Growing {
         move_down(self.memory.get_mut(..self.filled).unwrap_or_default(), count);
         self.filled -= count.min(self.filled);
     }
-
-    #[inline]
-    fn clear(&mut self, keep: usize) {
-        Self::clear(self, keep);
-    }
 }
 
 /// A message whose memory grows, by no more than has come already, and no further than what is missing.
@@ -214,22 +213,13 @@ pub(crate) enum GrowingMessage {
     Text(String),
 }
 
-impl GrowingMessage {
-    /// Makes it bytes, whatever it was.
-    fn forget_text(&mut self) {
-        if let Self::Text(text) = self {
-            *self = mem::take(text).into_bytes().into();
-        }
-    }
-}
-
 impl From<Vec<u8>> for GrowingMessage {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes.into())
     }
 }
 
-impl super::MessageStore for GrowingMessage {
+impl Bytes for GrowingMessage {
     #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
@@ -239,6 +229,22 @@ impl super::MessageStore for GrowingMessage {
     }
 
     #[inline]
+    fn capacity(&self) -> usize {
+        isize::MAX as usize
+    }
+
+    fn clear(&mut self, keep: usize) {
+        if let Self::Text(text) = self {
+            *self = mem::take(text).into_bytes().into();
+        }
+        if let Self::Bytes(bytes) = self {
+            bytes.clear(keep);
+        }
+    }
+}
+
+impl super::MessageStore for GrowingMessage {
+    #[inline]
     fn text(&self) -> &str {
         match self {
             Self::Bytes(bytes) => utf8::whole(bytes.bytes()).unwrap_or_default(),
@@ -246,13 +252,7 @@ impl super::MessageStore for GrowingMessage {
         }
     }
 
-    #[inline]
-    fn capacity(&self) -> usize {
-        isize::MAX as usize
-    }
-
     fn append(&mut self, more: &[u8], mask: Option<MaskingKey>, missing: usize) -> Result<(), StorageFull> {
-        self.forget_text();
         let Self::Bytes(bytes) = self else { return Err(StorageFull) };
         match mask {
             Some(key) => bytes.append_unmasked(more, key, missing),
@@ -261,11 +261,7 @@ impl super::MessageStore for GrowingMessage {
     }
 
     fn append_text(&mut self, more: &str, missing: usize) -> Result<(), StorageFull> {
-        if let Self::Bytes(Growing { memory, filled }) = self {
-            memory.truncate(mem::take(filled));
-            // The same memory; what is in it is checked once more, once.
-            *self = Self::Text(String::from_utf8(mem::take(memory)).map_err(|_| StorageFull)?);
-        }
+        self.become_text()?;
         let Self::Text(text) = self else { return Err(StorageFull) };
         if more.len() > text.capacity() - text.len() {
             text.try_reserve_exact(growth(text.len(), more.len(), missing)).map_err(|_| StorageFull)?;
@@ -277,6 +273,15 @@ impl super::MessageStore for GrowingMessage {
     #[inline]
     fn takes_ascii(&self) -> bool {
         matches!(self, Self::Bytes(_))
+    }
+
+    fn become_text(&mut self) -> Result<(), StorageFull> {
+        if let Self::Bytes(Growing { memory, filled }) = self {
+            memory.truncate(mem::take(filled));
+            // The same memory; what is in it is checked once more, once.
+            *self = Self::Text(String::from_utf8(mem::take(memory)).map_err(|_| StorageFull)?);
+        }
+        Ok(())
     }
 
     fn room(&mut self, most: usize, missing: usize) -> &mut [u8] {
@@ -294,13 +299,6 @@ impl super::MessageStore for GrowingMessage {
     fn fill(&mut self, count: usize) {
         if let Self::Bytes(bytes) = self {
             bytes.fill(count);
-        }
-    }
-
-    fn clear(&mut self, keep: usize) {
-        self.forget_text();
-        if let Self::Bytes(bytes) = self {
-            bytes.clear(keep);
         }
     }
 }

@@ -67,17 +67,17 @@ struct OpenMessage {
 /// How much of a payload may come at once.
 #[derive(Clone, Copy)]
 pub(crate) enum Most {
-    Any,
     Bytes(usize),
     /// So many bytes; or all that is missing of the message, if it has come.
     BytesOrAll(usize),
 }
 
 impl Most {
+    pub(crate) const ANY: Self = Self::Bytes(usize::MAX);
+
     pub(crate) fn bytes(self, all_has_come: bool) -> usize {
         match self {
             Self::BytesOrAll(_) if all_has_come => usize::MAX,
-            Self::Any => usize::MAX,
             Self::Bytes(count) | Self::BytesOrAll(count) => count,
         }
     }
@@ -91,20 +91,32 @@ pub(crate) struct Wanted {
     pub(crate) ascii: bool,
 }
 
-/// What was found, before anything of the receiver is lent.
-pub(crate) enum Found<'b> {
-    /// Payload of a message: never none, unless it is the last.
-    Data {
-        kind: Kind,
-        #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "no extension is known"))]
-        rsv: u8,
-        bytes: &'b [u8],
-        last: bool,
-        /// It is text, and was seen to be ASCII.
-        is_ascii: bool,
-    },
+/// What comes next, before anything of the receiver is lent.
+pub(crate) enum Next<'b, D> {
+    /// Of a message.
+    Data(D),
     /// A whole control frame. Its payload is [`Frames::control_payload`] if it did not come in one piece.
     Control { opcode: Opcode, payload: Option<&'b [u8]> },
+}
+
+impl<'b, D> Next<'b, D> {
+    pub(crate) fn convert<F: Into<D>>(next: Next<'b, F>) -> Self {
+        match next {
+            Next::Data(data) => Self::Data(data.into()),
+            Next::Control { opcode, payload } => Self::Control { opcode, payload },
+        }
+    }
+}
+
+/// Payload of a message: never none, unless it is the last.
+pub(crate) struct Data<'b> {
+    pub(crate) kind: Kind,
+    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "no extension is known"))]
+    pub(crate) rsv: u8,
+    pub(crate) bytes: &'b [u8],
+    pub(crate) last: bool,
+    /// It is text, and was seen to be ASCII.
+    pub(crate) is_ascii: bool,
 }
 
 /// What is known of payload that was just unmasked.
@@ -144,7 +156,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         input: &mut Input<'b>,
         max_message: u64,
         wanted: Wanted,
-    ) -> Result<Option<Found<'b>>, Failure> {
+    ) -> Result<Option<Next<'b, Data<'b>>>, Failure> {
         loop {
             match self.place {
                 Place::Header { .. } | Place::Left { .. } => {
@@ -158,7 +170,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                     let bytes = input.take(usize::try_from(remaining).unwrap_or(usize::MAX).min(most));
                     let Unmasked { last, is_ascii } = self.unmask_payload(bytes, wanted.ascii);
                     if last || !bytes.is_empty() {
-                        return Ok(Some(Found::Data { kind, rsv, bytes, last, is_ascii }));
+                        return Ok(Some(Next::Data(Data { kind, rsv, bytes, last, is_ascii })));
                     }
                     if remaining > 0 {
                         return Ok(None);
@@ -168,20 +180,22 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                     let bytes = input.take(usize::from(remaining));
                     let mask = Self::unmask(mask, bytes);
                     let remaining = remaining - bytes.len() as u8;
-                    if self.control.bytes().is_empty() && remaining == 0 {
-                        self.place = Place::BETWEEN;
-                        return Ok(Some(Found::Control { opcode, payload: Some(bytes) }));
+                    let in_one_piece = remaining == 0 && self.control.bytes().is_empty();
+                    if !in_one_piece {
+                        self.control.append(bytes).map_err(|StorageFull| Failure::OutOfMemory)?;
                     }
-                    self.control.append(bytes).map_err(|StorageFull| Failure::OutOfMemory)?;
-                    if opcode == Opcode::Close {
-                        Close::parse_prefix(self.control.bytes())?;
+                    let so_far = if in_one_piece { &*bytes } else { self.control.bytes() };
+                    match opcode {
+                        Opcode::Close if remaining > 0 => Close::parse_prefix(so_far)?,
+                        Opcode::Close => _ = Close::parse(so_far)?,
+                        _ => {}
                     }
-                    if remaining == 0 {
-                        self.place = Place::BETWEEN;
-                        return Ok(Some(Found::Control { opcode, payload: None }));
+                    if remaining > 0 {
+                        self.place = Place::Control { opcode, mask, remaining };
+                        return Ok(None);
                     }
-                    self.place = Place::Control { opcode, mask, remaining };
-                    return Ok(None);
+                    self.place = Place::BETWEEN;
+                    return Ok(Some(Next::Control { opcode, payload: in_one_piece.then_some(&*bytes) }));
                 }
             }
         }
@@ -204,13 +218,14 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         }
     }
 
-    /// No more will come, nor the rest of a control frame.
-    pub(crate) fn close(&mut self) {
+    /// No more will come, nor the rest of what has begun.
+    pub(crate) fn drop_rest(&mut self) {
+        self.place = Place::BETWEEN;
         self.control.clear();
     }
 
     /// Whether the next byte begins a frame, and no message is open.
-    pub(crate) fn is_at_rest(&self) -> bool {
+    pub(crate) fn is_between_messages(&self) -> bool {
         self.message.is_none() && !self.is_inside_frame()
     }
 

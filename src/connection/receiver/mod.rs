@@ -11,7 +11,7 @@ use crate::deflate::{Agreement, Inflated, Inflater, RSV1};
 use crate::{
     Input, STRAIGHT_PATHS, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
-    storage::MessageStore,
+    storage::{Bytes, MessageStore},
     utf8::{self, Checked, InvalidUtf8, Utf8},
 };
 
@@ -19,8 +19,8 @@ use crate::{
 use super::frames;
 use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
-    frames::{Frames, Most, Wanted},
-    part::{Found, Next, Part, Payload},
+    frames::{Frames, Most, Next, Wanted},
+    part::{Content, Found, Part, Payload},
     reply::ReplyKind,
 };
 
@@ -228,12 +228,12 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     /// The next chunk; first of all, what `next_message` has stored of a message whose rest is now asked for in chunks.
-    fn find_chunk<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
+    fn find_chunk<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b, Part<'b>>>, Failure> {
         let last = self.take_stored(input);
         if self.store.bytes().is_empty() {
-            self.find_part(input, self.max_message, Most::Any, false)
+            self.find_part(input, self.max_message, Most::ANY, false)
         } else {
-            Ok(Some(Next::Part(Part::Stored { last })))
+            Ok(Some(Next::Data(Part::stored(last))))
         }
     }
 
@@ -245,63 +245,69 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         limit: u64,
         most: Most,
         may_store: bool,
-    ) -> Result<Option<Next<'b>>, Failure> {
+    ) -> Result<Option<Next<'b, Part<'b>>>, Failure> {
         loop {
             // To join a cut code point, take its missing bytes and no more.
             let wanted = match self.utf8.missing() {
                 0 => Wanted { most, ascii: may_store && self.store.takes_ascii() },
                 missing => Wanted { most: Most::Bytes(missing), ascii: false },
             };
-            let (kind, payload, last) = match self.find(input, limit, wanted)? {
+            let Found { kind, payload, last, is_ascii } = match self.find(input, limit, wanted)? {
                 None => return Ok(None),
-                Some(Found::Control { opcode, payload }) => return Ok(Some(Next::Control { opcode, payload })),
-                Some(Found::Data { payload: Payload::Lent(bytes), last, is_ascii: true, .. }) if STRAIGHT_PATHS => {
-                    return Ok(Some(Next::Part(Part::Ascii { bytes, last })));
-                }
-                Some(Found::Data { kind, payload, last, .. }) => (kind, payload, last),
+                Some(Next::Control { opcode, payload }) => return Ok(Some(Next::Control { opcode, payload })),
+                Some(Next::Data(found)) => found,
             };
-            if kind == Kind::Binary {
-                return Ok(Some(Next::Part(match payload {
-                    Payload::Lent(bytes) => Part::Binary { bytes, last },
-                    #[cfg(feature = "deflate")]
-                    Payload::Inflated(piece) => Part::Inflated { kind, piece, last },
-                })));
-            }
-            let (part, is_broken) = match payload {
-                Payload::Lent(bytes) => match self.utf8.next(bytes, last)? {
-                    Checked::Nothing => continue,
-                    Checked::Joined(char) => (Part::Joined { char, last }, false),
-                    Checked::Text { text, is_broken } => (Part::Text { text, last: last && !is_broken }, is_broken),
+            let part = |content| Ok(Some(Next::Data(Part { content, last })));
+            match (kind, payload) {
+                (Kind::Text, Payload::Lent(bytes)) if STRAIGHT_PATHS && is_ascii => return part(Content::Ascii(bytes)),
+                (Kind::Binary, Payload::Lent(bytes)) => return part(Content::Binary(bytes)),
+                (Kind::Text, Payload::Lent(bytes)) => match self.utf8.next(bytes, last)? {
+                    Checked::Nothing => {}
+                    Checked::Joined(char) => return part(Content::Joined(char)),
+                    Checked::Text { text, is_broken } => {
+                        return Ok(Some(self.text(Content::Text(text), last, is_broken)));
+                    }
                 },
                 #[cfg(feature = "deflate")]
-                Payload::Inflated(Range { start, end }) => {
+                (Kind::Binary, Payload::Inflated(piece)) => return part(Content::Inflated(kind, piece)),
+                #[cfg(feature = "deflate")]
+                (Kind::Text, Payload::Inflated(Range { start, end })) => {
                     match self.utf8.next(inflated(&self.inflater, start..end), last)? {
-                        Checked::Nothing => continue,
-                        Checked::Joined(char) => (Part::Joined { char, last }, false),
+                        Checked::Nothing => {}
+                        Checked::Joined(char) => return part(Content::Joined(char)),
                         Checked::Text { text, is_broken } => {
-                            let (piece, last) = (start..start + text.len(), last && !is_broken);
-                            if may_store && !(last && self.store.bytes().is_empty()) {
-                                let stored = self.store.append_text(text, usize::MAX);
-                                stored.map_err(|_| self.no_room(piece.len()))?;
+                            let is_whole = last && !is_broken && self.store.bytes().is_empty();
+                            let content = if may_store && !is_whole {
+                                let (len, stored) = (text.len(), self.store.append_text(text, usize::MAX));
+                                stored.map_err(|_| self.no_room(len))?;
                                 self.stored = kind;
-                                (Part::Stored { last }, is_broken)
+                                Content::Stored
                             } else {
-                                (Part::Inflated { kind, piece, last }, is_broken)
-                            }
+                                Content::Inflated(kind, start..start + text.len())
+                            };
+                            return Ok(Some(self.text(content, last, is_broken)));
                         }
                     }
                 }
-            };
-            if is_broken {
-                // As it would have been, had the good bytes come in a read of their own.
-                self.state = State::BrokenText;
             }
-            return Ok(Some(Next::Part(part)));
         }
     }
 
+    /// A part of a text. What is broken behind it is told next, as it would have been had the good bytes come in a read of their own.
+    fn text<'b>(&mut self, content: Content<'b>, last: bool, is_broken: bool) -> Next<'b, Part<'b>> {
+        if is_broken {
+            self.state = State::BrokenText;
+        }
+        Next::Data(Part { content, last: last && !is_broken })
+    }
+
     /// What comes next, while the connection is open.
-    fn find<'b>(&mut self, input: &mut Input<'b>, limit: u64, wanted: Wanted) -> Result<Option<Found<'b>>, Failure> {
+    fn find<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        limit: u64,
+        wanted: Wanted,
+    ) -> Result<Option<Next<'b, Found<'b>>>, Failure> {
         match self.state {
             State::AtRest | State::Open => self.find_open(input, limit, wanted),
             State::BrokenText => Err(Failure::InvalidUtf8),
@@ -318,8 +324,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         limit: u64,
         wanted: Wanted,
-    ) -> Result<Option<Found<'b>>, Failure> {
-        Ok(self.frames.next(input, limit, wanted)?.map(Found::from))
+    ) -> Result<Option<Next<'b, Found<'b>>>, Failure> {
+        Ok(self.frames.next(input, limit, wanted)?.map(Next::convert))
     }
 
     /// What the frames bring; of compressed messages, what that says.
@@ -329,64 +335,66 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         limit: u64,
         wanted: Wanted,
-    ) -> Result<Option<Found<'b>>, Failure> {
+    ) -> Result<Option<Next<'b, Found<'b>>>, Failure> {
         loop {
             if let Some(inflater) = &mut self.inflater
                 && let Some(Inflated { kind, piece, last }) = inflater.next(wanted.most.bytes(false), limit)?
             {
-                return Ok(Some(Found::Data { kind, payload: Payload::Inflated(piece), last, is_ascii: false }));
+                let payload = Payload::Inflated(piece);
+                return Ok(Some(Next::Data(Found { kind, payload, last, is_ascii: false })));
             }
             match (self.frames.next(input, limit, wanted)?, &mut self.inflater) {
-                (Some(frames::Found::Data { kind, rsv: RSV1, bytes, last, .. }), Some(inflater)) => {
+                (Some(Next::Data(frames::Data { kind, rsv: RSV1, bytes, last, .. })), Some(inflater)) => {
                     inflater.feed(kind, bytes, last, limit)?;
                 }
-                (found, _) => return Ok(found.map(Found::from)),
+                (next, _) => return Ok(next.map(Next::convert)),
             }
         }
     }
 
-    /// Lends what was found, and owns up to what is owed for it.
+    /// Turns what was found into an event, and sends the reply that it calls for.
     fn tell<'a, 'b: 'a>(
         &'a mut self,
-        found: Result<Option<Next<'b>>, Failure>,
+        found: Result<Option<Next<'b, Part<'b>>>, Failure>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
         Some(match found {
             Ok(None) => return None,
-            Ok(Some(Next::Part(part))) => self.lend(part),
+            Ok(Some(Next::Data(part))) => self.lend(part),
             Ok(Some(Next::Control { opcode, payload })) => self.control(opcode, payload, replies),
             Err(failure) => self.fail(failure, replies),
         })
     }
 
-    fn lend<'a, 'b: 'a>(&'a mut self, part: Part<'b>) -> ChunkEvent<'a> {
-        let last = part.is_last();
-        let first = self.hand_out(last);
-        match part {
-            Part::Text { text, .. } => ChunkEvent::Text(Chunk { data: text, first, last }),
-            Part::Ascii { bytes, .. } => ChunkEvent::Text(Chunk { data: checked_text(bytes), first, last }),
-            Part::Binary { bytes, .. } => ChunkEvent::Binary(Chunk { data: bytes, first, last }),
+    fn lend<'a, 'b: 'a>(&'a mut self, Part { content, last }: Part<'b>) -> ChunkEvent<'a> {
+        let first = self.begin_chunk(last);
+        let text = |data: &'a str| ChunkEvent::Text(Chunk { data, first, last });
+        let binary = |data: &'a [u8]| ChunkEvent::Binary(Chunk { data, first, last });
+        match content {
+            Content::Text(data) => text(data),
+            Content::Ascii(data) => text(checked_text(data)),
+            Content::Binary(data) => binary(data),
             #[cfg(feature = "deflate")]
-            Part::Inflated { kind, piece, .. } => {
+            Content::Inflated(kind, piece) => {
                 let data = inflated(&self.inflater, piece);
                 match kind {
-                    Kind::Text => ChunkEvent::Text(Chunk { data: checked_text(data), first, last }),
-                    Kind::Binary => ChunkEvent::Binary(Chunk { data, first, last }),
+                    Kind::Text => text(checked_text(data)),
+                    Kind::Binary => binary(data),
                 }
             }
-            Part::Joined { char, .. } => ChunkEvent::Text(Chunk { data: self.utf8.lend(char), first, last }),
-            Part::Stored { .. } => {
+            Content::Joined(char) => text(self.utf8.lend(char)),
+            Content::Stored => {
                 self.store_lent = true;
                 match self.stored {
-                    Kind::Text => ChunkEvent::Text(Chunk { data: self.store.text(), first, last }),
-                    Kind::Binary => ChunkEvent::Binary(Chunk { data: self.store.bytes(), first, last }),
+                    Kind::Text => text(self.store.text()),
+                    Kind::Binary => binary(self.store.bytes()),
                 }
             }
         }
     }
 
     /// Notes that a chunk is handed out, and answers whether it is its message's first.
-    fn hand_out(&mut self, last: bool) -> bool {
+    fn begin_chunk(&mut self, last: bool) -> bool {
         !mem::replace(&mut self.begun, !last)
     }
 
@@ -401,7 +409,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if let Some(inflater) = &mut self.inflater {
             inflater.keep(self.keep);
         }
-        let is_at_rest = self.is_expecting() && self.frames.is_at_rest();
+        let is_at_rest = self.is_expecting() && self.frames.is_between_messages();
         if is_at_rest {
             self.state = State::AtRest;
         }
@@ -431,7 +439,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             return self.fail(Failure::InvalidUtf8, replies);
         }
         self.state = State::BrokenText;
-        ChunkEvent::Text(Chunk { data, first: self.hand_out(false), last: false })
+        ChunkEvent::Text(Chunk { data, first: self.begin_chunk(false), last: false })
     }
 
     fn control<'a>(
@@ -442,9 +450,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     ) -> ChunkEvent<'a> {
         let message_cut_short = self.frames.is_inside_message();
         if opcode == Opcode::Close {
-            if let Err(error) = Close::parse(payload.unwrap_or(self.frames.control_payload())) {
-                return self.fail(error.into(), replies);
-            }
             self.end(State::Closed);
         }
         let payload = payload.unwrap_or(self.frames.control_payload());
@@ -455,6 +460,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             }
             Opcode::Close => {
                 replies.reply(Reply { kind: ReplyKind::Close, payload });
+                // It was found to be right when it came.
                 let Close { code, reason } = Close::parse(payload).unwrap_or(Close::EMPTY);
                 ChunkEvent::Close { code, reason, message_cut_short }
             }
@@ -465,7 +471,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     #[cold]
     fn fail(&mut self, failure: Failure, replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'static> {
         self.end(State::Failed(failure));
-        self.frames.close();
+        self.frames.drop_rest();
         let close = Close { code: Some(failure.close_code()), reason: failure.reason() };
         let mut room = [0; MAX_CONTROL_PAYLOAD];
         let payload = close.encode(&mut room).unwrap_or_default();
@@ -478,7 +484,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.state = state;
         #[cfg(feature = "deflate")]
         if let Some(inflater) = &mut self.inflater {
-            inflater.close();
+            inflater.drop_rest();
         }
         self.utf8 = Utf8::default();
         self.store_lent = false;
@@ -494,10 +500,4 @@ fn inflated(inflater: &Option<Box<Inflater>>, piece: Range<usize>) -> &[u8] {
 /// Text that was checked before: to make a `str` of it without checking it once more is not for safe code.
 fn checked_text(bytes: &[u8]) -> &str {
     utf8::whole(bytes).unwrap_or_default()
-}
-
-impl From<InvalidUtf8> for Failure {
-    fn from(_: InvalidUtf8) -> Self {
-        Self::InvalidUtf8
-    }
 }

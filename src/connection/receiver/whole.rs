@@ -1,12 +1,12 @@
 //! Whole messages: lent as they lie, or put together in the store.
 
+use super::{Content, Next, Part, Receiver, State};
 #[cfg(feature = "deflate")]
 use super::{Inflated, RSV1, frames::MOST_OF_EXTENSION, inflated};
-use super::{Next, Part, Receiver, State};
 use crate::{
     Failure, Input, Kind, Role, STRAIGHT_PATHS, Storage,
     connection::frames::{Masked, Most, Unmasked},
-    storage::{MessageStore, StorageFull},
+    storage::{Bytes, MessageStore, StorageFull},
     utf8::{self, Checked, InvalidUtf8},
 };
 
@@ -21,17 +21,17 @@ const LONG_TEXT: usize = if cfg!(fuzzing) { 16 } else { 32 << 10 };
 
 impl<R: Role, S: Storage> Receiver<R, S> {
     /// The next message that is complete: as it lies there, if that is in one piece, else put together in the store.
-    pub(super) fn find_whole<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b>>, Failure> {
+    pub(super) fn find_whole<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b, Part<'b>>>, Failure> {
         // What is stored for a message must fit, whatever the limit; and the answer must be the same when the message
         // happens to come in one piece.
         let limit = self.max_message.min(self.store.capacity() as u64);
         if self.take_stored(input) {
-            return Ok(Some(Next::Part(Part::Stored { last: true })));
+            return Ok(Some(Next::Data(Part::stored(true))));
         }
         loop {
             #[cfg(feature = "deflate")]
             if let Some(part) = self.inflate_whole(input, limit)? {
-                return Ok(Some(Next::Part(part)));
+                return Ok(Some(Next::Data(part)));
             }
             if self.is_expecting() {
                 if input.is_empty() {
@@ -41,10 +41,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                     return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
                 }
                 if self.store_binary(input, limit)? {
-                    return Ok(Some(Next::Part(Part::Stored { last: true })));
+                    return Ok(Some(Next::Data(Part::stored(true))));
                 }
                 if let Some(text) = self.frames.left_text(input) {
-                    return Ok(Some(Next::Part(Part::Text { text: utf8::whole(text)?, last: true })));
+                    return Ok(Some(Next::Data(Part { content: Content::Text(utf8::whole(text)?), last: true })));
                 }
                 if STRAIGHT_PATHS && input.can_leave(0) && self.frames.leave(input, limit) {
                     return Ok(None);
@@ -53,16 +53,16 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             let is_begun = !self.store.bytes().is_empty();
             let most = if is_begun { Most::Bytes(BLOCK) } else { Most::BytesOrAll(BLOCK) };
             let part = match self.find_part(input, limit, most, true)? {
-                Some(Next::Part(part)) => part,
+                Some(Next::Data(part)) => part,
                 other => return Ok(other),
             };
-            let last = part.is_last();
-            if last && self.store.bytes().is_empty() && part.len() <= self.store.capacity() {
-                return Ok(Some(Next::Part(part)));
+            let last = part.last;
+            if last && self.store.bytes().is_empty() && part.content.len() <= self.store.capacity() {
+                return Ok(Some(Next::Data(part)));
             }
-            self.store_part(part)?;
+            self.store_part(part.content)?;
             if last {
-                return Ok(Some(Next::Part(Part::Stored { last: true })));
+                return Ok(Some(Next::Data(Part::stored(true))));
             }
         }
     }
@@ -71,7 +71,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// it is all the same taken from the input, and comes out piece by piece.
     #[cfg(feature = "deflate")]
     fn inflate_whole(&mut self, input: &mut Input<'_>, limit: u64) -> Result<Option<Part<'static>>, Failure> {
-        if !self.is_expecting() || !self.frames.is_at_rest() {
+        if !self.is_expecting() || !self.frames.is_between_messages() {
             return Ok(None);
         }
         let Some(inflater) = &mut self.inflater else { return Ok(None) };
@@ -86,7 +86,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if kind == Kind::Text {
             utf8::whole(inflater.piece(piece.clone()))?;
         }
-        Ok(Some(Part::Inflated { kind, piece, last }))
+        Ok(Some(Part { content: Content::Inflated(kind, piece), last }))
     }
 
     /// Stores what has come of a binary message that is begun, as far as nothing comes between; whether that was its last.
@@ -103,21 +103,18 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         Ok(false)
     }
 
-    fn store_part(&mut self, part: Part<'_>) -> Result<(), Failure> {
-        let missing = self.frames.message_remaining();
-        let (kind, len, stored) = match part {
-            Part::Text { text, .. } => (Kind::Text, text.len(), self.store.append_text(text, missing)),
-            Part::Ascii { bytes, .. } => (Kind::Text, bytes.len(), self.store.append(bytes, None, missing)),
-            Part::Binary { bytes, .. } => (Kind::Binary, bytes.len(), self.store.append(bytes, None, missing)),
+    fn store_part(&mut self, content: Content<'_>) -> Result<(), Failure> {
+        let (len, missing) = (content.len(), self.frames.message_remaining());
+        let (kind, stored) = match content {
+            Content::Text(text) => (Kind::Text, self.store.append_text(text, missing)),
+            Content::Ascii(bytes) => (Kind::Text, self.store.append(bytes, None, missing)),
+            Content::Binary(bytes) => (Kind::Binary, self.store.append(bytes, None, missing)),
             #[cfg(feature = "deflate")]
-            Part::Inflated { kind, piece, .. } => {
-                let bytes = inflated(&self.inflater, piece);
-                (kind, bytes.len(), self.store.append(bytes, None, usize::MAX))
+            Content::Inflated(kind, piece) => {
+                (kind, self.store.append(inflated(&self.inflater, piece), None, usize::MAX))
             }
-            Part::Joined { char, .. } => {
-                (Kind::Text, char.len_utf8(), self.store.append_text(char.encode_utf8(&mut [0; 4]), missing))
-            }
-            Part::Stored { .. } => return Ok(()),
+            Content::Joined(char) => (Kind::Text, self.store.append_text(char.encode_utf8(&mut [0; 4]), missing)),
+            Content::Stored => return Ok(()),
         };
         self.stored = kind;
         stored.map_err(|StorageFull| self.no_room(len))
@@ -145,7 +142,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         };
         self.store.fill(good);
         // From now on it is checked before it is stored; in a store that grows, no more of it is read to here.
-        if is_broken || self.store.append_text("", 0).is_err() {
+        if is_broken || self.store.become_text().is_err() {
             self.state = State::BrokenText;
             return false;
         }
