@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use zlib_rs::{DeflateFlush, Status};
 
-use super::{Agreement, Deflate, TAIL, WindowBits, pool::Kind};
+use super::{Agreement, Deflate, TAIL, WindowBits, pool::Shape};
 use crate::storage::StorageFull;
 
 /// The sender's side: messages in, their compressed form out.
@@ -52,9 +52,9 @@ impl Deflater {
     /// The compressed form of a message, or of its next fragment.
     pub(crate) fn compress(&mut self, payload: &[u8], last: bool) -> Result<&[u8], StorageFull> {
         self.packed.clear();
-        let kind = self.kind();
+        let shape = self.shape();
         let pool = self.wanted.pool_in_use();
-        let context = self.context.get_or_insert_with(|| pool.deflate(kind));
+        let context = self.context.get_or_insert_with(|| pool.deflate(shape));
         let mut rest = payload;
         loop {
             let start = self.packed.len();
@@ -103,23 +103,23 @@ impl Deflater {
 
     fn end(&mut self) {
         if !self.agreement.send_takeover {
-            let kind = self.kind();
+            let shape = self.shape();
             if let Some(context) = self.context.take() {
-                self.wanted.pool_in_use().give_deflate(kind, context);
+                self.wanted.pool_in_use().give_deflate(shape, context);
             }
         }
     }
 
-    fn kind(&self) -> Kind {
-        Kind { window: self.agreement.send_window, level: self.wanted.level, memory_level: self.wanted.memory_level }
+    fn shape(&self) -> Shape {
+        Shape { window: self.agreement.send_window, level: self.wanted.level, memory_level: self.wanted.memory_level }
     }
 }
 
 impl Drop for Deflater {
     fn drop(&mut self) {
-        let kind = self.kind();
+        let shape = self.shape();
         if let Some(context) = self.context.take() {
-            self.wanted.pool_in_use().give_deflate(kind, context);
+            self.wanted.pool_in_use().give_deflate(shape, context);
         }
     }
 }

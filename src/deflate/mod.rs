@@ -50,14 +50,16 @@ mod inflater;
 mod negotiation;
 mod pool;
 mod prepared;
+mod settings;
 
-pub use negotiation::{Agreement, Deflate, WindowBits};
+pub use negotiation::Agreement;
 pub use pool::Pool;
 pub use prepared::Prepared;
+pub use settings::{Deflate, WindowBits};
 
 pub(crate) use deflater::Deflater;
 pub(crate) use inflater::{Inflated, Inflater};
-pub(crate) use negotiation::{Accepted, NotOffered, accept, check_answer, write_offer};
+pub(crate) use negotiation::{Accepted, NotOffered, accept, check_answer, offer};
 
 /// "Per-Message Compressed": set on the first frame of a compressed message (RFC 7692 §6).
 pub(crate) const RSV1: u8 = 0x40;

@@ -1,6 +1,7 @@
-use core::{fmt, mem, str};
+use alloc::string::{String, ToString};
+use core::{fmt, mem};
 
-use super::Pool;
+use super::{Deflate, WindowBits};
 use crate::{
     handshake::{
         EXTENSIONS,
@@ -10,176 +11,6 @@ use crate::{
 };
 
 pub(crate) const NAME: &str = "permessage-deflate";
-
-/// What one side wants of compression, and what it allows the other.
-///
-/// | | default | |
-/// |-|-|-|
-/// | [`level`](Self::level) | 6 | 1 is fastest, 9 smallest |
-/// | [`memory_level`](Self::memory_level) | 8 | 1 to 9: of the compressor's tables |
-/// | [`threshold`](Self::threshold) | 64 bytes | shorter messages go uncompressed |
-/// | [`send_window`](Self::send_window) | 15 | of the messages that we send |
-/// | [`receive_window`](Self::receive_window) | 15 | of those that we receive: asked for, where it can be |
-/// | [`receive_window_limit`](Self::receive_window_limit) | 15 | larger ones are declined |
-/// | [`send_takeover`](Self::send_takeover) | yes | remember what was sent, for a better ratio |
-/// | [`receive_takeover`](Self::receive_takeover) | yes | let the peer do so |
-///
-/// What a connection holds in memory follows from these: see [`Agreement`].
-#[derive(Clone, Copy, Debug)]
-pub struct Deflate {
-    pub(crate) level: u8,
-    pub(crate) memory_level: u8,
-    pub(crate) threshold: usize,
-    /// `None` for the shared one: a constant can't refer to what changes.
-    pool: Option<&'static Pool>,
-    send_window: WindowBits,
-    receive_window: WindowBits,
-    receive_window_limit: WindowBits,
-    send_takeover: bool,
-    receive_takeover: bool,
-}
-
-impl Default for Deflate {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Deflate {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self {
-            level: 6,
-            memory_level: 8,
-            threshold: 64,
-            pool: None,
-            send_window: WindowBits::MAX,
-            receive_window: WindowBits::MAX,
-            receive_window_limit: WindowBits::MAX,
-            send_takeover: true,
-            receive_takeover: true,
-        }
-    }
-
-    /// The compression level, 1 to 9; others are taken for the nearest.
-    pub const fn level(mut self, level: u8) -> Self {
-        self.level = clamp(level);
-        self
-    }
-
-    /// How much memory the compressor's tables may use, 1 to 9: about 2^(level + 9) bytes. Others are taken for the nearest.
-    pub const fn memory_level(mut self, level: u8) -> Self {
-        self.memory_level = clamp(level);
-        self
-    }
-
-    /// Messages of fewer bytes are sent as they are. Of a message that is sent in fragments, the first counts.
-    pub const fn threshold(mut self, bytes: usize) -> Self {
-        self.threshold = bytes;
-        self
-    }
-
-    /// The largest window to compress with; the peer may ask for less.
-    pub const fn send_window(mut self, bits: WindowBits) -> Self {
-        self.send_window = bits;
-        self
-    }
-
-    /// The largest window that the peer is asked to compress with. A server can ask that only of clients that say that they
-    /// understand.
-    pub const fn receive_window(mut self, bits: WindowBits) -> Self {
-        self.receive_window = bits;
-        self
-    }
-
-    /// The largest window that the peer may compress with when it does not do what [`receive_window`](Self::receive_window)
-    /// asks: else there is no compression.
-    pub const fn receive_window_limit(mut self, bits: WindowBits) -> Self {
-        self.receive_window_limit = bits;
-        self
-    }
-
-    /// Whether to compress with what earlier messages had in common: better, and a window and tables for every connection.
-    pub const fn send_takeover(mut self, allowed: bool) -> Self {
-        self.send_takeover = allowed;
-        self
-    }
-
-    /// Whether the peer may: better, and a window for every connection.
-    pub const fn receive_takeover(mut self, allowed: bool) -> Self {
-        self.receive_takeover = allowed;
-        self
-    }
-
-    /// Where contexts that remember nothing are kept between messages, to be used by the next connection that needs one. By
-    /// default all share [one](Pool::shared).
-    pub const fn pool(mut self, pool: &'static Pool) -> Self {
-        self.pool = Some(pool);
-        self
-    }
-
-    pub(crate) fn pool_in_use(&self) -> &'static Pool {
-        self.pool.unwrap_or(Pool::shared())
-    }
-
-    /// What there is when the peer has no wishes.
-    fn agreement(&self) -> Agreement {
-        Agreement {
-            send_window: self.send_window,
-            receive_window: self.receive_window,
-            send_takeover: self.send_takeover,
-            receive_takeover: self.receive_takeover,
-        }
-    }
-}
-
-const fn clamp(level: u8) -> u8 {
-    match level {
-        0 => 1,
-        1..=9 => level,
-        _ => 9,
-    }
-}
-
-/// The size of a window, 2^8 to 2^15 bytes: how far back a compressed message can refer (RFC 7692 §7.1.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WindowBits(u8);
-
-impl WindowBits {
-    /// 256 bytes.
-    pub const MIN: Self = Self(8);
-    /// 32 KiB.
-    pub const MAX: Self = Self(15);
-
-    /// From 8 to 15; `None` for every other number.
-    pub const fn new(bits: u8) -> Option<Self> {
-        match bits {
-            8..=15 => Some(Self(bits)),
-            _ => None,
-        }
-    }
-
-    /// The number.
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-
-    /// "a decimal integer value without leading zeroes between 8 to 15, inclusive" (§7.1.2)
-    fn parse(mut digits: impl Iterator<Item = u8>) -> Option<Self> {
-        let number = match (digits.next(), digits.next(), digits.next()) {
-            (Some(digit @ b'8'..=b'9'), None, _) => digit - b'0',
-            (Some(b'1'), Some(digit @ b'0'..=b'5'), None) => 10 + digit - b'0',
-            _ => return None,
-        };
-        Self::new(number)
-    }
-}
-
-impl fmt::Display for WindowBits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What client and server have agreed on, as one of them sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,36 +58,27 @@ impl Terms {
         }
         Some(terms)
     }
-
-    fn write(self, out: &mut dyn FnMut(&[u8])) {
-        out(NAME.as_bytes());
-        for (name, present) in [
-            (&b"; server_no_context_takeover"[..], self.server_no_takeover),
-            (b"; client_no_context_takeover", self.client_no_takeover),
-        ] {
-            if present {
-                out(name);
-            }
-        }
-        if let Some(bits) = self.server_bits {
-            out(b"; server_max_window_bits=");
-            write_bits(out, bits);
-        }
-        if let Some(bits) = self.client_bits {
-            out(b"; client_max_window_bits");
-            if let Some(bits) = bits {
-                out(b"=");
-                write_bits(out, bits);
-            }
-        }
-    }
 }
 
-fn write_bits(out: &mut dyn FnMut(&[u8]), WindowBits(bits): WindowBits) {
-    if bits >= 10 {
-        out(b"1");
+/// As they stand in `Sec-WebSocket-Extensions`.
+impl fmt::Display for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NAME)?;
+        if self.server_no_takeover {
+            f.write_str("; server_no_context_takeover")?;
+        }
+        if self.client_no_takeover {
+            f.write_str("; client_no_context_takeover")?;
+        }
+        if let Some(bits) = self.server_bits {
+            write!(f, "; server_max_window_bits={bits}")?;
+        }
+        match self.client_bits {
+            Some(Some(bits)) => write!(f, "; client_max_window_bits={bits}"),
+            Some(None) => f.write_str("; client_max_window_bits"),
+            None => Ok(()),
+        }
     }
-    out(&[b'0' + bits % 10]);
 }
 
 fn below_max(bits: WindowBits) -> Option<WindowBits> {
@@ -290,52 +112,26 @@ pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted
             server_bits: below_max(agreement.send_window).or(offer.server_bits.map(|_| agreement.send_window)),
             client_bits: below_max(agreement.receive_window).map(Some),
         };
-        (agreement.receive_window <= wanted.receive_window_limit).then(|| Accepted::new(agreement, answer))
+        (agreement.receive_window <= wanted.receive_window_limit)
+            .then(|| Accepted { agreement, answer: answer.to_string() })
     })
 }
 
-/// What a server has accepted, and how it says so.
+/// What a server has accepted, and how it says so: the value of the response's `Sec-WebSocket-Extensions`.
+#[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) agreement: Agreement,
-    answer: [u8; Self::LONGEST],
-    len: usize,
-}
-
-impl Accepted {
-    const LONGEST: usize = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
-        server_max_window_bits=15; client_max_window_bits=15"
-        .len();
-
-    fn new(agreement: Agreement, answer: Terms) -> Self {
-        let mut accepted = Self { agreement, answer: [0; Self::LONGEST], len: 0 };
-        answer.write(&mut |part| {
-            let room = accepted.answer.get_mut(accepted.len..).unwrap_or_default();
-            room.iter_mut().zip(part).for_each(|(room, byte)| *room = *byte);
-            accepted.len += part.len();
-        });
-        accepted
-    }
-
-    /// The value of the response's `Sec-WebSocket-Extensions`.
-    pub(crate) fn answer(&self) -> &str {
-        str::from_utf8(self.answer.get(..self.len).unwrap_or_default()).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Accepted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.answer())
-    }
+    pub(crate) answer: String,
 }
 
 /// The client's offer: what it wants, and behind it, where that may be too much to ask, what it allows.
-pub(crate) fn write_offer(wanted: &Deflate, out: &mut dyn FnMut(&[u8])) {
-    for (index, offer) in offers(wanted).into_iter().flatten().enumerate() {
-        if index > 0 {
-            out(b", ");
-        }
-        offer.write(out);
+pub(crate) fn offer(wanted: &Deflate) -> String {
+    let [mut offer, fallback] = offers(wanted).map(|terms| terms.map_or_else(String::new, |terms| terms.to_string()));
+    if !fallback.is_empty() {
+        offer += ", ";
+        offer += &fallback;
     }
+    offer
 }
 
 fn offers(wanted: &Deflate) -> [Option<Terms>; 2] {

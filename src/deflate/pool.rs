@@ -10,7 +10,7 @@ use super::{ROOM, WindowBits};
 ///
 /// Where the two sides have agreed to forget between messages ([no context takeover](super::Deflate::send_takeover)), a context
 /// is held for the length of one message, so a few serve any number of connections. A connection that may remember keeps its
-/// own, and takes from here only the 8 KiB that messages come out into, if it is not [to keep](crate::Config::keep) as much.
+/// own, and borrows only the 8 KiB that messages come out into, unless it may [keep](crate::Config::keep) as much itself.
 ///
 /// A pool may be used by many threads, one at a time for the few instructions that it takes to lend something. With a pool for each, none waits.
 ///
@@ -25,15 +25,15 @@ use super::{ROOM, WindowBits};
 /// ```
 pub struct Pool {
     kept: usize,
-    deflates: Mutex<Vec<(Kind, zlib_rs::Deflate)>>,
-    inflates: Mutex<Vec<((), Inflate)>>,
+    deflates: Idle<Shape, zlib_rs::Deflate>,
+    inflates: Idle<(), Inflate>,
     /// What a message comes out into.
-    rooms: Mutex<Vec<((), Vec<u8>)>>,
+    rooms: Idle<(), Vec<u8>>,
 }
 
 /// What a compressor was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kind {
+pub(crate) struct Shape {
     pub(crate) window: WindowBits,
     pub(crate) level: u8,
     pub(crate) memory_level: u8,
@@ -44,7 +44,7 @@ static SHARED: Pool = Pool::new(8);
 impl Pool {
     /// An empty pool that keeps at most so many of each: compressors, decompressors, rooms of 8 KiB.
     pub const fn new(kept: usize) -> Self {
-        Self { kept, deflates: Mutex::new(Vec::new()), inflates: Mutex::new(Vec::new()), rooms: Mutex::new(Vec::new()) }
+        Self { kept, deflates: Idle::new(), inflates: Idle::new(), rooms: Idle::new() }
     }
 
     /// The pool of all connections that were not given one: it keeps at most 8 of each.
@@ -54,24 +54,24 @@ impl Pool {
 
     /// How many compressors and decompressors are in it now.
     pub fn len(&self) -> (usize, usize) {
-        (lock(&self.deflates).len(), lock(&self.inflates).len())
+        (self.deflates.list().len(), self.inflates.list().len())
     }
 
     /// Frees what is in it.
     pub fn clear(&self) {
-        *lock(&self.deflates) = Vec::new();
-        *lock(&self.inflates) = Vec::new();
-        *lock(&self.rooms) = Vec::new();
+        *self.deflates.list() = Vec::new();
+        *self.inflates.list() = Vec::new();
+        *self.rooms.list() = Vec::new();
     }
 
-    pub(crate) fn deflate(&self, kind: Kind) -> zlib_rs::Deflate {
-        take(&self.deflates, kind).unwrap_or_else(|| {
+    pub(crate) fn deflate(&self, shape: Shape) -> zlib_rs::Deflate {
+        self.deflates.take(shape).unwrap_or_else(|| {
             zlib_rs::Deflate::new_with_config(DeflateConfig {
-                level: kind.level.into(),
+                level: shape.level.into(),
                 method: Method::Deflated,
                 // Raw deflate has no 8. With 9 it looks back 250 bytes at most, which a window of 256 allows.
-                window_bits: -i32::from(kind.window.get().max(9)),
-                mem_level: kind.memory_level.into(),
+                window_bits: -i32::from(shape.window.get().max(9)),
+                mem_level: shape.memory_level.into(),
                 strategy: Strategy::Default,
             })
         })
@@ -79,49 +79,58 @@ impl Pool {
 
     /// One for every window: they differ in nothing but how far back a peer may refer, and none is smaller for it.
     pub(crate) fn inflate(&self) -> Inflate {
-        take(&self.inflates, ()).unwrap_or_else(|| Inflate::new(false, WindowBits::MAX.get()))
+        self.inflates.take(()).unwrap_or_else(|| Inflate::new(false, WindowBits::MAX.get()))
     }
 
     /// As long as [`ROOM`]: to fill it with zeros for each message takes a tenth of the time that a message of 1 KiB takes.
     pub(crate) fn room(&self) -> Vec<u8> {
-        take(&self.rooms, ()).unwrap_or_else(|| vec![0; ROOM])
+        self.rooms.take(()).unwrap_or_else(|| vec![0; ROOM])
     }
 
     pub(crate) fn give_room(&self, room: Vec<u8>) {
-        give(&self.rooms, self.kept, (), room);
+        self.rooms.give(self.kept, (), room);
     }
 
-    pub(crate) fn give_deflate(&self, kind: Kind, mut deflate: zlib_rs::Deflate) {
+    pub(crate) fn give_deflate(&self, shape: Shape, mut deflate: zlib_rs::Deflate) {
         deflate.reset();
-        give(&self.deflates, self.kept, kind, deflate);
+        self.deflates.give(self.kept, shape, deflate);
     }
 
     pub(crate) fn give_inflate(&self, mut inflate: Inflate) {
         inflate.reset(false);
-        give(&self.inflates, self.kept, (), inflate);
+        self.inflates.give(self.kept, (), inflate);
     }
 }
 
-/// Whatever a thread did before it panicked, it left the list whole.
-fn lock<T>(list: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// What nobody uses now, and what each was made for.
+struct Idle<K, T>(Mutex<Vec<(K, T)>>);
 
-fn take<K: PartialEq, C>(contexts: &Mutex<Vec<(K, C)>>, kind: K) -> Option<C> {
-    let mut contexts = lock(contexts);
-    // What was used last is in the nearest cache.
-    let index = contexts.iter().rposition(|(made_for, _)| *made_for == kind)?;
-    Some(contexts.remove(index).1)
-}
-
-fn give<K, C>(contexts: &Mutex<Vec<(K, C)>>, kept: usize, kind: K, context: C) {
-    let mut contexts = lock(contexts);
-    if contexts.len() == kept && kept > 0 {
-        // The one that has not been asked for longest may be of a kind that nobody needs any more.
-        contexts.remove(0);
+impl<K: PartialEq, T> Idle<K, T> {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
     }
-    if contexts.len() < kept {
-        contexts.push((kind, context));
+
+    /// Whatever a thread did before it panicked, it left the list whole.
+    fn list(&self) -> MutexGuard<'_, Vec<(K, T)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, wanted: K) -> Option<T> {
+        let mut list = self.list();
+        // What was used last is in the nearest cache.
+        let index = list.iter().rposition(|(made_for, _)| *made_for == wanted)?;
+        Some(list.remove(index).1)
+    }
+
+    fn give(&self, kept: usize, made_for: K, it: T) {
+        let mut list = self.list();
+        if list.len() == kept && kept > 0 {
+            // The one that has not been asked for longest may be of a shape that nobody needs any more.
+            list.remove(0);
+        }
+        if list.len() < kept {
+            list.push((made_for, it));
+        }
     }
 }
 

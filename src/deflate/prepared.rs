@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use std::sync::OnceLock;
 
 use super::{Deflate, Deflater, WindowBits};
@@ -6,7 +6,7 @@ use crate::{Kind, Message};
 
 /// A message that is sent to many connections, and compressed at most once for all of them.
 ///
-/// Give it to [`Sender::send_prepared`](crate::Sender::send_prepared). Connections without compression get it as it is. Those whose
+/// Give it to [`Sender::send_prepared`](crate::Sender::send_prepared); tasks share it as an `Arc<Prepared>`. Connections without compression get it as it is. Those whose
 /// window is the largest share one compressed form, which refers to nothing that was sent before; one that remembers
 /// messages forgets them, because the shared form is none of its compressor's. For a smaller window the message is
 /// compressed anew.
@@ -22,27 +22,38 @@ use crate::{Kind, Message};
 /// ```
 #[derive(Debug)]
 pub struct Prepared {
-    kind: Kind,
-    payload: Vec<u8>,
+    message: Owned,
     /// `None` when it is no shorter.
     packed: OnceLock<Option<Vec<u8>>>,
+}
+
+#[derive(Debug)]
+enum Owned {
+    Text(String),
+    Binary(Vec<u8>),
 }
 
 impl Prepared {
     /// Copies the message; nothing is compressed before it is needed.
     pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
-        let message = message.into();
-        Self { kind: message.kind(), payload: message.as_bytes().to_vec(), packed: OnceLock::new() }
+        let message = match message.into() {
+            Message::Text(text) => Owned::Text(text.into()),
+            Message::Binary(bytes) => Owned::Binary(bytes.into()),
+        };
+        Self { message, packed: OnceLock::new() }
     }
 
     /// Text or binary.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.message().kind()
     }
 
     /// The payload as it is.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.payload
+        match &self.message {
+            Owned::Text(text) => text.as_bytes(),
+            Owned::Binary(bytes) => bytes,
+        }
     }
 
     /// How many bytes it has when compressed; `None` when nobody has needed that, or it is not worth it.
@@ -51,18 +62,17 @@ impl Prepared {
     }
 
     pub(crate) fn message(&self) -> Message<'_> {
-        match self.kind {
-            // It was text when it came, so this can't fail.
-            Kind::Text => Message::Text(core::str::from_utf8(&self.payload).unwrap_or_default()),
-            Kind::Binary => Message::Binary(&self.payload),
+        match &self.message {
+            Owned::Text(text) => Message::Text(text),
+            Owned::Binary(bytes) => Message::Binary(bytes),
         }
     }
 
     /// The compressed form, by the settings of whoever asks first; `None` when it is no shorter.
     pub(crate) fn packed(&self, wanted: &Deflate) -> Option<&[u8]> {
         let packed = self.packed.get_or_init(|| {
-            let packed = Deflater::alone(wanted, WindowBits::MAX).compress(&self.payload, true).ok()?.to_vec();
-            Some(packed).filter(|packed| packed.len() < self.payload.len())
+            let packed = Deflater::alone(wanted, WindowBits::MAX).compress(self.as_bytes(), true).ok()?.to_vec();
+            Some(packed).filter(|packed| packed.len() < self.as_bytes().len())
         });
         packed.as_deref()
     }

@@ -5,7 +5,7 @@ use crate::deflate;
 use crate::{
     Config, Storage, Uri,
     handshake::{
-        VERSION,
+        EXTENSIONS, VERSION,
         grammar::{is_header_value, is_token},
         key::Key,
         write::{self, InvalidHeader, TooSmall},
@@ -49,6 +49,10 @@ impl<'a> Request<'a> {
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
     pub(crate) fn write<S: Storage>(&self, config: &Config, key: &Key, out: &mut S) -> Result<(), RequestError> {
         self.check()?;
+        #[cfg(feature = "deflate")]
+        let extensions = config.deflate.as_ref().map(deflate::offer);
+        #[cfg(not(feature = "deflate"))]
+        let extensions: Option<&str> = None;
         write::write(out, 0, |out| {
             out(b"GET ");
             self.uri.resource_parts().iter().for_each(|part| out(part.as_bytes()));
@@ -67,11 +71,8 @@ impl<'a> Request<'a> {
             if !self.subprotocols.is_empty() {
                 out(b"\r\n");
             }
-            #[cfg(feature = "deflate")]
-            if let Some(wanted) = &config.deflate {
-                out(b"Sec-WebSocket-Extensions: ");
-                deflate::write_offer(wanted, out);
-                out(b"\r\n");
+            if let Some(extensions) = &extensions {
+                write::header(out, EXTENSIONS, extensions.as_bytes());
             }
             write::headers(out, self.headers);
             out(b"\r\n");

@@ -1,5 +1,3 @@
-#[cfg(feature = "deflate")]
-use alloc::boxed::Box;
 use core::{fmt, str};
 
 use super::{Refusal, Request};
@@ -26,9 +24,8 @@ pub struct Upgrade<I, O> {
 #[derive(Debug)]
 struct Answer {
     accept_key: AcceptKey,
-    /// Large, and not in every handshake.
     #[cfg(feature = "deflate")]
-    deflate: Option<Box<deflate::Accepted>>,
+    deflate: Option<deflate::Accepted>,
 }
 
 impl<I: Storage, O: Storage> Upgrade<I, O> {
@@ -37,11 +34,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         let answer = Answer {
             accept_key,
             #[cfg(feature = "deflate")]
-            deflate: request
-                .config
-                .deflate
-                .and_then(|wanted| deflate::accept(&wanted, &request.headers()))
-                .map(Box::new),
+            deflate: request.config.deflate.and_then(|wanted| deflate::accept(&wanted, &request.headers())),
         };
         Self { request, answer }
     }
@@ -178,7 +171,7 @@ impl Answer {
     /// Those that say what was agreed on by the library itself.
     fn agreed(&self) -> impl Iterator<Item = (&str, &str)> {
         #[cfg(feature = "deflate")]
-        let extensions = self.deflate.as_ref().map(|accepted| (EXTENSIONS, accepted.answer()));
+        let extensions = self.deflate.as_ref().map(|accepted| (EXTENSIONS, &*accepted.answer));
         #[cfg(not(feature = "deflate"))]
         let extensions = None;
         extensions.into_iter()
