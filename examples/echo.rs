@@ -177,7 +177,7 @@ fn serve(mut socket: &TcpStream, config: Config) -> Result<(), Box<dyn Error>> {
         }
         flush(socket, &mut tx)?;
         match tx.transport() {
-            Transport::CloseNow => return Ok(()),
+            Transport::CloseNow => return Ok(rx.end_of_input()?),
             Transport::Open => {}
             Transport::Closing | Transport::AwaitEnd => socket.set_read_timeout(Some(PATIENCE))?,
         }

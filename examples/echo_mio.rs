@@ -8,7 +8,7 @@
 //! whole yet, what is to be written together, and what the socket does not take is kept by a connection's halves, and for no longer
 //! than that: an idle one has no heap, or the little that it may keep for the next time.
 //!
-//! Nobody can keep the others waiting: each has one read a turn, and who does not take his answers is not read.
+//! No peer can keep the others waiting: each has one read a turn, and one that doesn't take its answers isn't read.
 
 use std::{
     collections::VecDeque,
@@ -28,10 +28,10 @@ use mio::{
 };
 use websocket_proto::{Config, Connection, Input, Server, Transport, server};
 
-/// Who reads slowly makes this process keep one message and one read, for as long as he likes: he is not read until he has taken them. The
+/// A peer that reads slowly makes this process keep one message and one read, for as long as it likes: it isn't read until it has taken them. The
 /// default limits have room for that, so sending is never refused.
 ///
-/// Room for a dozen small messages, so that who always sends some together does not make each half fetch memory every time.
+/// Room for a dozen small messages, so that a peer that always sends some together doesn't make each half fetch memory every time.
 const CONFIG: Config = Config::new().keep(1 << 10);
 
 /// What one read can bring, of any connection: there is one buffer for all. A message that fits is never copied on its way in; one that
@@ -78,11 +78,11 @@ struct Echo {
     peers: Vec<Option<Peer>>,
     /// The places in `peers` that are.
     free: Vec<usize>,
-    /// Who had more to say than one read could bring, and waits for the next turn; each once.
+    /// Peers that had more to say than one read could bring, and wait for the next turn; each once.
     unread: Vec<usize>,
     /// A message on its way back.
     out: Vec<u8>,
-    /// Who has to be through with something, and when; all have the same time, so the first comes first.
+    /// Which peer has to be through with something, and when; all have the same time, so the first comes first.
     deadlines: VecDeque<(Instant, usize)>,
 }
 
@@ -113,7 +113,7 @@ impl Echo {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            // Who waits has his turn here, also if there is an event for him.
+            // A peer that waits has its turn here, also if there is an event for it.
             let waiting = mem::take(&mut self.unread);
             for readiness in &events {
                 match readiness.token() {
@@ -124,7 +124,7 @@ impl Echo {
             for id in waiting {
                 self.serve(id, &mut buf);
             }
-            // Last: an event for who has just gone must not reach who comes in his place.
+            // Last: an event for a peer that has just gone must not reach the one that gets its place.
             self.accept();
         }
     }
@@ -169,7 +169,7 @@ impl Echo {
         let deadline = peer.deadline;
         match peer.turn(buf, &mut self.out) {
             Ok(waits) => peer.waits = waits,
-            // He has gone, or is to go: there is nobody to tell.
+            // It has gone, or is to go: there is nobody to tell.
             Err(_) => return self.remove(id),
         }
         if peer.waits {
@@ -198,10 +198,10 @@ impl Echo {
         }
     }
 
-    /// Removes who took too long, and says how long the others still have.
+    /// Removes peers that took too long, and says how long the others still have.
     fn end_overdue(&mut self) -> Option<Duration> {
         while let Some(&(deadline, id)) = self.deadlines.front() {
-            // Who is through with it, or has gone, has another deadline, or none.
+            // One that is through with it, or has gone, has another deadline, or none.
             if self.peers[id].as_ref().is_some_and(|peer| peer.deadline == Some(deadline)) {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
@@ -220,7 +220,7 @@ struct Peer {
     state: State,
     /// There may be something to read: `poll` tells so once, and not again until all of it was read.
     readable: bool,
-    /// He is one of the `unread`.
+    /// It is one of the `unread`.
     waits: bool,
     /// The socket did not take everything: `poll` tells when it takes more.
     stuck: bool,
@@ -345,7 +345,7 @@ impl Peer {
         match sender.transport() {
             Transport::Open => {}
             Transport::CloseNow => self.end()?,
-            // Who does not take our Close has to be left.
+            // A peer that doesn't take our Close has to be left.
             Transport::Closing | Transport::AwaitEnd => self.arm(),
         }
         Ok(())

@@ -14,6 +14,32 @@ use core::mem;
 /// assert_eq!(input.remaining().len(), 19);
 /// assert!(Input::default().is_empty());
 /// ```
+///
+/// It borrows the buffer for as long as it lives. So before a read that may bring nothing, with a timeout or in a `select!`, drop the last one:
+/// `input = Input::default()`. And a handshake that is read in a function of its own hands back where its input was, not the
+/// input; what [remains](Self::remaining) is always the end of the bytes that were given:
+///
+/// ```
+/// # use std::{io::{self, Read}, ops::Range};
+/// # use websocket_proto::{Config, Input, server};
+/// /// Reads the request's head; the connection's first input is this part of `buf`.
+/// fn read_head(
+///     socket: &mut impl Read,
+///     handshake: &mut server::Handshake<Vec<u8>, Vec<u8>>,
+///     buf: &mut [u8],
+/// ) -> io::Result<Range<usize>> {
+///     loop {
+///         let n = socket.read(buf)?;
+///         let mut input = Input::new(&mut buf[..n]);
+///         if handshake.read(&mut input) || n == 0 {
+///             return Ok(n - input.remaining().len()..n);
+///         }
+///     }
+/// }
+/// # let mut handshake = server::Handshake::new(Config::new());
+/// # let mut buf = [0; 99];
+/// # assert_eq!(read_head(&mut &b"GET / HTTP/1.1\r\nHost: a\r\n\r\nmore"[..], &mut handshake, &mut buf).unwrap(), 27..31);
+/// ```
 // No `Drop`, ever: it would forbid `input = Input::new(&mut buf[..n])` in a loop (E0499).
 #[derive(Debug, Default)]
 pub struct Input<'b> {

@@ -19,7 +19,8 @@
 //!         let mut input = Input::new(&mut buf[..n]);
 //!         if handshake.read(&mut input) || n == 0 { break input }
 //!     };
-//!     let connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
+//!     let upgrade = handshake.into_request()?.upgrade()?;         // a refusal has a response to send: see `server`
+//!     let connection = upgrade.accept(&server::Accept::new())?;
 //!
 //!     let Connection { receiver: mut rx, sender: mut tx } = connection;
 //!     Ok(loop {
@@ -27,13 +28,13 @@
 //!             match event {
 //!                 Event::Text(text)   => tx.send_text(text)?,     // lent from `buf`, where it came in one piece
 //!                 Event::Binary(data) => tx.send_binary(data)?,
-//!                 _ => {}                                         // a ping was answered, a close was answered
+//!                 _ => {}                                         // pings and closes are answered, failures explained
 //!             }
 //!         }
 //!         while !tx.is_empty() { let n = socket.write(tx.pending())?; tx.consume(n) }    // 101, echoes, pongs, close
-//!         if tx.transport() == Transport::CloseNow { break }
+//!         if tx.transport() == Transport::CloseNow { break rx.end_of_input()? }          // an error: it broke the protocol
 //!         let n = socket.read(&mut buf)?;
-//!         if n == 0 { break rx.end_of_input()? }                  // an error: the peer left without a Close
+//!         if n == 0 { break rx.end_of_input()? }                  // an error: it left without a Close
 //!         input = Input::new(&mut buf[..n]);
 //!     })
 //! }
@@ -55,13 +56,13 @@
 //!
 //! # What holds always
 //!
-//! 1. **All input is used.** No return value says how much; you present nothing twice, though a [`ReadBuffer`] may do so for you. One
-//!    plain read buffer can serve ten thousand connections.
+//! 1. **All input is used.** There is no count of used bytes to track and no leftover to present again (unless a [`ReadBuffer`] does so
+//!    for you), so one plain read buffer can serve ten thousand connections.
 //! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, however the reads cut them.
 //! 3. **Errors come as early as they can**, at the first byte that proves them, after what came before, as an
 //!    [event](Event::Failed): the Close frame that explains it is already with the sender.
 //! 4. **Replies are bounded.** The receiver hands pongs and Close frames straight to the sender; there is no flush to
-//!    forget. Each ping gets its pong, but of a peer that floods without reading only the newest ping does.
+//!    forget. Each ping gets its pong; only a peer that floods without reading gets one for its newest ping alone.
 //! 5. **Lengths buy nothing.** Memory grows with bytes that have come, never with a length that was announced, and up to the
 //!    limits of the [`Config`].
 //! 6. **Idle costs nothing**: no heap while no message is in flight, unless you [choose](Config::keep) to keep some.
@@ -88,7 +89,12 @@
 //! [`tx.is_empty()`](Sender::is_empty) is false, and pass what `write` returns to [`tx.consume`](Sender::consume). Reading
 //! never waits for writing.
 //!
-//! **Async, one task**: `select!` between reading into `buf` and, unless `tx.is_empty()`, writing `tx.pending()`.
+//! **Async, one task**: `select!` between reading into `buf` and, unless `tx.is_empty()`, writing `tx.pending()`; before it
+//! `input = Input::default()`, because the last input still borrows `buf`. Where a socket can say that it is ready, as tokio's do, wait for that and
+//! read without waiting: then one buffer serves all connections of a thread, and nothing is borrowed across an `await`. The example
+//! `echo_tokio` is a whole server.
+//!
+//! **A handshake in a function of its own**, or under a timeout: see [`Input`].
 //!
 //! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the writer does
 //! not hold while it waits for the socket; or it sends them to the writer, which gives them to [`tx.reply`](Sender::reply). On such a
@@ -106,6 +112,17 @@
 //!
 //! **A loop that closes by itself** must expect messages that cross its Close on the way, and not answer them: ask
 //! [`tx.is_open()`](Sender::is_open) before sending, or let [`SendError::Closing`] pass.
+//!
+//! # Time
+//!
+//! The library has no clock. A loop on the open internet wants four timers, all of them in the examples `echo_tokio` and `chat`:
+//!
+//! | from | until | then | usual |
+//! |-|-|-|-|
+//! | the connection | the handshake is done | drop it | 10 s |
+//! | the last byte that came | another comes | [`ping`](Sender::ping); after as long again, drop it | 30 s |
+//! | [`transport`](Sender::transport) is not `Open` any more | it is `CloseNow`, or the stream ends | drop it | 10 s |
+//! | we have shut down our half of the stream | the peer ends its own | drop it | 2 s |
 //!
 //! # Features
 //!
@@ -138,7 +155,7 @@ extern crate std;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Whether what is common has code of its own, beside the code for everything. A machine without an allocator counts bytes of code rather.
+/// Whether common cases have code of their own, only to be fast. Where there is no allocator, size matters more.
 const STRAIGHT_PATHS: bool = cfg!(feature = "alloc");
 
 mod bytes;

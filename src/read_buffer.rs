@@ -14,6 +14,9 @@ const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
 
 /// A buffer to read into that is one connection's own, for the fewest copies.
 ///
+/// For connections that often get messages larger than one read: 72 KiB are a good size, more if longer frames are to be received without a
+/// copy. Read to [`room_for(&mut rx)`](Self::room_for), and take [`received(n)`](Self::received) for the input of that receiver.
+///
 /// A plain buffer and an [`Input`] around what was read serve any number of connections, because nothing stays in it: what of a
 /// message is not there yet is put together in the receiver's store. That copies what a read has cut. With a buffer of its own a
 /// connection needs not even that:
@@ -26,8 +29,8 @@ const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
 /// Other long text is put together in the receiver's store: its faults are to be found as it comes, and what was found to be text can be kept
 /// as text only in a store. Without `alloc` nothing is left and no text read straight to the store: there, less code is worth more than a copy.
 ///
-/// The receiver counts on what it has left: what comes behind that must be read to the same buffer, until its frame is whole. Whoever changes
-/// from [`Receiver::next_message`] to [`Receiver::next`] there gets the frame in one chunk, if it is binary, and else as much of it as has come.
+/// The receiver counts on what it has left: what comes behind that must be read to the same buffer, until its frame is whole. If you change
+/// from [`Receiver::next_message`] to [`Receiver::next`] in the middle of it, a binary frame comes in one chunk, a text as far as it has come.
 ///
 /// ```
 /// # use std::io::Read;

@@ -43,7 +43,7 @@ pub(crate) fn answer(request: Result<Request, Refusal>, here: SocketAddr, origin
     response.head_only(head_only).into()
 }
 
-/// The answer to who never asks.
+/// The answer to a peer that never asks.
 pub(crate) fn timeout() -> Answer {
     Response::new(408).into()
 }

@@ -28,7 +28,7 @@ use crate::{
     room::{self, Id, MAX_PICTURE},
 };
 
-/// A picture is one message. Four of them may wait for someone who reads slowly; the next one ends it.
+/// A picture is one message. Four of them may wait for a peer that reads slowly; the next one ends it.
 pub(crate) static CONFIG: Config = Config::new()
     // Compressed, what can't be made smaller becomes a little larger; not every client then sends it as it is.
     .max_frame(MAX_PICTURE as u64 + (64 << 10))
@@ -181,7 +181,7 @@ impl Peer {
     fn end_of_input(&mut self) {
         self.readable = false;
         match &self.state {
-            // Who has asked, or closed, may end its half of the stream; the answer is still wanted.
+            // A peer that has asked, or closed, may end its half of the stream; the answer is still wanted.
             State::Response(_) => {}
             State::WebSocket(connection) if connection.receiver.end_of_input().is_ok() => {}
             _ => self.lose(),
@@ -340,7 +340,7 @@ impl Savings {
     fn add(&mut self, message: &Prepared) {
         if message.kind() == Kind::Text {
             let len = message.as_bytes().len();
-            // Who has a smaller window got a form of its own, a little longer; it is not worth telling apart.
+            // A peer with a smaller window got a form of its own, a little longer; it is not worth telling apart.
             self.plain += len as u64;
             self.sent += message.compressed_len().unwrap_or(len) as u64;
         }

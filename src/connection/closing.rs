@@ -90,9 +90,20 @@ pub enum Transport {
     /// Both sides have closed; a client waits for the server to end the stream, so that not it but the server is left
     /// with the connection in TIME_WAIT.
     AwaitEnd,
-    /// Nothing is left to be said.
+    /// Everything has been said: close the transport.
     ///
-    /// On TCP, what the peer still sends into a closed socket makes the kernel reset the connection, and the Close may be lost with
-    /// it: shut down writing, read and drop for a moment what comes, then close.
+    /// On TCP, a socket that is closed with unread input in it, or that something still comes to, resets the connection, and the Close on its way
+    /// may be lost. So shut down writing, read and drop what comes for a second or two, then close:
+    ///
+    /// ```no_run
+    /// # use std::{io::Read, net::{Shutdown, TcpStream}, time::{Duration, Instant}};
+    /// fn linger(mut socket: TcpStream) -> std::io::Result<()> {
+    ///     let deadline = Instant::now() + Duration::from_secs(2);
+    ///     socket.shutdown(Shutdown::Write)?;
+    ///     socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+    ///     while Instant::now() < deadline && socket.read(&mut [0; 4096])? > 0 {}
+    ///     Ok(())
+    /// }
+    /// ```
     CloseNow,
 }

@@ -92,9 +92,9 @@ impl Config {
 
     /// How many bytes may wait for the socket before sending is refused.
     ///
-    /// A message that finds nothing waiting is always accepted, so the memory that a slow reader can hold is this much or one
-    /// message, whichever is larger; counted in bytes that wait, of which a growing `Vec` may reserve up to four times as many. A loop that answers messages before it writes, as an echo does, needs room for the largest
-    /// message and one read. Pongs have a lower mark of their own: see [`Sender::reply`](crate::Sender::reply).
+    /// A message that finds nothing waiting is always accepted, so what a slow reader can make wait is this much or one message,
+    /// whichever is larger. The `Vec` that it waits in may have room for up to four times as much. A loop that answers messages before it writes,
+    /// as an echo does, needs a mark above the largest message and one read. Pongs have a lower mark of their own: see [`Sender::reply`](crate::Sender::reply).
     pub const fn high_water(mut self, bytes: usize) -> Self {
         self.high_water = bytes;
         self
@@ -114,8 +114,8 @@ impl Config {
     ///
     /// [`max_frame`](Self::max_frame) is then about frames as they come: it should be a little larger than the messages, because
     /// what can't be compressed gets longer. [`max_message`](Self::max_message) is about messages as they are, and bites while
-    /// they are decompressed. Who counts what a peer may make it do counts messages, not bytes from the socket: a thousand bytes of
-    /// a frame may say a million.
+    /// they are decompressed. A limit on what a peer may make you do should count messages, not bytes from the socket: a thousand bytes
+    /// of a frame may become a million.
     #[cfg(feature = "deflate")]
     pub const fn deflate(mut self, deflate: crate::deflate::Deflate) -> Self {
         self.deflate = Some(deflate);

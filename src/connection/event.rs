@@ -39,7 +39,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Of a chunk that is a whole message, or of no chunk.
+    /// The event of a chunk that is a whole message; other events as they are.
     pub(crate) fn of_whole(event: ChunkEvent<'a>) -> Self {
         match event {
             ChunkEvent::Text(Chunk { data, .. }) => Self::Text(data),

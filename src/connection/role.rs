@@ -7,6 +7,7 @@ use crate::frame::MaskingKey;
 #[expect(private_bounds, reason = "sealed: there are two roles")]
 pub trait Role: End {}
 
+#[diagnostic::do_not_recommend]
 impl<R: End> Role for R {}
 
 /// What differs between the two ends, all of it.

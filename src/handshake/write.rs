@@ -113,7 +113,7 @@ impl fmt::Display for InvalidHeader {
         match self {
             Self::Name { index } => write!(f, "header {index} has a name that is not a token"),
             Self::Value { index } => write!(f, "header {index} has a control character in its value"),
-            Self::Reserved { index } => write!(f, "header {index} is for the handshake to set"),
+            Self::Reserved { index } => write!(f, "header {index} is one that the handshake sets itself"),
         }
     }
 }

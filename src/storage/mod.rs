@@ -21,6 +21,8 @@ use crate::frame::MaskingKey;
 #[expect(private_bounds, reason = "sealed: what a store must do is this crate's to change")]
 pub trait Storage: Store {}
 
+// Else a compiler's help would name `Store`, which nobody outside can.
+#[diagnostic::do_not_recommend]
 impl<S: Store> Storage for S {}
 
 /// A store had no room for something, and is unchanged.

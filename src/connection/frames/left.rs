@@ -119,7 +119,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         }
     }
 
-    /// So much of what is missing of a frame that was left has come, but not all: it is presented with the rest. No, if none was left.
+    /// `count` more bytes of a frame that was left have come, and it is still not whole: it is presented with the rest. `false` if none was left.
     pub(crate) fn await_left(&mut self, count: usize) -> bool {
         let Place::Left { remaining, .. } = &mut self.place else { return false };
         *remaining = remaining.saturating_sub(count as u64);

@@ -215,7 +215,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.inflater.as_ref().map(|inflater| inflater.agreement())
     }
 
-    /// Lets go of memory kept for the next message (see [`Config::keep`]); of none that holds something.
+    /// Frees memory that is kept for the next message (see [`Config::keep`]). What holds something stays.
     pub fn release(&mut self) {
         #[cfg(feature = "deflate")]
         if let Some(inflater) = &mut self.inflater {

@@ -14,7 +14,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.deflater.as_ref().map(|deflater| deflater.agreement())
     }
 
-    /// Whether the messages that begin from now on are compressed, where that was agreed on. It is so until this says otherwise.
+    /// Turns compression off, or on again, for the messages that begin from now on. It is on from the start, where it was agreed on.
     ///
     /// What is compressed already, such as pictures, is not worth the work.
     pub fn compress(&mut self, enabled: bool) {

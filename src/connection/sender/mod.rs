@@ -94,7 +94,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     /// The bytes to write to the socket now; empty when there is nothing to do.
     ///
-    /// Until they are [consumed](Self::consume) they stay as they are, and more may come behind them: a write of them may go on
+    /// Until they are [consumed](Self::consume) they stay as they are, and more may come behind them: a copy of them may be on its way
     /// while other things are sent.
     ///
     /// After a flood of pings there may be a last Pong that becomes pending only when those before it are consumed, so a loop
@@ -160,7 +160,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.send(Message::Binary(bytes))
     }
 
-    /// Sends a message in one frame.
+    /// Sends a message in one frame: a `&str`, a `&[u8]`, or the [`message`](crate::Event::message) of an event.
     ///
     /// # Errors
     ///
@@ -281,7 +281,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.push_frame(FirstByte::last(opcode), payload)
     }
 
-    /// Begins the closing handshake. Messages of the peer may still arrive until its own Close does.
+    /// Begins the closing handshake, with a code such as [`CloseCode::NORMAL`] or one of your own from [`CloseCode::new`]. Messages of the
+    /// peer may still arrive until its own Close does.
     ///
     /// Works under any backlog. An open fragmented message is cut short.
     ///
@@ -335,7 +336,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.newest_pong = None;
     }
 
-    /// Lets go of memory kept for the next message (see [`Config::keep`]); of none that holds something.
+    /// Frees memory that is kept for the next message (see [`Config::keep`]). What holds something stays.
     pub fn release(&mut self) {
         #[cfg(feature = "deflate")]
         if let Some(deflater) = &mut self.deflater {

@@ -27,6 +27,8 @@
 //! }
 //! # assert!(connect(io::Cursor::new(Vec::new())).is_err());
 //! ```
+//!
+//! For `wss://` the socket must be a TLS stream: ask [`Uri::is_secure`](crate::Uri::is_secure), because nothing here can know.
 
 mod request;
 mod response;
@@ -123,7 +125,7 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
         self.sent += count.min(self.pending().len());
     }
 
-    /// Takes the response's head from the input; `true` when no more of it is wanted, because it is whole or hopeless. Interim responses (1xx) before it are
+    /// Takes the response's head from the input; `true` when no more of it is wanted, because it is complete or can't become valid. Interim responses (1xx) before it are
     /// skipped.
     ///
     /// While it is not, the input has been used up. Afterwards what remains in it is the connection's, or the

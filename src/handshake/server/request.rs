@@ -62,7 +62,7 @@ impl Request<Vec<u8>, Vec<u8>> {
     ///
     /// # Errors
     ///
-    /// As if the same had come in bytes: a name or value that HTTP does not allow is refused.
+    /// The same as for a request that came in bytes: a name or value that HTTP does not allow is refused.
     pub fn from_parts<N: AsRef<str>, V: AsRef<[u8]>>(
         config: Config,
         method: &str,
@@ -160,8 +160,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         head::headers(self.head.bytes())
     }
 
-    /// Whether the client wants a WebSocket: there is an `Upgrade` header that says so. Whether it asked as it should is for
-    /// [`upgrade`](Self::upgrade) to find out.
+    /// Whether the client wants a WebSocket: there is an `Upgrade` header that says so. [`upgrade`](Self::upgrade) checks the rest.
     pub fn is_upgrade(&self) -> bool {
         self.headers().has_token("Upgrade", "websocket")
     }
