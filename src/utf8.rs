@@ -168,16 +168,6 @@ impl Utf8 {
 }
 
 #[cfg(test)]
-impl Utf8 {
-    /// Checks a piece of text, whatever went before.
-    fn check(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
-        let (end, rest) = piece.split_at(self.missing().min(piece.len()));
-        self.finish(end)?;
-        self.text(rest).1
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -185,9 +175,33 @@ mod tests {
     fn bytewise(bytes: &[u8]) -> Result<usize, usize> {
         let mut utf8 = Utf8::default();
         for (index, byte) in bytes.iter().enumerate() {
-            utf8.check(&[*byte]).map_err(|InvalidUtf8| index)?;
+            is_good(utf8.next(&[*byte], false)).map_err(|InvalidUtf8| index)?;
         }
         Ok(utf8.unfinished().len())
+    }
+
+    fn is_good(checked: Result<Checked<'_>, InvalidUtf8>) -> Result<(), InvalidUtf8> {
+        match checked? {
+            Checked::Text { is_broken: true, .. } => Err(InvalidUtf8),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this is a text, in pieces: no longer than what is missing, while something is.
+    fn is_text(pieces: [&[u8]; 2]) -> bool {
+        let mut utf8 = Utf8::default();
+        let mut pieces = pieces.into_iter().peekable();
+        while let Some(piece) = pieces.next() {
+            let is_last = pieces.peek().is_none();
+            let (end, rest) = piece.split_at(utf8.missing().min(piece.len()));
+            if is_good(utf8.next(end, is_last && rest.is_empty()))
+                .and_then(|()| is_good(utf8.next(rest, is_last)))
+                .is_err()
+            {
+                return false;
+            }
+        }
+        true
     }
 
     #[test]
@@ -223,15 +237,12 @@ mod tests {
 
     #[test]
     fn every_cut_says_the_same_as_the_whole() {
-        for sample in ["κόσμε, 世界, 🦀".as_bytes(), b"ok\xE4\xB8\x96\xC3\x28 no", b"\xF0\x9F\xA6"] {
+        for sample in
+            ["κόσμε, 世界, 🦀".as_bytes(), b"ok\xE4\xB8\x96\xC3\x28 no", b"\xF0\x9F\xA6", b"cut \xF0\x9F\xA6", b""]
+        {
             for cut in 0..=sample.len() {
                 let (head, tail) = sample.split_at(cut);
-                let mut utf8 = Utf8::default();
-                let verdict = utf8.check(head).and_then(|()| utf8.check(tail));
-                assert_eq!(verdict.is_ok(), bytewise(sample).is_ok(), "cut at {cut}");
-                if verdict.is_ok() {
-                    assert_eq!(Ok(utf8.unfinished().len()), bytewise(sample), "cut at {cut}");
-                }
+                assert_eq!(is_text([head, tail]), str::from_utf8(sample).is_ok(), "{sample:02x?} cut at {cut}");
             }
         }
     }

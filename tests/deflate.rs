@@ -3,32 +3,21 @@
 
 mod common;
 
-use common::{Keys, Mode, Seen, Trace, feed, feed_either, frame, frames, keys};
+use common::{ClientEnd, Keys, Mode, Seen, ServerEnd, Trace, feed, feed_either, frame, frames, keys};
 use proptest::prelude::*;
 use websocket_proto::{
-    Client, Config, Connection, EndOfInput, Event, Failure, Input, Server, Uri, client,
+    Config, EndOfInput, Event, Failure, Input, Uri, client,
     deflate::{Agreement, Deflate, Pool, Prepared, WindowBits},
     http::HeaderFault,
     server,
 };
 
-type ServerEnd = Connection<Server, Vec<u8>, Vec<u8>>;
-type ClientEnd = Connection<Client<Keys>, Vec<u8>, Vec<u8>>;
-
 fn bits(bits: u8) -> WindowBits {
     WindowBits::new(bits).unwrap()
 }
 
-/// Both ends, out of a real handshake.
 fn open(server: Config, client: Config) -> (ServerEnd, ClientEnd) {
-    let request = client::Request::new(Uri::parse("ws://example.com/").unwrap());
-    let mut client = client::Handshake::new(client, &request, keys as Keys).unwrap();
-    let mut handshake = server::Handshake::new(server);
-    assert!(handshake.read(&mut Input::new(&mut client.pending().to_vec())));
-    let mut server = handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
-    assert!(client.read(&mut Input::new(&mut server.sender.pending().to_vec())));
-    server.sender.consume(usize::MAX);
-    (server, client.into_response().unwrap().upgrade().unwrap())
+    common::open_between([server, client], [(); 4].map(|()| Vec::new()))
 }
 
 fn both(deflate: Deflate) -> (ServerEnd, ClientEnd) {

@@ -9,7 +9,7 @@ mod counting;
 use std::fmt::Write;
 
 use common::{ClientEnd, ServerEnd, frame, open, open_between};
-use counting::measure;
+use counting::{Measured, NOTHING, measure};
 use flate2::{Compress, Compression, FlushCompress};
 use websocket_proto::{
     ChunkEvent, Config, Connection, Event, Failure, Input, Role, Sender,
@@ -97,13 +97,13 @@ fn held(config: Config) -> (isize, isize) {
     let (mut server, mut client) = open_between([config, client], [(); 4].map(|()| Vec::new()));
     converse(&mut server, &mut client);
     let Connection { sender, receiver } = server;
-    (-measure(|| drop(sender)).1, -measure(|| drop(receiver)).1)
+    (-measure(|| drop(sender)).left, -measure(|| drop(receiver)).left)
 }
 
 #[test]
 fn an_agreement_is_a_few_hundred_bytes() {
     let mut ends = None;
-    let (_, left) = measure(|| ends = Some(open(Config::new().deflate(Deflate::new()))));
+    let Measured { left, .. } = measure(|| ends = Some(open(Config::new().deflate(Deflate::new()))));
     assert!(left <= 4 * STATE, "{left} bytes for both halves of both ends");
 }
 
@@ -155,7 +155,7 @@ fn connections_that_forget_hold_nothing() {
     static POOL: Pool = Pool::new(4);
     let config = Config::new().deflate(Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL));
     let mut ends: Vec<_> = (0..100).map(|_| open(config)).collect();
-    let (most, left) = measure(|| {
+    let Measured { most, left, .. } = measure(|| {
         for (server, client) in &mut ends {
             for _ in 0..3 {
                 server.sender.send_text(&text(100)).unwrap();
@@ -171,7 +171,7 @@ fn connections_that_forget_hold_nothing() {
     assert!(left <= contexts + room + (4 << 10), "{left} bytes are left, and two contexts have {contexts}");
 
     // Messages that are open at the same time need as many, of which only some stay.
-    let (most, left) = measure(|| {
+    let Measured { most, left, .. } = measure(|| {
         for last in [false, true] {
             for (server, client) in &mut ends[..20] {
                 server.sender.send_text_fragment(&text(10), last).unwrap();
@@ -182,7 +182,7 @@ fn connections_that_forget_hold_nothing() {
     });
     assert!(most >= 19 * contexts / 2);
     assert!(left <= 3 * (contexts + room) + (4 << 10), "{left} bytes");
-    let (_, left) = measure(|| POOL.clear());
+    let Measured { left, .. } = measure(|| POOL.clear());
     assert!(-left >= 2 * contexts && POOL.len() == (0, 0));
 }
 
@@ -208,10 +208,10 @@ fn a_warm_connection_allocates_nothing_for_a_message() {
             })
         };
         let first = round();
-        assert!(first.0 > 0 && first.1 > 0);
+        assert!(first.most > 0 && first.left > 0);
         // The second finds the first again, and is shorter: its end comes in one piece with all else.
         round();
-        assert_eq!([round(), round()], [(0, 0); 2]);
+        assert_eq!([round(), round()], [NOTHING; 2]);
     }
 }
 
@@ -234,8 +234,8 @@ fn a_short_message_that_comes_needs_no_memory_of_its_own() {
                 assert_eq!(client.receiver.next_message(&mut input, &mut client.sender), None);
             })
         };
-        assert!(round().0 > 0);
-        assert_eq!([round(), round()], [(0, 0); 2]);
+        assert!(round().most > 0);
+        assert_eq!([round(), round()], [NOTHING; 2]);
     }
 }
 
@@ -256,7 +256,7 @@ fn connections_that_end_hold_nothing() {
         while server.receiver.next_message(&mut input, &mut server.sender).is_some() {}
         assert_eq!(POOL.len(), (0, 1));
         let Connection { sender, receiver } = server;
-        let (_, freed) = measure(|| drop(receiver));
+        let Measured { left: freed, .. } = measure(|| drop(receiver));
         assert!(-freed <= STATE, "{freed} bytes were left");
         drop(sender);
         assert_eq!(POOL.len(), (1, 1));
@@ -284,7 +284,7 @@ fn chunks_are_never_stored() {
     let (mut server, _) = open(config);
     let mut wire = frame(0xC2, &zeros(256), true);
     let mut received = 0;
-    let (most, _) = measure(|| {
+    let Measured { most, .. } = measure(|| {
         let mut input = Input::new(&mut wire);
         while let Some(ChunkEvent::Binary(chunk)) = server.receiver.next(&mut input, &mut server.sender) {
             received += chunk.data.len();
@@ -318,7 +318,7 @@ fn a_bomb_costs_what_is_allowed() {
                     let (mut server, _) = open(Config::new().max_message(LIMIT as u64).deflate(deflate));
                     let mut wire = wire.clone();
                     let mut failure = None;
-                    let (most, left) = measure(|| {
+                    let Measured { most, left, .. } = measure(|| {
                         for piece in wire.chunks_mut(read) {
                             let mut input = Input::new(piece);
                             failure = failure.or(last_failure(&mut server, &mut input, whole));

@@ -4,8 +4,8 @@ mod common;
 
 use common::{frame, frames, open, open_in};
 use websocket_proto::{
-    Config, Connection, Event, FixedStorage, Input, Message, Reply, Role, SendCloseError, SendError, Sender, Storage,
-    Transport, frame::CloseCode,
+    Config, Connection, Event, FixedStorage, Input, Message, OwnedReply, Reply, Role, SendCloseError, SendError,
+    Sender, Storage, Transport, frame::CloseCode,
 };
 
 /// Runs a test with the sender of either role. `$masked` is whether its frames are.
@@ -230,33 +230,33 @@ fn what_is_pending_stays_as_it_is_until_it_is_consumed() {
     });
 }
 
-/// What the receiver does for a ping from the peer.
+/// What a receiver owes for these bytes of a client's.
+fn owed(mut bytes: Vec<u8>) -> OwnedReply {
+    let mut receiver = open(Config::new()).0.receiver;
+    let mut owed = None;
+    let _ = receiver.next_message(&mut Input::new(&mut bytes), &mut |reply: Reply<'_>| owed = Some(reply.to_owned()));
+    owed.expect("a reply")
+}
+
 fn ping<R: Role, S: Storage>(tx: &mut Sender<R, S>, payload: &[u8]) {
-    let mut owned = None;
-    let (server, _) = open(Config::new());
-    let mut rx = server.receiver;
-    let mut bytes = frame(0x89, payload, true);
-    let _ = rx.next_message(&mut Input::new(&mut bytes), &mut |reply: Reply<'_>| owned = Some(reply.to_owned()));
-    tx.reply(&owned.expect("a pong"));
+    tx.reply(&owed(frame(0x89, payload, true)));
 }
 
-/// What the receiver does for a Close from the peer.
 fn peer_closes<R: Role, S: Storage>(tx: &mut Sender<R, S>, body: &[u8]) {
-    let mut owned = None;
-    let (server, _) = open(Config::new());
-    let mut rx = server.receiver;
-    let mut bytes = frame(0x88, body, true);
-    let _ = rx.next_message(&mut Input::new(&mut bytes), &mut |reply: Reply<'_>| owned = Some(reply.to_owned()));
-    tx.reply(&owned.expect("a close"));
+    tx.reply(&owed(frame(0x88, body, true)));
 }
 
-/// What the receiver does when the peer breaks the protocol.
 fn peer_fails<R: Role, S: Storage>(tx: &mut Sender<R, S>) {
-    let mut owned = None;
-    let (server, _) = open(Config::new());
-    let mut rx = server.receiver;
-    let _ = rx.next_message(&mut Input::new(&mut [0xFF]), &mut |reply: Reply<'_>| owned = Some(reply.to_owned()));
-    tx.reply(&owned.expect("a close"));
+    tx.reply(&owed(vec![0xFF]));
+}
+
+/// Which of them may be dropped for a newer one, on a way of their own.
+#[test]
+fn a_reply_says_whether_it_is_a_pong() {
+    for (bytes, is_pong) in [(frame(0x89, b"?", true), true), (frame(0x88, b"", true), false), (vec![0xFF], false)] {
+        let owned = owed(bytes);
+        assert_eq!((owned.is_pong(), Reply::from(&owned).is_pong()), (is_pong, is_pong));
+    }
 }
 
 /// "unless it already received a Close frame" (§5.5.2): our own is no reason to leave a ping unanswered.

@@ -8,6 +8,7 @@ use std::{
 struct Counting;
 
 thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
     static HELD: Cell<isize> = const { Cell::new(0) };
     static MOST: Cell<isize> = const { Cell::new(0) };
 }
@@ -19,6 +20,7 @@ fn count(change: isize) {
 
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         count(layout.size() as isize);
         unsafe { System.alloc(layout) }
     }
@@ -29,6 +31,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         count(size as isize - layout.size() as isize);
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -37,10 +40,21 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// How many bytes `work` held at most, and how many are left of them.
-pub fn measure(work: impl FnOnce()) -> (isize, isize) {
-    let held = HELD.get();
+/// What some work has done to the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    pub allocations: usize,
+    /// How many bytes it held at most.
+    pub most: isize,
+    /// How many bytes are left of them; below 0 if it has freed what was there before.
+    pub left: isize,
+}
+
+pub const NOTHING: Measured = Measured { allocations: 0, most: 0, left: 0 };
+
+pub fn measure(work: impl FnOnce()) -> Measured {
+    let (allocations, held) = (ALLOCATIONS.get(), HELD.get());
     MOST.set(held);
     work();
-    (MOST.get() - held, HELD.get() - held)
+    Measured { allocations: ALLOCATIONS.get() - allocations, most: MOST.get() - held, left: HELD.get() - held }
 }
