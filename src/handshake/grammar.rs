@@ -86,6 +86,11 @@ fn first<S: Simd>(simd: S, bytes: &[u8], meant: impl Fn(u8x32<S>) -> mask8x32<S>
     bytes.len() - rest.len()
 }
 
+/// Whether a list has this member, which mostly stands alone.
+pub(crate) fn has<const LEN: usize>(value: &[u8], member: &[u8; LEN]) -> bool {
+    is(value.trim_ascii(), member) || members(value).any(|found| is(found, member))
+}
+
 /// The members of a comma-separated list of tokens.
 pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())

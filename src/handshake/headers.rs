@@ -1,6 +1,6 @@
 use core::{fmt, iter, str};
 
-use super::grammar::{members, text_len};
+use super::grammar::{has, members, text_len};
 
 /// The headers of a request or response, in their order; an iterator over them.
 ///
@@ -59,31 +59,21 @@ impl<'h> Headers<'h> {
         }
     }
 
-    /// Whether a list under this name has this member, in any case.
-    pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.tokens(name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
+    /// A header that should be there at most once.
+    pub(crate) fn single(&self, name: &'static str) -> Single<'h> {
+        let mut single = Single::new(name);
+        self.all(name).for_each(|value| single.take(value));
+        single
     }
+}
 
-    /// `Connection: Upgrade`, which may be one of many connection options.
-    pub(crate) fn connection_upgrade(&self) -> Result<(), HeaderFault> {
-        match self.get("Connection") {
-            None => Err(HeaderFault::Missing("Connection")),
-            Some(_) if self.has_token("Connection", "upgrade") => Ok(()),
-            Some(_) => Err(HeaderFault::Wrong("Connection")),
-        }
-    }
+/// What is known of `Connection: Upgrade` before any such header is found.
+pub(crate) const NO_CONNECTION: Result<(), HeaderFault> = Err(HeaderFault::Missing("Connection"));
 
-    /// The value of a header that must be there once.
-    pub(crate) fn once(&self, name: &'static str) -> Result<&'h [u8], HeaderFault> {
-        self.at_most_once(name)?.ok_or(HeaderFault::Missing(name))
-    }
-
-    /// The value of a header that may be there once.
-    pub(crate) fn at_most_once(&self, name: &'static str) -> Result<Option<&'h [u8]>, HeaderFault> {
-        let mut values = self.all(name);
-        let first = values.next();
-        if values.next().is_some() { Err(HeaderFault::Repeated(name)) } else { Ok(first) }
-    }
+/// And when another one is found: it may be one of many connection options, in one of many headers.
+#[inline]
+pub(crate) fn connection_upgrade(so_far: Result<(), HeaderFault>, value: &[u8]) -> Result<(), HeaderFault> {
+    if so_far.is_ok() || has(value, b"upgrade") { Ok(()) } else { Err(HeaderFault::Wrong("Connection")) }
 }
 
 impl<'h> Iterator for Headers<'h> {
@@ -101,7 +91,7 @@ fn starts_with(line: &[u8], name: &str) -> bool {
     line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// A header that should be there at most once, as it was found in a pass over all of them.
+/// A header that should be there at most once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Single<'h> {
     name: &'static str,

@@ -25,6 +25,7 @@ mod grammar;
 mod head;
 mod headers;
 mod key;
+mod lines;
 pub mod server;
 mod uri;
 mod write;

@@ -41,8 +41,9 @@ pub use request::{Request, RequestError};
 pub use response::{Response, UpgradeError};
 
 use super::{
-    head::{Head, HeadError, StatusLine},
+    head::{Head, HeadError},
     key::{self, AcceptKey},
+    lines::StatusLine,
 };
 use crate::{Client, Config, Input, Randomness, Sender, Storage};
 

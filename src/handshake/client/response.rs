@@ -6,10 +6,10 @@ use crate::{
     Client, Config, Connection, Randomness, Storage,
     connection::Extensions,
     handshake::{
-        EXTENSIONS, Headers, PROTOCOL,
-        head::{self, HeadError, StatusLine},
-        headers::HeaderFault,
+        EXTENSIONS, HeadError, Headers, PROTOCOL,
+        headers::{HeaderFault, NO_CONNECTION, connection_upgrade},
         key::AcceptKey,
+        lines::{self, StatusLine},
     },
 };
 
@@ -50,7 +50,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
 
     /// The headers.
     pub fn headers(&self) -> Headers<'_> {
-        head::headers(self.head.bytes())
+        lines::headers(self.head.bytes())
     }
 
     /// The subprotocol that the server has picked; `None` if it picked none.
@@ -82,15 +82,15 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
             return Err(UpgradeError::HttpVersion);
         }
         let headers = self.headers();
-        if !headers.once("Upgrade")?.eq_ignore_ascii_case(b"websocket") {
+        if !headers.single("Upgrade").once()?.eq_ignore_ascii_case(b"websocket") {
             return Err(HeaderFault::Wrong("Upgrade").into());
         }
-        headers.connection_upgrade()?;
-        if headers.once("Sec-WebSocket-Accept")? != self.accept_key {
+        headers.all("Connection").fold(NO_CONNECTION, connection_upgrade)?;
+        if headers.single("Sec-WebSocket-Accept").once()? != self.accept_key {
             return Err(HeaderFault::Wrong("Sec-WebSocket-Accept").into());
         }
-        if let Some(subprotocol) = headers.at_most_once(PROTOCOL)? {
-            let request = head::headers(self.request.bytes());
+        if let Some(subprotocol) = headers.single(PROTOCOL).at_most_once()? {
+            let request = lines::headers(self.request.bytes());
             if !request.tokens(PROTOCOL).any(|offered| offered == subprotocol) {
                 return Err(HeaderFault::Unexpected(PROTOCOL).into());
             }

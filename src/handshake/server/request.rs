@@ -6,11 +6,11 @@ use super::{Refusal, Upgrade};
 use crate::{
     Config, Storage,
     handshake::{
-        EXTENSIONS, PROTOCOL, VERSION, extensions,
-        grammar::{is, is_token, members},
-        head::{self, HeadError, HeaderLine, HeaderLines, RequestLine},
-        headers::{HeaderFault, Headers, Single},
+        EXTENSIONS, HeadError, PROTOCOL, VERSION, extensions,
+        grammar::{has, is, is_token, members},
+        headers::{HeaderFault, Headers, NO_CONNECTION, Single, connection_upgrade},
         key::{self, AcceptKey, Key},
+        lines::{self, HeaderLine, HeaderLines, RequestLine},
         uri::{is_authority, split_before, strip_scheme},
     },
 };
@@ -157,12 +157,12 @@ impl<I: Storage, O: Storage> Request<I, O> {
 
     /// The headers.
     pub fn headers(&self) -> Headers<'_> {
-        head::headers(self.head.bytes())
+        lines::headers(self.head.bytes())
     }
 
     /// Whether the client wants a WebSocket: there is an `Upgrade` header that says so. [`upgrade`](Self::upgrade) checks the rest.
     pub fn is_upgrade(&self) -> bool {
-        self.headers().has_token("Upgrade", "websocket")
+        self.headers().all("Upgrade").any(|value| has(value, b"websocket"))
     }
 
     /// The request as an opening handshake, if it is a valid one (RFC 6455 §4.2.1).
@@ -199,8 +199,8 @@ struct Found<'h> {
     host: Single<'h>,
     /// `Upgrade: websocket`
     upgrade: bool,
-    /// `Connection: Upgrade`, if there is such a header.
-    connection: Option<bool>,
+    /// `Connection: Upgrade`
+    connection: Result<(), HeaderFault>,
     version: Single<'h>,
     key: Single<'h>,
     length: Single<'h>,
@@ -218,7 +218,7 @@ impl<'h> Found<'h> {
         let mut found = Self {
             host: Single::new("Host"),
             upgrade: false,
-            connection: None,
+            connection: NO_CONNECTION,
             version: Single::new("Sec-WebSocket-Version"),
             key: Single::new("Sec-WebSocket-Key"),
             length: Single::new("Content-Length"),
@@ -234,9 +234,7 @@ impl<'h> Found<'h> {
                 4 if is(name, b"host") => found.host.take(value),
                 6 if is(name, b"origin") => found.origin.take(value),
                 7 if is(name, b"upgrade") => found.upgrade |= has(value, b"websocket"),
-                10 if is(name, b"connection") => {
-                    found.connection = Some(found.connection == Some(true) || has(value, b"upgrade"));
-                }
+                10 if is(name, b"connection") => found.connection = connection_upgrade(found.connection, value),
                 14 if is(name, b"content-length") => found.length.take(value),
                 17 if is(name, b"sec-websocket-key") => found.key.take(value),
                 17 if is(name, b"transfer-encoding") => found.encoding = true,
@@ -262,11 +260,7 @@ impl<'h> Found<'h> {
         if !self.upgrade {
             return Err(Refusal::NotAnUpgrade);
         }
-        match self.connection {
-            None => return Err(HeaderFault::Missing("Connection").into()),
-            Some(false) => return Err(HeaderFault::Wrong("Connection").into()),
-            Some(true) => {}
-        }
+        self.connection?;
         if self.version.once()? != VERSION.as_bytes() {
             return Err(Refusal::WebSocketVersion);
         }
@@ -291,11 +285,6 @@ impl<I, O> fmt::Debug for Request<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({:?})", self.line)
     }
-}
-
-/// Whether a list has this member, which mostly stands alone.
-fn has<const LEN: usize>(value: &[u8], member: &[u8; LEN]) -> bool {
-    is(value.trim_ascii(), member) || members(value).any(|found| is(found, member))
 }
 
 /// The origin form (`/chat`) or the absolute form (`http://example.com/chat`) of a target; the asterisk form for OPTIONS
