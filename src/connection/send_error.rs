@@ -51,7 +51,7 @@ impl fmt::Display for SendError {
             Self::Closing => f.write_str(CLOSING),
             Self::MessageOpen => f.write_str("a fragmented message is open"),
             Self::Backlog { waiting, limit } => write!(f, "{waiting} bytes wait for the socket (at most {limit})"),
-            Self::TooLong { len, limit } => write!(f, "{len} bytes to send (at most {limit})"),
+            Self::TooLong { len, limit } => write!(f, "{len} bytes are too many for one frame (at most {limit})"),
             Self::OutOfMemory => f.write_str("out of memory"),
         }
     }

@@ -6,8 +6,8 @@ use crate::{Kind, Message};
 
 /// A message that is sent to many connections, and compressed at most once for all of them.
 ///
-/// Give it to [`Sender::send_prepared`](crate::Sender::send_prepared); tasks share it as an `Arc<Prepared>`. Connections without compression get it as it is. Those whose
-/// window is the largest share one compressed form, which refers to nothing that was sent before; one that remembers
+/// Give it to [`Sender::send_prepared`](crate::Sender::send_prepared); tasks share it as an `Arc<Prepared>`. Connections without compression
+/// get it as it is. Those whose window is the largest share one compressed form, which refers to nothing that was sent before; one that remembers
 /// messages forgets them, because the shared form is none of its compressor's. For a smaller window the message is
 /// compressed anew.
 ///

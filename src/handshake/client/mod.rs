@@ -126,8 +126,8 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
         self.sent += count.min(self.pending().len());
     }
 
-    /// Takes the response's head from the input; `true` when no more of it is wanted, because it is complete or can't become valid. Interim responses (1xx) before it are
-    /// skipped.
+    /// Takes the response's head from the input; `true` when no more of it is wanted, because it is complete or can't become valid.
+    /// Interim responses (1xx) before it are skipped.
     ///
     /// While it is not, the input has been used up. Afterwards what remains in it is the connection's, or the
     /// beginning of the response's body.

@@ -55,7 +55,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
 
     /// The subprotocol that the server has picked; `None` if it picked none.
     ///
-    /// Whether it was free to is for [`upgrade`](Self::upgrade) to find out.
+    /// [`upgrade`](Self::upgrade) checks whether it was free to. It takes the response with it, so copy before what of it is wanted later.
     pub fn subprotocol(&self) -> Option<&str> {
         self.headers().get(PROTOCOL).and_then(|name| str::from_utf8(name).ok())
     }
