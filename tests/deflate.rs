@@ -525,10 +525,10 @@ fn contexts_that_forget_are_shared() {
         let mut wire = server.sender.pending().to_vec();
         let event = client.receiver.next_message(&mut Input::new(&mut wire), &mut client.sender);
         assert_eq!(event, Some(Event::Text(&text)));
-        assert_eq!(POOL.len(), (1, 1));
+        assert_eq!(POOL.idle(), (1, 1));
     }
     POOL.clear();
-    assert_eq!(POOL.len(), (0, 0));
+    assert_eq!(POOL.idle(), (0, 0));
 }
 
 fn window() -> impl Strategy<Value = WindowBits> {

@@ -164,7 +164,7 @@ fn connections_that_forget_hold_nothing() {
             }
         }
     });
-    assert_eq!(POOL.len(), (1, 1));
+    assert_eq!(POOL.idle(), (1, 1));
     let contexts = compressor(15, 8) + decompressor(15);
     assert!(most <= contexts + (64 << 10), "{most} bytes while messages came and went");
     let room = 8 << 10;
@@ -177,13 +177,13 @@ fn connections_that_forget_hold_nothing() {
                 server.sender.send_text_fragment(&text(10), last).unwrap();
                 assert_eq!(pass(&mut server.sender, client), usize::from(last));
             }
-            assert_eq!(POOL.len(), if last { (4, 4) } else { (0, 0) });
+            assert_eq!(POOL.idle(), if last { (4, 4) } else { (0, 0) });
         }
     });
     assert!(most >= 19 * contexts / 2);
     assert!(left <= 3 * (contexts + room) + (4 << 10), "{left} bytes");
     let Measured { left, .. } = measure(|| POOL.clear());
-    assert!(-left >= 2 * contexts && POOL.len() == (0, 0));
+    assert!(-left >= 2 * contexts && POOL.idle() == (0, 0));
 }
 
 /// With room to keep, what was allocated for one message serves the next.
@@ -254,12 +254,12 @@ fn connections_that_end_hold_nothing() {
         let mut input = Input::new(&mut end);
         POOL.clear();
         while server.receiver.next_message(&mut input, &mut server.sender).is_some() {}
-        assert_eq!(POOL.len(), (0, 1));
+        assert_eq!(POOL.idle(), (0, 1));
         let Connection { sender, receiver } = server;
         let Measured { left: freed, .. } = measure(|| drop(receiver));
         assert!(-freed <= STATE, "{freed} bytes were left");
         drop(sender);
-        assert_eq!(POOL.len(), (1, 1));
+        assert_eq!(POOL.idle(), (1, 1));
     }
     POOL.clear();
 }

@@ -52,8 +52,8 @@ impl Pool {
         &SHARED
     }
 
-    /// How many compressors and decompressors are in it now.
-    pub fn len(&self) -> (usize, usize) {
+    /// How many compressors and decompressors are in it now, unused.
+    pub fn idle(&self) -> (usize, usize) {
         (self.deflates.list().len(), self.inflates.list().len())
     }
 
@@ -136,7 +136,7 @@ impl<K: PartialEq, T> Idle<K, T> {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (deflates, inflates) = self.len();
+        let (deflates, inflates) = self.idle();
         write!(f, "Pool({deflates} compressors, {inflates} decompressors)")
     }
 }
