@@ -17,8 +17,11 @@ mod config;
 mod event;
 mod failure;
 mod frames;
+#[cfg(not(feature = "deflate"))]
+mod no_inflater;
 mod outbox;
 mod part;
+mod payloads;
 mod receiver;
 mod reply;
 mod role;

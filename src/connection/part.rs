@@ -1,33 +1,6 @@
 //! What a receiver finds on its way from frames to events, before anything of its own is lent.
 
-#[cfg(feature = "deflate")]
-use core::ops::Range;
-
-use super::{Kind, frames};
-
-/// What the frames have brought, decompressed.
-pub(crate) struct Found<'b> {
-    pub(crate) kind: Kind,
-    pub(crate) payload: Payload<'b>,
-    pub(crate) last: bool,
-    /// It is text, and was seen to be ASCII.
-    pub(crate) is_ascii: bool,
-}
-
-/// Where the payload of a message is.
-pub(crate) enum Payload<'b> {
-    /// In the input.
-    Lent(&'b [u8]),
-    /// In the inflater's room.
-    #[cfg(feature = "deflate")]
-    Inflated(Range<usize>),
-}
-
-impl<'b> From<frames::Data<'b>> for Found<'b> {
-    fn from(frames::Data { kind, bytes, last, is_ascii, .. }: frames::Data<'b>) -> Self {
-        Self { kind, payload: Payload::Lent(bytes), last, is_ascii }
-    }
-}
+use super::{Kind, payloads::Piece};
 
 /// A part of a message.
 pub(crate) struct Part<'b> {
@@ -42,8 +15,7 @@ pub(crate) enum Content<'b> {
     /// Text that was found to be ASCII while it was unmasked; to be known as a `str` it would have to be checked once more.
     Ascii(&'b [u8]),
     Binary(&'b [u8]),
-    #[cfg(feature = "deflate")]
-    Inflated(Kind, Range<usize>),
+    Inflated(Kind, Piece),
     /// The code point that two pieces had cut.
     Joined(char),
     /// All that is in the store.
@@ -62,7 +34,6 @@ impl Content<'_> {
         match self {
             Self::Text(text) => text.len(),
             Self::Ascii(bytes) | Self::Binary(bytes) => bytes.len(),
-            #[cfg(feature = "deflate")]
             Self::Inflated(_, piece) => piece.len(),
             Self::Joined(char) => char.len_utf8(),
             Self::Stored => 0,

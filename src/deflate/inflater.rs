@@ -45,12 +45,27 @@ enum Progress {
     Wrong,
 }
 
-/// A piece of a message, and where in the room it is.
-#[derive(Clone, Debug)]
+/// A piece of what a message says.
+#[derive(Debug)]
 pub(crate) struct Inflated {
     pub(crate) kind: Kind,
-    pub(crate) piece: Range<usize>,
+    pub(crate) piece: Piece,
     pub(crate) last: bool,
+}
+
+/// Where in the room a piece is.
+#[derive(Debug)]
+pub(crate) struct Piece(Range<usize>);
+
+impl Piece {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Its first `len` bytes.
+    pub(crate) fn front(self, len: usize) -> Self {
+        Self(self.0.start..self.0.start + len)
+    }
 }
 
 /// What the sender has removed, and behind it an empty block.
@@ -123,7 +138,7 @@ impl Inflater {
         loop {
             if !self.ready.is_empty() || self.progress == Progress::Ended {
                 let end = self.ready.start + self.ready.len().min(most);
-                let piece = mem::replace(&mut self.ready.start, end)..end;
+                let piece = Piece(mem::replace(&mut self.ready.start, end)..end);
                 let last = self.progress == Progress::Ended && self.ready.is_empty();
                 if last {
                     (self.progress, self.total) = (Progress::Between, 0);
@@ -180,8 +195,8 @@ impl Inflater {
     }
 
     /// The bytes of a piece that was found last.
-    pub(crate) fn piece(&self, piece: Range<usize>) -> &[u8] {
-        self.room.get(piece).unwrap_or_default()
+    pub(crate) fn piece(&self, Piece(range): &Piece) -> &[u8] {
+        self.room.get(range.clone()).unwrap_or_default()
     }
 
     /// Keeps the end of what comes out, if the next message needs it and will not have the context.

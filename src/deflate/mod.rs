@@ -58,7 +58,7 @@ pub use prepared::Prepared;
 pub use settings::{Deflate, WindowBits};
 
 pub(crate) use deflater::Deflater;
-pub(crate) use inflater::{Inflated, Inflater};
+pub(crate) use inflater::{Inflated, Inflater, Piece};
 pub(crate) use negotiation::{Accepted, NotOffered, accept, check_answer, offer};
 
 /// "Per-Message Compressed": set on the first frame of a compressed message (RFC 7692 §6).

@@ -111,7 +111,6 @@ impl<'b, D> Next<'b, D> {
 /// Payload of a message: never none, unless it is the last.
 pub(crate) struct Data<'b> {
     pub(crate) kind: Kind,
-    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "no extension is known"))]
     pub(crate) rsv: u8,
     pub(crate) bytes: &'b [u8],
     pub(crate) last: bool,

@@ -1,13 +1,9 @@
 mod whole;
 
-#[cfg(feature = "deflate")]
-use alloc::boxed::Box;
-#[cfg(feature = "deflate")]
-use core::ops::Range;
 use core::{fmt, mem};
 
 #[cfg(feature = "deflate")]
-use crate::deflate::{Agreement, Inflated, Inflater, RSV1};
+use crate::deflate::Agreement;
 use crate::{
     Input, STRAIGHT_PATHS, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
@@ -15,12 +11,11 @@ use crate::{
     utf8::{self, Checked, InvalidUtf8, Utf8},
 };
 
-#[cfg(feature = "deflate")]
-use super::frames;
 use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
-    frames::{Frames, Most, Next, Wanted},
-    part::{Content, Found, Part, Payload},
+    frames::{Most, Next, Wanted},
+    part::{Content, Part},
+    payloads::{Payload, Payloads, Place},
     reply::ReplyKind,
 };
 
@@ -35,7 +30,7 @@ use super::{
 ///
 /// After a Close or a failure every further byte is discarded.
 pub struct Receiver<R, S: Storage> {
-    frames: Frames<R, S::Control>,
+    payloads: Payloads<R, S::Control>,
     state: State,
     /// The text's code point that a read or a frame has cut.
     utf8: Utf8,
@@ -49,8 +44,6 @@ pub struct Receiver<R, S: Storage> {
     store: S::Message,
     max_message: u64,
     keep: usize,
-    #[cfg(feature = "deflate")]
-    inflater: Option<Box<Inflater>>,
 }
 
 // Not what is stored: it is somebody's message.
@@ -75,17 +68,9 @@ enum State {
 }
 
 impl<R: Role, S: Storage> Receiver<R, S> {
-    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
     pub(crate) fn new(config: &Config, extensions: Extensions, store: S) -> Self {
-        #[cfg(feature = "deflate")]
-        let (inflater, claimed_rsv) = match (extensions.deflate, &config.deflate) {
-            (Some(agreement), Some(wanted)) => (Some(Box::new(Inflater::new(agreement, wanted))), RSV1),
-            _ => (None, 0),
-        };
-        #[cfg(not(feature = "deflate"))]
-        let claimed_rsv = 0;
         Self {
-            frames: Frames::new(config, claimed_rsv),
+            payloads: Payloads::new(config, extensions),
             state: State::AtRest,
             utf8: Utf8::default(),
             begun: false,
@@ -94,8 +79,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             store: store.into(),
             max_message: config.max_message,
             keep: config.keep,
-            #[cfg(feature = "deflate")]
-            inflater,
         }
     }
 
@@ -117,7 +100,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     ) -> Option<Event<'a>> {
         if self.is_at_rest() || self.settle(input.remaining().is_empty()) {
             let limit = self.max_message.min(self.store.capacity() as u64);
-            match self.frames.whole_message::<0>(input, limit) {
+            match self.payloads.frames.whole_message::<0>(input, limit) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
                 Some((Kind::Text, bytes)) => {
                     return Some(match utf8::whole(bytes) {
@@ -160,7 +143,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
         if self.is_at_rest() || self.settle(input.remaining().is_empty()) {
-            match self.frames.whole_message::<0>(input, self.max_message) {
+            match self.payloads.frames.whole_message::<0>(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
                     Ok(data) => return Some(ChunkEvent::Text(Chunk { data, first: true, last: true })),
@@ -189,7 +172,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     ///
     /// It is what the peer has announced; use it to show progress, not to reserve memory.
     pub fn payload_remaining(&self) -> u64 {
-        self.frames.payload_remaining()
+        self.payloads.frames.payload_remaining()
     }
 
     /// The peer has ended the stream.
@@ -202,7 +185,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             State::Closed => Ok(()),
             State::Failed(failure) => Err(EndOfInput::Failed(failure)),
             State::BrokenText => Err(EndOfInput::Failed(Failure::InvalidUtf8)),
-            State::Open if self.frames.is_inside_frame() || self.frames.is_inside_message() => {
+            State::Open if self.payloads.frames.is_inside_frame() || self.payloads.frames.is_inside_message() => {
                 Err(EndOfInput::InsideMessage)
             }
             State::AtRest | State::Open => Err(EndOfInput::WithoutClose),
@@ -212,15 +195,12 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// What the two sides have agreed on for compressed messages, if they have.
     #[cfg(feature = "deflate")]
     pub fn compression(&self) -> Option<&Agreement> {
-        self.inflater.as_ref().map(|inflater| inflater.agreement())
+        self.payloads.compression()
     }
 
     /// Frees memory that is kept for the next message (see [`Config::keep`]). What holds something stays.
     pub fn release(&mut self) {
-        #[cfg(feature = "deflate")]
-        if let Some(inflater) = &mut self.inflater {
-            inflater.release();
-        }
+        self.payloads.release();
         if self.store_lent || self.store.bytes().is_empty() {
             self.store_lent = false;
             self.store.clear(0);
@@ -252,43 +232,38 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 0 => Wanted { most, ascii: may_store && self.store.takes_ascii() },
                 missing => Wanted { most: Most::Bytes(missing), ascii: false },
             };
-            let Found { kind, payload, last, is_ascii } = match self.find(input, limit, wanted)? {
+            let Payload { kind, bytes, last, is_ascii } = match self.find(input, limit, wanted)? {
                 None => return Ok(None),
                 Some(Next::Control { opcode, payload }) => return Ok(Some(Next::Control { opcode, payload })),
-                Some(Next::Data(found)) => found,
+                Some(Next::Data(payload)) => payload,
             };
             let part = |content| Ok(Some(Next::Data(Part { content, last })));
-            match (kind, payload) {
-                (Kind::Text, Payload::Lent(bytes)) if STRAIGHT_PATHS && is_ascii => return part(Content::Ascii(bytes)),
-                (Kind::Binary, Payload::Lent(bytes)) => return part(Content::Binary(bytes)),
-                (Kind::Text, Payload::Lent(bytes)) => match self.utf8.next(bytes, last)? {
+            match (kind, bytes) {
+                (Kind::Text, Place::Input(bytes)) if STRAIGHT_PATHS && is_ascii => return part(Content::Ascii(bytes)),
+                (Kind::Binary, Place::Input(bytes)) => return part(Content::Binary(bytes)),
+                (Kind::Binary, Place::Inflated(piece)) => return part(Content::Inflated(kind, piece)),
+                (Kind::Text, Place::Input(bytes)) => match self.utf8.next(bytes, last)? {
                     Checked::Nothing => {}
                     Checked::Joined(char) => return part(Content::Joined(char)),
                     Checked::Text { text, is_broken } => {
                         return Ok(Some(self.text(Content::Text(text), last, is_broken)));
                     }
                 },
-                #[cfg(feature = "deflate")]
-                (Kind::Binary, Payload::Inflated(piece)) => return part(Content::Inflated(kind, piece)),
-                #[cfg(feature = "deflate")]
-                (Kind::Text, Payload::Inflated(Range { start, end })) => {
-                    match self.utf8.next(inflated(&self.inflater, start..end), last)? {
-                        Checked::Nothing => {}
-                        Checked::Joined(char) => return part(Content::Joined(char)),
-                        Checked::Text { text, is_broken } => {
-                            let is_whole = last && !is_broken && self.store.bytes().is_empty();
-                            let content = if may_store && !is_whole {
-                                let (len, stored) = (text.len(), self.store.append_text(text, usize::MAX));
-                                stored.map_err(|_| self.no_room(len))?;
-                                self.stored = kind;
-                                Content::Stored
-                            } else {
-                                Content::Inflated(kind, start..start + text.len())
-                            };
-                            return Ok(Some(self.text(content, last, is_broken)));
-                        }
+                (Kind::Text, Place::Inflated(piece)) => match self.utf8.next(self.payloads.inflated(&piece), last)? {
+                    Checked::Nothing => {}
+                    Checked::Joined(char) => return part(Content::Joined(char)),
+                    Checked::Text { text, is_broken } => {
+                        let (len, is_whole) = (text.len(), last && !is_broken && self.store.bytes().is_empty());
+                        let content = if may_store && !is_whole {
+                            self.store.append_text(text, usize::MAX).map_err(|_| self.no_room(len))?;
+                            self.stored = kind;
+                            Content::Stored
+                        } else {
+                            Content::Inflated(kind, piece.front(len))
+                        };
+                        return Ok(Some(self.text(content, last, is_broken)));
                     }
-                }
+                },
             }
         }
     }
@@ -307,47 +282,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         limit: u64,
         wanted: Wanted,
-    ) -> Result<Option<Next<'b, Found<'b>>>, Failure> {
+    ) -> Result<Option<Next<'b, Payload<'b>>>, Failure> {
         match self.state {
-            State::AtRest | State::Open => self.find_open(input, limit, wanted),
+            State::AtRest | State::Open => self.payloads.next(input, limit, wanted),
             State::BrokenText => Err(Failure::InvalidUtf8),
             State::Closed | State::Failed(_) => {
                 input.discard();
                 Ok(None)
-            }
-        }
-    }
-
-    #[cfg(not(feature = "deflate"))]
-    fn find_open<'b>(
-        &mut self,
-        input: &mut Input<'b>,
-        limit: u64,
-        wanted: Wanted,
-    ) -> Result<Option<Next<'b, Found<'b>>>, Failure> {
-        Ok(self.frames.next(input, limit, wanted)?.map(Next::convert))
-    }
-
-    /// What the frames bring; of compressed messages, what that says.
-    #[cfg(feature = "deflate")]
-    fn find_open<'b>(
-        &mut self,
-        input: &mut Input<'b>,
-        limit: u64,
-        wanted: Wanted,
-    ) -> Result<Option<Next<'b, Found<'b>>>, Failure> {
-        loop {
-            if let Some(inflater) = &mut self.inflater
-                && let Some(Inflated { kind, piece, last }) = inflater.next(wanted.most.bytes(false), limit)?
-            {
-                let payload = Payload::Inflated(piece);
-                return Ok(Some(Next::Data(Found { kind, payload, last, is_ascii: false })));
-            }
-            match (self.frames.next(input, limit, wanted)?, &mut self.inflater) {
-                (Some(Next::Data(frames::Data { kind, rsv: RSV1, bytes, last, .. })), Some(inflater)) => {
-                    inflater.feed(kind, bytes, last, limit)?;
-                }
-                (next, _) => return Ok(next.map(Next::convert)),
             }
         }
     }
@@ -374,9 +315,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             Content::Text(data) => text(data),
             Content::Ascii(data) => text(checked_text(data)),
             Content::Binary(data) => binary(data),
-            #[cfg(feature = "deflate")]
             Content::Inflated(kind, piece) => {
-                let data = inflated(&self.inflater, piece);
+                let data = self.payloads.inflated(&piece);
                 match kind {
                     Kind::Text => text(checked_text(data)),
                     Kind::Binary => binary(data),
@@ -404,12 +344,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if mem::take(&mut self.store_lent) {
             self.store.clear(self.keep);
         }
-        self.frames.clear(nothing_came);
-        #[cfg(feature = "deflate")]
-        if let Some(inflater) = &mut self.inflater {
-            inflater.keep(self.keep);
-        }
-        let is_at_rest = self.is_expecting() && self.frames.is_between_messages();
+        self.payloads.frames.clear(nothing_came);
+        self.payloads.keep(self.keep);
+        let is_at_rest = self.is_expecting() && self.payloads.frames.is_between_messages();
         if is_at_rest {
             self.state = State::AtRest;
         }
@@ -424,11 +361,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     /// Whether more may come, and all that has come has been taken out of an inflater.
     fn is_expecting(&self) -> bool {
-        #[cfg(feature = "deflate")]
-        let is_inflating = self.inflater.as_ref().is_some_and(|inflater| inflater.is_inside_message());
-        #[cfg(not(feature = "deflate"))]
-        let is_inflating = false;
-        matches!(self.state, State::AtRest | State::Open) && !is_inflating
+        matches!(self.state, State::AtRest | State::Open) && !self.payloads.is_inflating()
     }
 
     /// The good beginning of a text, as it would have been had it come in a read of its own; or its failure.
@@ -448,11 +381,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         payload: Option<&'a [u8]>,
         replies: &mut (impl Replies + ?Sized),
     ) -> ChunkEvent<'a> {
-        let message_cut_short = self.frames.is_inside_message();
+        let message_cut_short = self.payloads.frames.is_inside_message();
         if opcode == Opcode::Close {
             self.end(State::Closed);
         }
-        let payload = payload.unwrap_or(self.frames.control_payload());
+        let payload = payload.unwrap_or(self.payloads.frames.control_payload());
         match opcode {
             Opcode::Ping => {
                 replies.reply(Reply { kind: ReplyKind::Pong, payload });
@@ -471,7 +404,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     #[cold]
     fn fail(&mut self, failure: Failure, replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'static> {
         self.end(State::Failed(failure));
-        self.frames.drop_rest();
+        self.payloads.frames.drop_rest();
         let close = Close { code: Some(failure.close_code()), reason: failure.reason() };
         let mut room = [0; MAX_CONTROL_PAYLOAD];
         let payload = close.encode(&mut room).unwrap_or_default();
@@ -482,19 +415,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Nothing more will come, nor the rest of what is stored.
     fn end(&mut self, state: State) {
         self.state = state;
-        #[cfg(feature = "deflate")]
-        if let Some(inflater) = &mut self.inflater {
-            inflater.drop_rest();
-        }
+        self.payloads.drop_inflated();
         self.utf8 = Utf8::default();
         self.store_lent = false;
         self.store.clear(0);
     }
-}
-
-#[cfg(feature = "deflate")]
-fn inflated(inflater: &Option<Box<Inflater>>, piece: Range<usize>) -> &[u8] {
-    inflater.as_ref().map_or(&[], |inflater| inflater.piece(piece))
 }
 
 /// Text that was checked before: to make a `str` of it without checking it once more is not for safe code.

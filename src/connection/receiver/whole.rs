@@ -1,11 +1,12 @@
 //! Whole messages: lent as they lie, or put together in the store.
 
 use super::{Content, Next, Part, Receiver, State};
-#[cfg(feature = "deflate")]
-use super::{Inflated, RSV1, frames::MOST_OF_EXTENSION, inflated};
 use crate::{
     Failure, Input, Kind, Role, STRAIGHT_PATHS, Storage,
-    connection::frames::{Masked, Most, Unmasked},
+    connection::{
+        frames::{Masked, Most, Unmasked},
+        payloads::Inflated,
+    },
     storage::{Bytes, MessageStore, StorageFull},
     utf8::{self, Checked, InvalidUtf8},
 };
@@ -29,24 +30,25 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             return Ok(Some(Next::Data(Part::stored(true))));
         }
         loop {
-            #[cfg(feature = "deflate")]
-            if let Some(part) = self.inflate_whole(input, limit)? {
+            if self.is_expecting()
+                && let Some(part) = self.inflate_whole(input, limit)?
+            {
                 return Ok(Some(Next::Data(part)));
             }
             if self.is_expecting() {
                 if input.is_empty() {
                     return Ok(None);
                 }
-                if let Some((opcode, payload)) = self.frames.whole_control(input) {
+                if let Some((opcode, payload)) = self.payloads.frames.whole_control(input) {
                     return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
                 }
                 if self.store_binary(input, limit)? {
                     return Ok(Some(Next::Data(Part::stored(true))));
                 }
-                if let Some(text) = self.frames.left_text(input) {
+                if let Some(text) = self.payloads.frames.left_text(input) {
                     return Ok(Some(Next::Data(Part { content: Content::Text(utf8::whole(text)?), last: true })));
                 }
-                if STRAIGHT_PATHS && input.can_leave(0) && self.frames.leave(input, limit) {
+                if STRAIGHT_PATHS && input.can_leave(0) && self.payloads.frames.leave(input, limit) {
                     return Ok(None);
                 }
             }
@@ -67,24 +69,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    /// A short compressed message that lies whole in the input, in one frame, when all is at rest. If not all of what it says comes out at once,
-    /// it is all the same taken from the input, and comes out piece by piece.
-    #[cfg(feature = "deflate")]
+    /// A short compressed message that lies whole in the input.
     fn inflate_whole(&mut self, input: &mut Input<'_>, limit: u64) -> Result<Option<Part<'static>>, Failure> {
-        if !self.is_expecting() || !self.frames.is_between_messages() {
-            return Ok(None);
-        }
-        let Some(inflater) = &mut self.inflater else { return Ok(None) };
-        let Some((kind, payload)) = self.frames.whole_message::<RSV1>(input, MOST_OF_EXTENSION) else {
-            return Ok(None);
-        };
-        inflater.feed(kind, payload, true, limit)?;
-        if !inflater.is_whole() {
-            return Ok(None);
-        }
-        let Some(Inflated { kind, piece, last }) = inflater.next(usize::MAX, limit)? else { return Ok(None) };
+        let Some(Inflated { kind, piece, last }) = self.payloads.whole_inflated(input, limit)? else { return Ok(None) };
         if kind == Kind::Text {
-            utf8::whole(inflater.piece(piece.clone()))?;
+            utf8::whole(self.payloads.inflated(&piece))?;
         }
         Ok(Some(Part { content: Content::Inflated(kind, piece), last }))
     }
@@ -92,9 +81,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Stores what has come of a binary message that is begun, as far as nothing comes between; whether that was its last.
     fn store_binary(&mut self, input: &mut Input<'_>, limit: u64) -> Result<bool, Failure> {
         while !self.store.bytes().is_empty()
-            && let Some(Masked { bytes, mask, last }) = self.frames.masked_binary(input, limit)
+            && let Some(Masked { bytes, mask, last }) = self.payloads.frames.masked_binary(input, limit)
         {
-            let missing = self.frames.message_remaining();
+            let missing = self.payloads.frames.message_remaining();
             self.store.append(bytes, mask, missing).map_err(|StorageFull| self.no_room(bytes.len()))?;
             if last {
                 return Ok(true);
@@ -104,14 +93,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     fn store_part(&mut self, content: Content<'_>) -> Result<(), Failure> {
-        let (len, missing) = (content.len(), self.frames.message_remaining());
+        let (len, missing) = (content.len(), self.payloads.frames.message_remaining());
         let (kind, stored) = match content {
             Content::Text(text) => (Kind::Text, self.store.append_text(text, missing)),
             Content::Ascii(bytes) => (Kind::Text, self.store.append(bytes, None, missing)),
             Content::Binary(bytes) => (Kind::Binary, self.store.append(bytes, None, missing)),
-            #[cfg(feature = "deflate")]
             Content::Inflated(kind, piece) => {
-                (kind, self.store.append(inflated(&self.inflater, piece), None, usize::MAX))
+                (kind, self.store.append(self.payloads.inflated(&piece), None, usize::MAX))
             }
             Content::Joined(char) => (Kind::Text, self.store.append_text(char.encode_utf8(&mut [0; 4]), missing)),
             Content::Stored => return Ok(()),
@@ -123,13 +111,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Takes what was read into the store; whether it is the last of the message.
     pub(super) fn take_stored(&mut self, input: &mut Input<'_>) -> bool {
         let count = input.take_elsewhere();
-        if count == 0 || !matches!(self.state, State::Open) || self.frames.await_left(count) {
+        if count == 0 || !matches!(self.state, State::Open) || self.payloads.frames.await_left(count) {
             return false;
         }
-        let count = self.frames.unchanged_remaining().min(count as u64);
+        let count = self.payloads.frames.unchanged_remaining().min(count as u64);
         // The room that was lent for the read, filled.
         let bytes = self.store.room(count as usize, 0);
-        let Unmasked { last, is_ascii } = self.frames.unmask_payload(bytes, true);
+        let Unmasked { last, is_ascii } = self.payloads.frames.unmask_payload(bytes, true);
         if !STRAIGHT_PATHS || self.stored == Kind::Binary || is_ascii {
             let count = bytes.len();
             self.store.fill(count);
@@ -154,20 +142,21 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if !matches!(self.state, State::Open) || self.store_lent || self.store.bytes().is_empty() {
             return None;
         }
-        let most = usize::try_from(self.frames.unchanged_remaining()).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.payloads.frames.unchanged_remaining()).unwrap_or(usize::MAX);
         // A code point that was cut is joined first, in the receiver.
         if most < LEAST_ROOM || self.utf8.missing() > 0 {
             return None;
         }
-        let room = self.store.room(most, self.frames.message_remaining());
+        let room = self.store.room(most, self.payloads.frames.message_remaining());
         Some(room).filter(|room| !room.is_empty() && room.len() >= least.min(most))
     }
 
     /// How much is missing of a long text that is put together here, if its last frame has begun: of the next message a read should bring little
     /// enough to be left where it is.
     pub(crate) fn missing_text(&self) -> Option<usize> {
-        let (come, missing) = (self.store.bytes().len(), self.frames.message_remaining());
-        let is_copied = self.stored == Kind::Text && !self.store.takes_ascii() && self.frames.unchanged_remaining() > 0;
+        let (come, missing) = (self.store.bytes().len(), self.payloads.frames.message_remaining());
+        let is_copied =
+            self.stored == Kind::Text && !self.store.takes_ascii() && self.payloads.frames.unchanged_remaining() > 0;
         (STRAIGHT_PATHS && is_copied && come > 0 && come.checked_add(missing)? > LONG_TEXT).then_some(missing)
     }
 
