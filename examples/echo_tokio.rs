@@ -106,7 +106,11 @@ async fn serve(socket: &TcpStream) -> Outcome {
                     None => {}
                 }
             }
-            ready = socket.writable(), if !sender.is_empty() => ready?,
+            ready = socket.writable(), if !sender.is_empty() => {
+                ready?;
+                // Someone takes what is sent, and may be too far behind to answer a ping.
+                (heard, pinged) = (Instant::now(), false);
+            }
             () = sleep_until(deadline) => {
                 if pinged || closing.is_some() {
                     return Err(io::Error::from(ErrorKind::TimedOut).into());
