@@ -15,6 +15,7 @@
 pub mod deflate;
 pub mod heap;
 pub mod http;
+#[path = "../../tests/plain_inflate/mod.rs"]
 pub mod inflate;
 mod log;
 pub mod naive;

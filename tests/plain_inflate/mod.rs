@@ -1,4 +1,6 @@
-//! DEFLATE (RFC 1951) once more, a bit at a time and in the plainest way: slow, and short enough to be believed.
+//! DEFLATE (RFC 1951) once more, a bit at a time and in the plainest way: slow, short enough to be believed, and strict where every zlib is
+//! generous: it looks back no further than was agreed on, and nothing may be left over. For tests, and for the fuzz targets.
+#![allow(dead_code, reason = "each of them uses its part")]
 
 /// The furthest that any stream can refer back to.
 pub const MAX_REACH: usize = 1 << 15;
@@ -13,6 +15,8 @@ pub struct Inflated {
     pub end: End,
     /// What is behind them may refer to this: nothing from before the end of a stream.
     pub history: Vec<u8>,
+    /// How far back it has referred at most.
+    pub furthest: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub enum End {
 pub fn inflate(packed: &[u8], tail: usize, history: &[u8], reach: usize, limit: usize) -> Inflated {
     let most = history.len() + limit;
     let payload = (packed.len() - tail) * 8;
-    let mut decoder = Decoder { packed, at: 0, payload, window: history.to_vec(), start: 0, reach, most };
+    let mut decoder = Decoder { packed, at: 0, payload, window: history.to_vec(), start: 0, reach, furthest: 0, most };
     let end = loop {
         if decoder.at == packed.len() * 8 {
             break End::Whole;
@@ -39,7 +43,8 @@ pub fn inflate(packed: &[u8], tail: usize, history: &[u8], reach: usize, limit: 
             break end;
         }
     };
-    Inflated { bytes: decoder.window[history.len()..].to_vec(), end, history: decoder.window[decoder.start..].to_vec() }
+    let Decoder { window, start, furthest, .. } = decoder;
+    Inflated { bytes: window[history.len()..].to_vec(), end, history: window[start..].to_vec(), furthest }
 }
 
 struct Decoder<'p> {
@@ -53,6 +58,7 @@ struct Decoder<'p> {
     /// Where in it the stream has begun.
     start: usize,
     reach: usize,
+    furthest: usize,
     most: usize,
 }
 
@@ -133,6 +139,7 @@ impl Decoder<'_> {
             if distance > self.reach.min(self.window.len() - self.start) {
                 return Err(End::Wrong);
             }
+            self.furthest = self.furthest.max(distance);
             for _ in 0..len {
                 self.put(self.window[self.window.len() - distance])?;
             }
