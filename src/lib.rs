@@ -96,9 +96,10 @@
 //!
 //! **A handshake in a function of its own**, or under a timeout: see [`Input`].
 //!
-//! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the writer does
-//! not hold while it waits for the socket; or it sends them to the writer, which gives them to [`tx.reply`](Sender::reply). On such a
-//! way they can pile up: of the [pongs](Reply::is_pong) only the newest has to arrive.
+//! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the writer
+//! doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock, [`consume`](Sender::consume). Or it sends them
+//! through a channel to the writer, which gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the
+//! [pongs](Reply::is_pong) only the newest must arrive, every other reply must.
 //!
 //! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
 //!
