@@ -29,14 +29,14 @@ pub(crate) struct Payloads<R, C> {
 /// Payload of a message: never none, unless it is the last.
 pub(crate) struct Payload<'b> {
     pub(crate) kind: Kind,
-    pub(crate) bytes: Place<'b>,
+    pub(crate) bytes: Source<'b>,
     pub(crate) last: bool,
     /// It is text, and was seen to be ASCII.
     pub(crate) is_ascii: bool,
 }
 
-/// Where it is.
-pub(crate) enum Place<'b> {
+/// Where it lies.
+pub(crate) enum Source<'b> {
     Input(&'b [u8]),
     /// In the inflater's room.
     Inflated(Piece),
@@ -44,7 +44,7 @@ pub(crate) enum Place<'b> {
 
 impl<'b> From<Data<'b>> for Payload<'b> {
     fn from(Data { kind, bytes, last, is_ascii, .. }: Data<'b>) -> Self {
-        Self { kind, bytes: Place::Input(bytes), last, is_ascii }
+        Self { kind, bytes: Source::Input(bytes), last, is_ascii }
     }
 }
 
@@ -80,7 +80,7 @@ impl<R: Role, C: ControlStore> Payloads<R, C> {
             if let Some(inflater) = &mut self.inflater
                 && let Some(Inflated { kind, piece, last }) = inflater.next(wanted.most.bytes(false), max_message)?
             {
-                let bytes = Place::Inflated(piece);
+                let bytes = Source::Inflated(piece);
                 return Ok(Some(Next::Data(Payload { kind, bytes, last, is_ascii: false })));
             }
             match (self.frames.next(input, max_message, wanted)?, &mut self.inflater) {
@@ -117,7 +117,7 @@ impl<R: Role, C: ControlStore> Payloads<R, C> {
         self.inflater.as_ref().map_or(&[], |inflater| inflater.piece(piece))
     }
 
-    /// Whether something that has come has not been taken out of an inflater, or must before a frame is looked at.
+    /// Whether a compressed message has begun, and its last byte has not come out.
     #[inline]
     pub(crate) fn is_inflating(&self) -> bool {
         self.inflater.as_ref().is_some_and(|inflater| inflater.is_inside_message())

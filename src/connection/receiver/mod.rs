@@ -15,7 +15,7 @@ use super::{
     Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
     frames::{Most, Next, Wanted},
     part::{Content, Part},
-    payloads::{Payload, Payloads, Place},
+    payloads::{Payload, Payloads, Source},
     reply::ReplyKind,
 };
 
@@ -239,17 +239,17 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             };
             let part = |content| Ok(Some(Next::Data(Part { content, last })));
             match (kind, bytes) {
-                (Kind::Text, Place::Input(bytes)) if STRAIGHT_PATHS && is_ascii => return part(Content::Ascii(bytes)),
-                (Kind::Binary, Place::Input(bytes)) => return part(Content::Binary(bytes)),
-                (Kind::Binary, Place::Inflated(piece)) => return part(Content::Inflated(kind, piece)),
-                (Kind::Text, Place::Input(bytes)) => match self.utf8.next(bytes, last)? {
+                (Kind::Text, Source::Input(bytes)) if STRAIGHT_PATHS && is_ascii => return part(Content::Ascii(bytes)),
+                (Kind::Binary, Source::Input(bytes)) => return part(Content::Binary(bytes)),
+                (Kind::Binary, Source::Inflated(piece)) => return part(Content::Inflated(kind, piece)),
+                (Kind::Text, Source::Input(bytes)) => match self.utf8.next(bytes, last)? {
                     Checked::Nothing => {}
                     Checked::Joined(char) => return part(Content::Joined(char)),
                     Checked::Text { text, is_broken } => {
                         return Ok(Some(self.text(Content::Text(text), last, is_broken)));
                     }
                 },
-                (Kind::Text, Place::Inflated(piece)) => match self.utf8.next(self.payloads.inflated(&piece), last)? {
+                (Kind::Text, Source::Inflated(piece)) => match self.utf8.next(self.payloads.inflated(&piece), last)? {
                     Checked::Nothing => {}
                     Checked::Joined(char) => return part(Content::Joined(char)),
                     Checked::Text { text, is_broken } => {
