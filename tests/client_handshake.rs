@@ -439,10 +439,17 @@ fn c1_c5_accepted() {
         ("C5 much space",      RESPONSE.set("Sec-WebSocket-Accept", format!(" \t{ACCEPT}\t  "))),
         ("C3 any case",        RESPONSE.set("Upgrade", "WebSocket")),
         ("C3 Connection, any case", RESPONSE.set("Connection", "uPGRADE")),
+        ("C5 HTTP/1.0",        RESPONSE.line("HTTP/1.0 101 Switching Protocols")),
+        ("C5 HTTP/1.0, no reason", RESPONSE.line("HTTP/1.0 101")),
+        ("C4 no extension",    RESPONSE.with("Sec-WebSocket-Extensions:")),
+        ("C4 commas",          RESPONSE.with("Sec-WebSocket-Extensions: ,\t ,")),
+        ("C4 two lines, no extension", RESPONSE.with("Sec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: ,")),
         ("an empty line in front", after("\r\n")),
     ];
     for (label, head) in rows {
         assert_open(label, Config::new(), &head, None);
+        #[cfg(feature = "deflate")]
+        assert_open(label, Config::new().deflate(websocket_proto::deflate::Deflate::new()), &head, None);
     }
     for subprotocol in OFFERED {
         let head = RESPONSE.with(format!("Sec-WebSocket-Protocol: {subprotocol}"));
@@ -561,6 +568,8 @@ fn c3_c4_failures() {
         ("C4 shorter",         RESPONSE.with("Sec-WebSocket-Protocol: cha"),   Unexpected(PROTOCOL)),
         ("C4 both",            RESPONSE.with("Sec-WebSocket-Protocol: chat, superchat"), Unexpected(PROTOCOL)),
         ("C4 empty",           RESPONSE.with("Sec-WebSocket-Protocol:"),       Unexpected(PROTOCOL)),
+        ("C4 a comma",         RESPONSE.with("Sec-WebSocket-Protocol: ,"),     Unexpected(PROTOCOL)),
+        ("C4 empty and good",  RESPONSE.with("Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: chat"), Repeated(PROTOCOL)),
         ("C4 not ASCII",       RESPONSE.with(b"Sec-WebSocket-Protocol: ch\xe4t"), Unexpected(PROTOCOL)),
         ("C4 twice the same",  RESPONSE.with("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat"), Repeated(PROTOCOL)),
         ("C4 twice",           RESPONSE.with("Sec-WebSocket-Protocol: chat\r\nsec-websocket-protocol: superchat"), Repeated(PROTOCOL)),
@@ -576,8 +585,6 @@ fn c3_c4_failures() {
         let (HeaderFault::Missing(name) | Repeated(name) | Wrong(name) | Unexpected(name)) = fault else { panic!("{fault}") };
         assert!(UpgradeError::Header(fault).to_string().contains(name), "{label}: {fault}");
     }
-    let old = RESPONSE.line("HTTP/1.0 101 Switching Protocols");
-    assert_failure("HTTP/1.0", &old, UpgradeError::HttpVersion);
 }
 
 /// When none was offered, none can be picked.
@@ -616,8 +623,11 @@ fn c7_limits() {
     let rows = [
         (RESPONSE_HEADERS,     RESPONSE_HEADERS, None),
         (RESPONSE_HEADERS - 1, RESPONSE_HEADERS, Some(RESPONSE_HEADERS - 1)),
-        (usize::MAX,           64,               None),
-        (usize::MAX,           65,               Some(64)),
+        (128,                  128,              None),
+        (128,                  129,              Some(128)),
+        (200,                  200,              None),
+        (200,                  201,              Some(200)),
+        (usize::MAX,           1000,             None),
         (64,                   2000,             Some(64)),
     ];
     for (limit, count, refused) in rows {
@@ -627,6 +637,9 @@ fn c7_limits() {
             Some(limit) => assert_no_head("C7 header count", config, &head, HeadError::TooManyHeaders { limit }),
         }
     }
+    assert_open("C7 default header count", Config::new(), &RESPONSE.with_headers(128), None);
+    let error = HeadError::TooManyHeaders { limit: 128 };
+    assert_no_head("C7 default header count", Config::new(), &RESPONSE.with_headers(129), error);
     // Each response has its own headers.
     let config = Config::new().max_headers(RESPONSE_HEADERS);
     let interim = [b"HTTP/1.1 103 \r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n", &whole[..]].concat();
@@ -643,6 +656,66 @@ fn c7_end_of_stream() {
     }
     let error = HeadError::Incomplete { seen: 77 };
     assert!(error.to_string().contains("77"), "{error}");
+}
+
+/// What can't be a response fails at the byte that proves it, or with the line that the byte is in: a client needn't wait for more.
+#[test]
+#[rustfmt::skip]
+fn c7_fails_early() {
+    use HeadError::{Malformed, Tls, Version};
+    let (name, value, status) = (Malformed("header name"), Malformed("header value"), Malformed("status"));
+    // Up to the bar it may still be a response; with the byte behind that it can't.
+    let rows: [(&str, &[u8], HeadError); 33] = [
+        ("TLS alert",          b"|\x15\x03\x03\x00\x02\x02\x46", Tls),
+        ("TLS hello",          b"|\x16\x03\x01\x02\x00\x01", Tls),
+        ("SMTP",               b"|220 mail ESMTP ready\r\n", Version),
+        ("SSH",                b"|SSH-2.0-OpenSSH_9.6\r\n", Version),
+        ("SOCKS5",             b"|\x05\xff", Version),
+        ("IRC",                b"|:irc.example NOTICE * :*** hello\r\n", Version),
+        ("a request",          b"|GET / HTTP/1.1\r\n", Version),
+        ("HTTP/2 settings",    b"|\0\0\x12\x04\0\0\0\0\0", Version),
+        ("a page",             b"|<html>", Version),
+        ("HTTP/2.0",           b"HTTP/|2.0 101 Switching Protocols\r\n", Version),
+        ("HTTP/2",             b"HTTP/|2 101\r\n", Version),
+        ("HTTP/1.2",           b"HTTP/1.|2 101 Switching Protocols\r\n", Version),
+        ("HTTP/1",             b"HTTP/1| 101 Switching Protocols\r\n", Version),
+        ("HTTP/11",            b"HTTP/1|1 101\r\n", Version),
+        ("HTTP/1.10",          b"HTTP/1.1|0 101\r\n", Version),
+        ("http/1.1",           b"|http/1.1 101\r\n", Version),
+        ("HTTPS/1.1",          b"HTTP|S/1.1 101\r\n", Version),
+        ("no status",          b"HTTP/1.1|\r\n", Version),
+        ("an empty status",    b"HTTP/1.1 |\r\n", status),
+        ("two spaces",         b"HTTP/1.1 | 101\r\n", status),
+        ("two digits",         b"HTTP/1.1 10|\r\n", status),
+        ("four digits",        b"HTTP/1.1 101|0\r\n", status),
+        ("a word",             b"HTTP/1.1 |OK\r\n", status),
+        ("NUL in the reason",  b"HTTP/1.1 101 Switching|\0 Protocols\r\n", status),
+        ("CR in the reason",   b"HTTP/1.1 101 Swit\r|ching\r\n", status),
+        ("LF without CR",      b"HTTP/1.1 101|\nX: y\r\n", Malformed("line ending")),
+        ("CR in front",        b"\r|HTTP/1.1 101\r\n", status),
+        ("behind empty lines", b"\r\n\r\n|220 mail\r\n", Version),
+        ("behind an interim response", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/|2.0 101\r\n", Version),
+        ("no name",            b"HTTP/1.1 101 \r\n: x\r|\n", name),
+        ("folded",             b"HTTP/1.1 101 \r\nX: y\r\n z\r|\n", name),
+        ("no colon",           b"HTTP/1.1 101 \r\nX\r|\n", name),
+        ("NUL in a value",     b"HTTP/1.1 101 \r\nX: \0\r|\n", value),
+    ];
+    for (label, row, error) in rows {
+        let good = row.iter().position(|byte| *byte == b'|').unwrap();
+        let stream = [&row[..good], &row[good + 1..]].concat();
+        let mut handshake = new_client(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
+        assert!(!handshake.read(&mut Input::new(&mut stream[..good].to_vec())), "C7 {label}: too early");
+        assert!(handshake.read(&mut Input::new(&mut [stream[good]])), "C7 {label}: too late");
+        assert_eq!(handshake.into_response().err(), Some(error), "C7 {label}");
+        // However it is cut, and with the rest of the head behind it, which makes it one that can be read whole.
+        for rest in [&b""[..], b"\r\n", b"Upgrade: websocket\r\n\r\n"] {
+            assert_no_head(label, Config::new(), &[&stream, rest].concat(), error);
+        }
+        // A limit that the fault is beyond, and one that it is not.
+        for (limit, error) in [(good + 1, error), (good, HeadError::TooLarge { limit: good })] {
+            assert_no_head(label, Config::new().max_head(limit), &stream, error);
+        }
+    }
 }
 
 #[test]
@@ -693,13 +766,13 @@ fn c7_floods() {
         ("a line without end", "HTTP/1.1 101 ",            "a",                     TOO_LARGE),
         ("a name without end", "HTTP/1.1 101 \r\n",        "a",                     TOO_LARGE),
         ("a value without end", "HTTP/1.1 101 \r\na:",     "a",                     TOO_LARGE),
-        ("headers without end", "HTTP/1.1 101 \r\n",       "a:\r\n",                HeadError::TooManyHeaders { limit: 64 }),
-        ("... of an interim",  "HTTP/1.1 103 \r\n",        "a:\r\n",                HeadError::TooManyHeaders { limit: 64 }),
+        ("headers without end", "HTTP/1.1 101 \r\n",       "a:\r\n",                HeadError::TooManyHeaders { limit: 128 }),
+        ("... of an interim",  "HTTP/1.1 103 \r\n",        "a:\r\n",                HeadError::TooManyHeaders { limit: 128 }),
     ];
     for (label, start, more, error) in rows {
         let expected = match error {
             TOO_LARGE => 16385,
-            _ => start.len() + 65 * more.len(),
+            _ => start.len() + 129 * more.len(),
         };
         let mut stream: Vec<_> = start.bytes().chain(more.bytes().cycle()).take(1 << 17).collect();
 
@@ -980,7 +1053,7 @@ proptest! {
         stream in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), fragments(), mutated()],
         lengths in prop::collection::vec(1..40_usize, 1..6),
         max_head in prop_oneof![Just(16384_usize), 0..300_usize],
-        max_headers in prop_oneof![Just(64_usize), 0..8_usize],
+        max_headers in prop_oneof![Just(128_usize), 0..8_usize],
     ) {
         let config = Config::new().max_head(max_head).max_headers(max_headers);
         let request = request("ws://h/").subprotocols(OFFERED);

@@ -47,8 +47,11 @@ fuzz_target!(|case: Case<'_>| {
     let (response, head) = http::response(&answer).expect("a refusal is HTTP");
     assert_eq!(response.status, refusal.status());
     assert!((400..600).contains(&response.status));
-    let length = (answer.len() - head).to_string();
+    let length = refusal.response().content().len().to_string();
     assert_eq!(http::values(&response.headers, "Content-Length"), [length.as_bytes()]);
+    let content =
+        if matches!(refusal, server::Refusal::Method { is_head: true }) { b"" } else { refusal.response().content() };
+    assert_eq!(&answer[head..], content);
 });
 
 /// The request, and how much of the wire it has taken.

@@ -6,6 +6,9 @@ use websocket_proto::http::HeadError;
 
 pub type Headers = Vec<(String, Vec<u8>)>;
 
+/// More than a fuzzer's limits allow.
+const MAX_HEADERS: usize = 256;
+
 #[derive(Debug)]
 pub struct Request {
     pub method: String,
@@ -23,7 +26,7 @@ pub struct Response {
 
 /// A request's head and its length; `None` if it is incomplete or wrong.
 pub fn request(bytes: &[u8]) -> Option<(Request, usize)> {
-    let mut room = [httparse::EMPTY_HEADER; 64];
+    let mut room = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut room);
     let httparse::Status::Complete(len) = request.parse(bytes).ok()? else { return None };
     let (method, target) = (request.method?.to_owned(), request.path?.to_owned());
@@ -32,7 +35,7 @@ pub fn request(bytes: &[u8]) -> Option<(Request, usize)> {
 
 /// A response's head and its length; `None` if it is incomplete or wrong.
 pub fn response(bytes: &[u8]) -> Option<(Response, usize)> {
-    let mut room = [httparse::EMPTY_HEADER; 64];
+    let mut room = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut room);
     let httparse::Status::Complete(len) = response.parse(bytes).ok()? else { return None };
     let headers = owned(response.headers);
@@ -100,7 +103,6 @@ pub fn is_handshake(request: &Request) -> bool {
 pub fn is_acceptance(response: &Response, accept_key: &[u8], subprotocols: &[&str]) -> bool {
     let headers = &response.headers;
     response.status == 101
-        && response.version == 1
         && matches!(values(headers, "Upgrade")[..], [upgrade] if upgrade.eq_ignore_ascii_case(b"websocket"))
         && has_member(headers, "Connection", "upgrade")
         && values(headers, "Sec-WebSocket-Accept") == [accept_key]

@@ -147,7 +147,7 @@ fn offers(wanted: &Deflate) -> [Option<Terms>; 2] {
 
 /// The client's part: whether what the server has answered is what was offered. `None` if it has not answered.
 pub(crate) fn check_answer(wanted: &Deflate, response: &Headers<'_>) -> Option<Result<Agreement, NotOffered>> {
-    if !response.all(EXTENSIONS).all(|value| extensions::count(value).is_some()) {
+    if !response.all(EXTENSIONS).all(extensions::is_list) {
         return Some(Err(NotOffered));
     }
     let mut answers = terms(response);

@@ -66,8 +66,13 @@ pub(crate) fn text_len(bytes: &[u8]) -> usize {
     #[cfg(not(feature = "std"))]
     let len = 0;
     let rest = bytes.get(len..).unwrap_or_default();
-    let is_end = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
-    len + rest.iter().position(is_end).unwrap_or(rest.len())
+    len + rest.iter().position(|byte| !is_text_byte(*byte)).unwrap_or(rest.len())
+}
+
+/// Whether a byte may stand in a header's value.
+#[inline]
+pub(crate) fn is_text_byte(byte: u8) -> bool {
+    !byte.is_ascii_control() || byte == b'\t'
 }
 
 /// Where the first byte is that is meant, or else where what fills no vector begins. The vectors are those that every machine of the kind has:

@@ -1,18 +1,19 @@
-use core::fmt;
+use core::{fmt, mem};
 
+use super::lines::{FirstLine, HeaderLine};
 use crate::{Config, Input, STRAIGHT_PATHS, Storage};
 
 /// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.
 ///
-/// Every byte is looked at once while it is collected, and once more by the parser: the cost is linear however the reads cut it.
-pub(crate) struct Head<S> {
+/// The first line is judged byte by byte and each header when its line is complete, so that bytes which are no such head fail
+/// before more of them is waited for. Every byte is looked at a fixed number of times: the cost is linear however the reads cut the head.
+pub(crate) struct Head<S, L> {
     store: S,
+    first_line: L,
     /// How long the line is that is being collected, so far.
     line: usize,
     /// Whole lines before it.
     lines: usize,
-    /// The last byte was a CR.
-    cr: bool,
     /// Every byte so far, those dropped included.
     seen: usize,
     max_size: usize,
@@ -21,7 +22,7 @@ pub(crate) struct Head<S> {
 }
 
 // Not what has been collected: there may be credentials in it.
-impl<S> fmt::Debug for Head<S> {
+impl<S, L> fmt::Debug for Head<S, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Head({} bytes, {:?})", self.seen, self.progress)
     }
@@ -34,14 +35,14 @@ enum Progress {
     Failed(HeadError),
 }
 
-impl<S: Storage> Head<S> {
+impl<S: Storage, L: FirstLine> Head<S, L> {
     #[inline]
     pub(crate) fn new(config: &Config, mut store: S) -> Self {
         store.clear(usize::MAX);
         Self {
+            first_line: L::default(),
             line: 0,
             lines: 0,
-            cr: false,
             seen: 0,
             max_size: config.max_head.min(store.capacity()),
             max_headers: config.max_headers,
@@ -52,83 +53,82 @@ impl<S: Storage> Head<S> {
 
     /// Takes what belongs to the head, and not a byte more; whether that was the last of it, for good or bad.
     pub(crate) fn read(&mut self, input: &mut Input<'_>) -> bool {
-        if self.read_whole(input) {
+        let is_new = matches!(self.progress, Progress::Collecting) && self.seen == 0;
+        if is_new && self.read_whole(input) {
             return true;
         }
         while matches!(self.progress, Progress::Collecting) && !input.remaining().is_empty() {
-            if let Err(error) = self.read_lines(input) {
+            if let Err(error) = self.read_line(input) {
                 self.progress = Progress::Failed(error);
             }
         }
         !matches!(self.progress, Progress::Collecting)
     }
 
-    /// Takes the input if it is a head, all of it and nothing else, and nothing wrong with it, as most of them come.
+    /// Takes the input if it is a head, all of it and nothing else, and its lines end as they should: most heads are received so.
     fn read_whole(&mut self, input: &mut Input<'_>) -> bool {
         let len = input.remaining().len();
-        if !STRAIGHT_PATHS || self.seen > 0 || len > self.max_size {
+        if !STRAIGHT_PATHS || len > self.max_size {
             return false;
         }
-        let is_whole = count_lines(input.remaining()).is_some_and(|lines| lines <= 1 + self.max_headers)
+        let is_whole = count_lines(input.remaining()).is_some_and(|lines| lines <= self.max_headers.saturating_add(1))
             && self.store.append(input.remaining()).is_ok();
         if is_whole {
+            self.progress = match L::check_whole(input.remaining()) {
+                Ok(()) => Progress::Whole,
+                Err(error) => Progress::Failed(error),
+            };
             input.take(len);
             self.seen = len;
-            self.progress = Progress::Whole;
         }
         is_whole
     }
 
-    /// Collects up to the empty line, or as far as the input goes.
-    fn read_lines(&mut self, input: &mut Input<'_>) -> Result<(), HeadError> {
-        let mut len = 0;
-        while let Some(rest) = input.remaining().get(len..).filter(|rest| !rest.is_empty()) {
-            let (piece, is_whole) = match rest.iter().position(|byte| *byte == b'\n') {
-                Some(end) => (rest.get(..=end).unwrap_or_default(), true),
-                None => (rest, false),
-            };
-            len += piece.len();
-            self.line += piece.len();
-            self.seen = self.seen.saturating_add(piece.len());
-            if self.seen > self.max_size {
-                return Err(HeadError::TooLarge { limit: self.max_size });
-            }
-            if is_whole {
-                let cr = match piece {
-                    [.., before, _] => *before == b'\r',
-                    _ => self.cr,
-                };
-                match (cr, self.line, self.lines) {
-                    // A parser that takes LF for CRLF and one that does not see two different messages.
-                    (false, ..) => return Err(HeadError::Malformed("line ending")),
-                    // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
-                    // (RFC 9112 §2.2)
-                    (true, 2, 0) => {
-                        input.take(len);
-                        self.restart();
-                        return Ok(());
-                    }
-                    (true, 2, _) => {
-                        self.progress = Progress::Whole;
-                        break;
-                    }
-                    (true, _, headers) if headers > self.max_headers => {
-                        return Err(HeadError::TooManyHeaders { limit: self.max_headers });
-                    }
-                    (true, ..) => self.lines += 1,
-                }
-                self.line = 0;
-            }
-            self.cr = piece.last() == Some(&b'\r');
+    /// Collects up to the end of a line, or as far as the input goes.
+    fn read_line(&mut self, input: &mut Input<'_>) -> Result<(), HeadError> {
+        let rest = input.remaining();
+        let len = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+        let room = self.max_size - self.seen;
+        let piece = input.take(len.min(room));
+        if self.lines == 0 {
+            piece.iter().filter(|byte| **byte != b'\n').try_for_each(|byte| self.first_line.next(*byte))?;
         }
-        let too_large = HeadError::TooLarge { limit: self.max_size };
-        self.store.append(input.take(len)).map_err(|_| too_large)
+        if len > room {
+            return Err(HeadError::TooLarge { limit: self.max_size });
+        }
+        self.store.append(piece).map_err(|_| HeadError::OutOfMemory)?;
+        (self.line, self.seen) = (self.line + len, self.seen + len);
+        if piece.last() == Some(&b'\n') { self.end_line() } else { Ok(()) }
+    }
+
+    /// Judges the line that is complete now.
+    fn end_line(&mut self) -> Result<(), HeadError> {
+        let line = mem::take(&mut self.line);
+        let line = self.store.bytes().get(self.store.bytes().len() - line..).unwrap_or_default();
+        match (line, self.lines) {
+            // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
+            // (RFC 9112 §2.2)
+            (b"\r\n", 0) => {
+                self.restart();
+                return Ok(());
+            }
+            (b"\r\n", _) => self.progress = Progress::Whole,
+            ([.., b'\r', b'\n'], 0) => L::check(line)?,
+            ([.., b'\r', b'\n'], headers) if headers > self.max_headers => {
+                return Err(HeadError::TooManyHeaders { limit: self.max_headers });
+            }
+            ([.., b'\r', b'\n'], _) => HeaderLine::check(line)?,
+            // A parser that takes LF for CRLF and one that does not see two different messages.
+            _ => return Err(HeadError::Malformed("line ending")),
+        }
+        self.lines += 1;
+        Ok(())
     }
 
     /// Drops a head that was read, and collects the next one under the same limit.
     pub(crate) fn restart(&mut self) {
         self.store.clear(usize::MAX);
-        (self.line, self.lines, self.cr) = (0, 0, false);
+        (self.first_line, self.line, self.lines) = (L::default(), 0, 0);
         self.progress = Progress::Collecting;
     }
 
@@ -200,10 +200,14 @@ pub enum HeadError {
         /// How many bytes had come.
         seen: usize,
     },
-    /// Another version of HTTP than 1.1.
+    /// Another version of HTTP than 1.1, or in a response no HTTP at all.
     Version,
+    /// Records of TLS: one side uses `wss://`, the other `ws://`.
+    Tls,
     /// Something else is wrong with the part that is named.
     Malformed(&'static str),
+    /// The allocator had no memory for it.
+    OutOfMemory,
 }
 
 impl fmt::Display for HeadError {
@@ -213,7 +217,9 @@ impl fmt::Display for HeadError {
             Self::TooManyHeaders { limit } => write!(f, "HTTP head of more than {limit} headers"),
             Self::Incomplete { seen } => write!(f, "the stream ended inside the HTTP head, after {seen} bytes"),
             Self::Version => f.write_str("not HTTP/1.1"),
+            Self::Tls => f.write_str("TLS where plain HTTP was expected: one side uses wss://, the other ws://"),
             Self::Malformed(part) => write!(f, "malformed HTTP {part}"),
+            Self::OutOfMemory => f.write_str("out of memory for the HTTP head"),
         }
     }
 }

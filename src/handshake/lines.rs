@@ -1,11 +1,87 @@
-//! The lines of a head that has been collected: the first one, and those of the headers.
+//! The lines of a head: the first one, judged byte by byte as it arrives and read when it is complete, and those of the headers.
 
 use core::{mem, str};
 
 use super::{
     HeadError, Headers,
-    grammar::{text_len, token_len},
+    grammar::{is_text_byte, is_token_byte, text_len, token_len},
 };
+
+/// The first line of a head, as far as it has been received.
+///
+/// It is judged byte by byte, so that what is not HTTP fails at the first byte that proves it: a TLS hello, the greeting of a
+/// mail server. A complete line is read faster, and looked at here only to say what is wrong with it.
+pub(crate) trait FirstLine: Default {
+    /// Judges the next byte. The line feed is not among them.
+    fn next(&mut self, byte: u8) -> Result<(), HeadError>;
+
+    /// Judges a complete line, with its CRLF.
+    fn check(line: &[u8]) -> Result<(), HeadError>;
+
+    /// Judges a head that was received whole, if that is not done when it is read.
+    fn check_whole(head: &[u8]) -> Result<(), HeadError>;
+}
+
+/// What is wrong with a first line, if that shows before its end.
+fn fault<L: FirstLine>(head: &[u8]) -> Option<HeadError> {
+    let mut line = L::default();
+    head.iter().take_while(|byte| **byte != b'\n').find_map(|byte| line.next(*byte).err())
+}
+
+/// A record of TLS begins with its type (RFC 8446 §5.1).
+const TLS_ALERT: u8 = 21;
+const TLS_HANDSHAKE: u8 = 22;
+
+const FIRST_LINE: HeadError = HeadError::Malformed("first line");
+const STATUS: HeadError = HeadError::Malformed("status");
+
+/// What stands before the `x` of HTTP/1.x.
+const HTTP_1: &[u8; 7] = b"HTTP/1.";
+
+/// `method SP request-target SP HTTP-version` (RFC 9112 §3), as far as it has been received.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum RequestStart {
+    #[default]
+    Nothing,
+    Method,
+    BeforeTarget,
+    Target,
+    /// So many bytes of the version.
+    Version(u8),
+    /// Only the line feed can follow.
+    Cr,
+}
+
+impl FirstLine for RequestStart {
+    fn next(&mut self, byte: u8) -> Result<(), HeadError> {
+        let is_target_byte = is_text_byte(byte) && !matches!(byte, b' ' | b'\t');
+        *self = match *self {
+            Self::Nothing if byte == TLS_HANDSHAKE => return Err(HeadError::Tls),
+            Self::Nothing | Self::Method if is_token_byte(byte) => Self::Method,
+            Self::Method if byte == b' ' => Self::BeforeTarget,
+            Self::BeforeTarget | Self::Target if is_target_byte => Self::Target,
+            Self::Target if byte == b' ' => Self::Version(0),
+            Self::Version(len) if HTTP_1.get(usize::from(len)).is_some_and(|expected| *expected == byte) => {
+                Self::Version(len + 1)
+            }
+            Self::Version(7) if matches!(byte, b'0' | b'1') => Self::Version(8),
+            Self::Version(5 | 7) if byte.is_ascii_digit() => return Err(HeadError::Version),
+            Self::Version(0..=7) => return Err(HeadError::Malformed("version")),
+            Self::Nothing | Self::Target | Self::Version(8) if byte == b'\r' => Self::Cr,
+            _ => return Err(FIRST_LINE),
+        };
+        Ok(())
+    }
+
+    fn check(line: &[u8]) -> Result<(), HeadError> {
+        RequestLine::parse(line).map(|_| ())
+    }
+
+    // The headers are judged while they are read, once.
+    fn check_whole(_: &[u8]) -> Result<(), HeadError> {
+        Ok(())
+    }
+}
 
 /// The first line of a request, as lengths: the method stands at its front, one space, then the target.
 #[derive(Clone, Copy, Debug)]
@@ -17,25 +93,34 @@ pub(crate) struct RequestLine {
 }
 
 impl RequestLine {
-    /// `method SP request-target SP HTTP-version` (RFC 9112 §3), and the headers behind it.
+    /// The line, and the headers behind it.
+    #[inline]
     pub(crate) fn parse(head: &[u8]) -> Result<(Self, HeaderLines<'_>), HeadError> {
-        let malformed = HeadError::Malformed("first line");
-        let (line, lines) = split_line(head).ok_or(malformed)?;
-        let Some((method @ [_, ..], [b' ', rest @ ..])) = line.split_at_checked(token_len(line)) else {
-            return Err(malformed);
+        Self::read(head).ok_or_else(|| Self::fault(head))
+    }
+
+    #[inline]
+    fn read(head: &[u8]) -> Option<(Self, HeaderLines<'_>)> {
+        let (line, lines) = split_line(head)?;
+        let (method @ [_, ..], [b' ', rest @ ..]) = line.split_at_checked(token_len(line))? else { return None };
+        let target_len = rest.iter().position(|byte| matches!(byte, b' ' | b'\t'))?;
+        let (target @ [_, ..], [b' ', version @ ..]) = rest.split_at_checked(target_len)? else { return None };
+        let minor = match version.strip_prefix(HTTP_1)? {
+            [minor @ (b'0' | b'1')] => minor - b'0',
+            _ => return None,
         };
-        let target_len = rest.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(rest.len());
-        let Some((target @ [_, ..], rest)) = rest.split_at_checked(target_len) else { return Err(malformed) };
-        if !target.is_ascii() && str::from_utf8(target).is_err() {
-            return Err(malformed);
-        }
-        let version = match rest {
-            [b' ', version @ ..] if !version.contains(&b' ') => parse_version(version)?,
-            // HTTP/0.9 had none.
-            [] if method == b"GET" && target.first() == Some(&b'/') => return Err(HeadError::Version),
-            _ => return Err(malformed),
+        let is_text = target.is_ascii() || str::from_utf8(target).is_ok();
+        is_text.then_some((Self { method: method.len(), target: target.len(), version: minor }, HeaderLines { lines }))
+    }
+
+    /// What is wrong with a line that can't be read.
+    #[cold]
+    fn fault(head: &[u8]) -> HeadError {
+        let is_http_0_9 = || {
+            let line = head.strip_prefix(b"GET /").and_then(split_line);
+            line.is_some_and(|(rest, _)| !rest.contains(&b' '))
         };
-        Ok((Self { method: method.len(), target: target.len(), version }, HeaderLines { lines }))
+        fault::<RequestStart>(head).unwrap_or(if is_http_0_9() { HeadError::Version } else { FIRST_LINE })
     }
 
     pub(crate) fn method<'h>(&self, head: &'h [u8]) -> &'h [u8] {
@@ -44,6 +129,57 @@ impl RequestLine {
 
     pub(crate) fn target<'h>(&self, head: &'h [u8]) -> &'h [u8] {
         head.get(self.method + 1..).and_then(|behind| behind.get(..self.target)).unwrap_or_default()
+    }
+}
+
+/// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 §4), as far as it has been received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StatusStart {
+    /// So many bytes, up to the end of the status code.
+    Fixed(u8),
+    Reason,
+    /// Only the line feed can follow.
+    Cr,
+}
+
+impl Default for StatusStart {
+    fn default() -> Self {
+        Self::Fixed(0)
+    }
+}
+
+impl FirstLine for StatusStart {
+    fn next(&mut self, byte: u8) -> Result<(), HeadError> {
+        *self = match (*self, byte) {
+            (Self::Fixed(0), TLS_ALERT | TLS_HANDSHAKE) => return Err(HeadError::Tls),
+            (Self::Fixed(7), b'0' | b'1') | (Self::Fixed(8), b' ') | (Self::Fixed(9..=11), b'0'..=b'9') => {
+                self.further()
+            }
+            (Self::Fixed(len @ 0..=6), _) if HTTP_1.get(usize::from(len)) == Some(&byte) => self.further(),
+            // Some servers leave out the space before a reason that they don't give.
+            (Self::Fixed(0 | 12) | Self::Reason, b'\r') => Self::Cr,
+            (Self::Fixed(12), b' ') => Self::Reason,
+            (Self::Reason, _) if is_text_byte(byte) => Self::Reason,
+            (Self::Fixed(0..=8), _) => return Err(HeadError::Version),
+            _ => return Err(STATUS),
+        };
+        Ok(())
+    }
+
+    fn check(line: &[u8]) -> Result<(), HeadError> {
+        StatusLine::parse(line).map(|_| ())
+    }
+
+    fn check_whole(head: &[u8]) -> Result<(), HeadError> {
+        StatusLine::parse(head)?;
+        let lines = split_line(head).map_or(&[][..], |(_, lines)| lines);
+        HeaderLines { lines }.try_for_each(|header| header.map(|_| ()))
+    }
+}
+
+impl StatusStart {
+    fn further(self) -> Self {
+        if let Self::Fixed(len) = self { Self::Fixed(len + 1) } else { self }
     }
 }
 
@@ -56,31 +192,13 @@ pub(crate) struct StatusLine {
 }
 
 impl StatusLine {
-    /// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 §4), if only headers are behind it.
-    // Some servers leave out the space before a reason that they don't give.
     pub(crate) fn parse(head: &[u8]) -> Result<Self, HeadError> {
-        let malformed = HeadError::Malformed("status");
-        let (version, rest) = head.split_first_chunk::<9>().ok_or(HeadError::Version)?;
-        let [version @ .., b' '] = version else { return Err(HeadError::Version) };
-        let version = parse_version(version).map_err(|_| HeadError::Version)?;
-        let (line, lines) = split_line(rest).ok_or(malformed)?;
-        let ([a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9']
-        | [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..]) = line
-        else {
-            return Err(malformed);
-        };
-        let status = [a, b, c].iter().fold(0, |status, digit| 10 * status + u16::from(**digit - b'0'));
-        HeaderLines { lines }.try_for_each(|header| header.map(|_| ()))?;
-        Ok(Self { status, version })
-    }
-}
-
-/// The `x` of HTTP/1.x.
-fn parse_version(word: &[u8]) -> Result<u8, HeadError> {
-    match word {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1')] => Ok(minor - b'0'),
-        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(HeadError::Version),
-        _ => Err(HeadError::Malformed("version")),
+        if let Some(fault) = fault::<StatusStart>(head) {
+            return Err(fault);
+        }
+        let Some([version, b' ', status @ ..]) = head.get(7..12) else { return Err(STATUS) };
+        let status = status.iter().fold(0, |status, digit| 10 * status + u16::from(digit.wrapping_sub(b'0')));
+        Ok(Self { status, version: version.wrapping_sub(b'0') })
     }
 }
 
@@ -110,6 +228,11 @@ pub(crate) struct HeaderLine<'h> {
 }
 
 impl<'h> HeaderLine<'h> {
+    /// Judges a complete line, with its CRLF.
+    pub(crate) fn check(mut line: &'h [u8]) -> Result<(), HeadError> {
+        Self::parse(&mut line).map(|_| ())
+    }
+
     /// `field-name ":" OWS field-value OWS` (RFC 9112 §5), and what follows it.
     // "No whitespace is allowed between the field name and colon"; nor before the name, which once said that a line goes on.
     #[inline]

@@ -43,7 +43,7 @@ pub use response::{Response, UpgradeError};
 use super::{
     head::{Head, HeadError},
     key::{self, AcceptKey},
-    lines::StatusLine,
+    lines::{StatusLine, StatusStart},
 };
 use crate::{Client, Config, Input, Randomness, Sender, Storage};
 
@@ -53,7 +53,7 @@ use crate::{Client, Config, Input, Randomness, Sender, Storage};
 /// store, `O` holds the request and becomes the sender's.
 pub struct Handshake<K, I, O> {
     random: K,
-    head: Head<I>,
+    head: Head<I, StatusStart>,
     /// The request, kept after it has been sent: the response has to fit it.
     request: O,
     sent: usize,
@@ -136,7 +136,7 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response" (RFC 9110 §15.2);
             // 101 is final here.
             match self.head.whole().map(StatusLine::parse) {
-                Some(Ok(line)) if line.version == 1 && matches!(line.status, 100 | 102..=199) => self.head.restart(),
+                Some(Ok(StatusLine { status: 100 | 102..=199, version: 1 })) => self.head.restart(),
                 _ => return true,
             }
         }

@@ -64,8 +64,10 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     ///
     /// # Errors
     ///
-    /// The first rule that it breaks, in this order: status, HTTP version, `Upgrade`, `Connection`,
-    /// `Sec-WebSocket-Accept`, `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`.
+    /// The first rule that it breaks, in this order: status, `Upgrade`, `Connection`, `Sec-WebSocket-Accept`,
+    /// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`.
+    ///
+    /// The version of HTTP is not among them: a few servers say `HTTP/1.0 101` and speak WebSocket all the same, and clients take it.
     pub fn upgrade(self) -> Result<Connection<Client<K>, I, O>, UpgradeError> {
         let extensions = self.check()?;
         let Self { mut head, mut request, random, config, .. } = self;
@@ -77,9 +79,6 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     fn check(&self) -> Result<Extensions, UpgradeError> {
         if self.line.status != 101 {
             return Err(UpgradeError::Refused { status: self.line.status });
-        }
-        if self.line.version != 1 {
-            return Err(UpgradeError::HttpVersion);
         }
         let headers = self.headers();
         if !headers.single("Upgrade").once()?.eq_ignore_ascii_case(b"websocket") {
@@ -124,8 +123,6 @@ pub enum UpgradeError {
         /// What it said.
         status: u16,
     },
-    /// 101, but not over HTTP/1.1.
-    HttpVersion,
     /// A header of the acceptance is missing, repeated, wrong, or not what was offered.
     Header(HeaderFault),
 }
@@ -134,7 +131,6 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { status } => write!(f, "the server refused with status {status}"),
-            Self::HttpVersion => f.write_str("the server accepted over a version of HTTP that is not 1.1"),
             Self::Header(fault) => fault.fmt(f),
         }
     }

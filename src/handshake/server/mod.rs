@@ -46,14 +46,14 @@ pub use refusal::Refusal;
 pub use request::Request;
 pub use response::{Response, ResponseError};
 
-use super::head::Head;
+use super::{head::Head, lines::RequestStart};
 use crate::{Config, Input, Storage};
 
 /// A handshake that waits for the client's request.
 ///
 /// `I` collects the request's head and becomes the receiver's store; `O` takes the response and becomes the sender's.
 pub struct Handshake<I, O> {
-    head: Head<I>,
+    head: Head<I, RequestStart>,
     output: O,
     config: Config,
 }

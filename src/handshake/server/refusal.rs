@@ -7,12 +7,16 @@ use crate::handshake::{HeadError, HeaderFault};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Not the head of an HTTP/1.1 request: 431 when it is too large, 505 for another version, else 400.
+    /// Not the head of an HTTP/1.1 request: 431 when it is too large, 505 for another version, 503 when there was no memory
+    /// for it, else 400.
     Head(HeadError),
     /// A target that is neither a path nor an address: 400.
     Target,
     /// A method other than GET: 405.
-    Method,
+    Method {
+        /// Whether it was HEAD, whose answer has no content (RFC 9110 §9.3.2).
+        is_head: bool,
+    },
     /// No `Upgrade: websocket`: 426, or whatever the caller serves there.
     NotAnUpgrade,
     /// A header that the handshake needs is missing, repeated or wrong: 400.
@@ -31,22 +35,21 @@ impl Refusal {
         match self {
             Self::Head(HeadError::TooLarge { .. } | HeadError::TooManyHeaders { .. }) => 431,
             Self::Head(HeadError::Version) => 505,
+            Self::Head(HeadError::OutOfMemory) => 503,
             Self::Head(_) | Self::Target | Self::Header(_) | Self::Body => 400,
-            Self::Method => 405,
+            Self::Method { .. } => 405,
             Self::NotAnUpgrade | Self::WebSocketVersion => 426,
             Self::Origin => 403,
         }
     }
 
-    /// The whole answer: the status, the headers that belong to it, and a line of text.
+    /// The whole answer: the status, the headers that belong to it, and a line of text, unless the request was one for a head alone,
+    /// or may have been: a head that can't be read has no method.
     pub const fn response(self) -> Response<'static> {
         let (headers, body): (&[_], &str) = match self {
-            Self::Head(HeadError::TooLarge { .. }) => (&[], "The request's head is too large.\n"),
-            Self::Head(HeadError::TooManyHeaders { .. }) => (&[], "The request has too many headers.\n"),
-            Self::Head(HeadError::Version) => (&[], "This server speaks HTTP/1.1.\n"),
-            Self::Head(_) => (&[], "This is not an HTTP request.\n"),
+            Self::Head(_) => (&[], ""),
             Self::Target => (&[], "The request's target is not a path.\n"),
-            Self::Method => (&[("Allow", "GET")], "A WebSocket is asked for with GET.\n"),
+            Self::Method { .. } => (&[("Allow", "GET")], "A WebSocket is asked for with GET.\n"),
             Self::NotAnUpgrade => (&[("Upgrade", "websocket")], "This is a WebSocket server.\n"),
             Self::Header(fault) => match fault {
                 HeaderFault::Missing(_) => (&[], "A header of the WebSocket handshake is missing.\n"),
@@ -62,7 +65,8 @@ impl Refusal {
             Self::Body => (&[], "A WebSocket handshake has no body.\n"),
             Self::Origin => (&[], "This page may not connect here.\n"),
         };
-        Response::new(self.status()).headers(headers).body(body.as_bytes())
+        let head_only = matches!(self, Self::Method { is_head: true });
+        Response::new(self.status()).headers(headers).body(body.as_bytes()).head_only(head_only)
     }
 }
 
@@ -71,7 +75,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Head(error) => error.fmt(f),
             Self::Target => f.write_str("request target that is neither a path nor an address"),
-            Self::Method => f.write_str("method that is not GET"),
+            Self::Method { .. } => f.write_str("method that is not GET"),
             Self::NotAnUpgrade => f.write_str("no Upgrade: websocket header"),
             Self::Header(fault) => fault.fmt(f),
             Self::WebSocketVersion => f.write_str("Sec-WebSocket-Version that is not 13"),

@@ -82,7 +82,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
             method if is_target(method, line.target(head.bytes())) => {}
             // Where the target may have another form (CONNECT), the method is what is wrong.
             b"GET" => return Err(Refusal::Target),
-            _ => return Err(Refusal::Method),
+            method => return Err(wrong_method(method)),
         }
         Ok(Self { head, line, verdict, output, config })
     }
@@ -178,8 +178,9 @@ impl<I: Storage, O: Storage> Request<I, O> {
     }
 
     fn check(&self) -> Result<AcceptKey, Refusal> {
-        if !self.head.bytes().starts_with(b"GET ") {
-            return Err(Refusal::Method);
+        match self.line.method(self.head.bytes()) {
+            b"GET" => {}
+            method => return Err(wrong_method(method)),
         }
         if self.line.version != 1 {
             return Err(Refusal::Head(HeadError::Version));
@@ -206,9 +207,10 @@ struct Found<'h> {
     length: Single<'h>,
     /// There is a `Transfer-Encoding`.
     encoding: bool,
-    /// All lists of extensions are such.
+    /// All lines with extensions are lists of such. Together they are one list (RFC 9110 §5.3), which may have no element: devices send
+    /// that, and though RFC 6455 §9.1 wants one, nothing is gained by a refusal.
     extensions: bool,
-    /// All lists of subprotocols are such.
+    /// The same of subprotocols.
     protocols: bool,
     origin: Single<'h>,
 }
@@ -240,9 +242,7 @@ impl<'h> Found<'h> {
                 17 if is(name, b"transfer-encoding") => found.encoding = true,
                 21 if is(name, b"sec-websocket-version") => found.version.take(value),
                 22 if is(name, b"sec-websocket-protocol") => found.protocols &= members(value).all(is_token),
-                24 if is(name, b"sec-websocket-extensions") => {
-                    found.extensions &= extensions::count(value).is_some_and(|count| count > 0);
-                }
+                24 if is(name, b"sec-websocket-extensions") => found.extensions &= extensions::is_list(value),
                 _ => {}
             }
         }
@@ -285,6 +285,10 @@ impl<I, O> fmt::Debug for Request<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({:?})", self.line)
     }
+}
+
+fn wrong_method(method: &[u8]) -> Refusal {
+    Refusal::Method { is_head: method == b"HEAD" }
 }
 
 /// The origin form (`/chat`) or the absolute form (`http://example.com/chat`) of a target; the asterisk form for OPTIONS
