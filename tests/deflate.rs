@@ -246,27 +246,56 @@ fn text(text: &str) -> Seen {
 #[rustfmt::skip]
 fn d6_d12_what_is_legal() {
     const HELLO: &[u8] = &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
+    /// The same, as what it was in the window.
+    const AGAIN: &[u8] = &[0xF2, 0x00, 0x11, 0x00, 0x00];
+    /// The same as a stream of its own: a final block, and no byte behind it.
+    const ONE_SHOT: &[u8] = &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
     let table: &[(&str, Frames<'_>, &[Seen])] = &[
         ("§7.2.3.1 one block",            &[(0xC1, HELLO)], &[text("Hello")]),
         ("§7.2.3.1 in fragments",         &[(0x41, &HELLO[..3]), (0x80, &HELLO[3..])], &[text("Hello")]),
-        ("§7.2.3.2 the window is kept",   &[(0xC1, HELLO), (0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])], &[text("Hello"), text("Hello")]),
+        ("§7.2.3.2 the window is kept",   &[(0xC1, HELLO), (0xC1, AGAIN)], &[text("Hello"), text("Hello")]),
         ("§7.2.3.3 no compression",       &[(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00])], &[text("Hello")]),
         ("§7.2.3.4 BFINAL",               &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
         ("§7.2.3.5 two blocks",           &[(0xC1, &[0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00])], &[text("Hello")]),
         ("§7.2.3.6 an empty message",     &[(0xC1, &[0x00]), (0xC1, HELLO)], &[text(""), text("Hello")]),
         ("two streams in one message",    &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])], &[text("HelloHello")]),
+        ("D6 a final block at the end",   &[(0xC1, ONE_SHOT), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
+        ("D6 each message is a stream",   &[(0xC1, ONE_SHOT), (0xC1, ONE_SHOT), (0xC1, ONE_SHOT)], &[text("Hello"), text("Hello"), text("Hello")]),
+        ("D6 in fragments",               &[(0x41, &ONE_SHOT[..3]), (0x00, &ONE_SHOT[3..6]), (0x80, &ONE_SHOT[6..]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
+        ("D6 an empty fragment behind",   &[(0x41, ONE_SHOT), (0x80, &[]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
+        ("D6 the octet in a fragment",    &[(0x41, ONE_SHOT), (0x80, &[0x00]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
+        ("D6 two streams, final blocks",  &[(0x41, ONE_SHOT), (0x80, ONE_SHOT), (0xC1, HELLO)], &[text("HelloHello"), text("Hello")]),
+        ("D6 a final block, then a flush", &[(0x41, ONE_SHOT), (0x80, HELLO), (0xC1, AGAIN)], &[text("HelloHello"), text("Hello")]),
+        ("D6 a stored final block",       &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
+        ("D6 an empty stream",            &[(0xC1, &[0x03, 0x00]), (0xC2, &[0x03, 0x00]), (0xC1, HELLO)], &[text(""), Seen::Binary(b"".into()), text("Hello")]),
+        ("D6 an empty stored stream",     &[(0xC1, &[0x01, 0x00, 0x00, 0xFF, 0xFF]), (0xC1, HELLO)], &[text(""), text("Hello")]),
+        ("D6 no payload",                 &[(0xC1, b""), (0xC2, b""), (0xC1, HELLO)], &[text(""), Seen::Binary(b"".into()), text("Hello")]),
+        ("D6 no payload, in fragments",   &[(0x41, b""), (0x00, b""), (0x80, b""), (0xC1, HELLO)], &[text(""), text("Hello")]),
+        ("D6 no payload, the window is kept", &[(0xC1, HELLO), (0xC1, b""), (0xC1, AGAIN)], &[text("Hello"), text(""), text("Hello")]),
+        ("D6 no payload behind a final block", &[(0xC1, ONE_SHOT), (0xC1, b""), (0xC1, HELLO)], &[text("Hello"), text(""), text("Hello")]),
+        ("D6 control frames between",     &[(0x41, ONE_SHOT), (0x8A, b"p"), (0x80, &[]), (0x8A, b"")], &[Seen::Pong(b"p".into()), text("Hello"), Seen::Pong(b"".into())]),
         ("empty fragments",               &[(0x41, &[]), (0x00, HELLO), (0x80, &[])], &[text("Hello")]),
-        ("D7 uncompressed between",       &[(0xC1, HELLO), (0x81, b"plain"), (0x01, b"pl"), (0x80, b"ain"), (0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])],
+        ("D7 uncompressed between",       &[(0xC1, HELLO), (0x81, b"plain"), (0x01, b"pl"), (0x80, b"ain"), (0xC1, AGAIN)],
             &[text("Hello"), text("plain"), text("plain"), text("Hello")]),
         ("D8 control frames between",     &[(0x41, &HELLO[..3]), (0x8A, b"p"), (0x00, &HELLO[3..5]), (0x8A, b""), (0x80, &HELLO[5..])],
             &[Seen::Pong(b"p".into()), Seen::Pong(b"".into()), text("Hello")]),
         ("binary",                        &[(0xC2, HELLO)], &[Seen::Binary(b"Hello".into())]),
     ];
     for (label, parts, seen) in table {
-        everywhere(Deflate::new(), Config::new(), parts, |trace| {
-            assert_eq!(trace.seen, *seen, "{label}");
-            assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
-        });
+        // What keeps the window, and what only its end.
+        for window in [15, 9] {
+            let deflate = Deflate::new().receive_window(bits(window)).send_window(bits(window));
+            everywhere(deflate, Config::new(), parts, |trace| {
+                assert_eq!(trace.seen, *seen, "{label}, a window of {window}");
+                assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
+            });
+        }
+        // What refers to an earlier message needs a window that is kept.
+        if !parts.iter().any(|(_, payload)| *payload == AGAIN) {
+            everywhere(Deflate::new().receive_takeover(false).send_takeover(false), Config::new(), parts, |trace| {
+                assert_eq!(trace.seen, *seen, "{label}, no context takeover");
+            });
+        }
     }
 }
 
@@ -279,9 +308,13 @@ fn f2_d10_d11_what_is_not() {
         ("F2 RSV1 on a ping",             &[(0xC9, b"")], Failure::ReservedBits(0x40)),
         ("F2 RSV1 on a close",            &[(0xC8, b"")], Failure::ReservedBits(0x40)),
         ("F1 RSV2 beside it",             &[(0xE1, HELLO)], Failure::ReservedBits(0x20)),
-        ("D6 not a byte: no block",       &[(0xC1, b"")], Failure::Inflate),
-        ("D6 not a byte, in fragments",   &[(0x41, b""), (0x80, b"")], Failure::Inflate),
-        ("D6 BFINAL, and no block behind it", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])], Failure::Inflate),
+        ("D6 a block that is not final, and no flush", &[(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F])], Failure::Inflate),
+        ("D6 a final block, cut",         &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07])], Failure::Inflate),
+        ("D6 a stored final block, cut",  &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C])], Failure::Inflate),
+        ("D6 a reserved block behind a final one", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x06])], Failure::Inflate),
+        ("D6 half a block behind a final one", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2])], Failure::Inflate),
+        ("D6 the same in a fragment",     &[(0x41, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]), (0x80, &[0xF2, 0x48])], Failure::Inflate),
+        ("D6 what the sender has to remove", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00, 0x00])], Failure::Inflate),
         ("D10 garbage",                   &[(0xC1, &[0xFF; 20])], Failure::Inflate),
         ("D10 a reserved block type",     &[(0xC1, &[0x06, 0x00])], Failure::Inflate),
         ("D10 no progress",               &[(0xC2, &[0x03, 0x80])], Failure::Inflate),

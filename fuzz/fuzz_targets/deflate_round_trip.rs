@@ -400,14 +400,8 @@ impl<R: Role, S: Storage> End<R, S> {
             if !agreement.send_takeover {
                 history.clear();
             }
-            packed.extend(inflate::TAIL);
-            let inflated = inflate::inflate(
-                &packed,
-                inflate::TAIL.len(),
-                &history,
-                1 << agreement.send_window.get(),
-                usize::MAX / 2,
-            );
+            let reach = 1 << agreement.send_window.get();
+            let inflated = inflate::message(&packed, &history, reach, usize::MAX / 2);
             assert_eq!(inflated.end, inflate::End::Whole);
             assert!(inflated.bytes == *payload);
             history = inflated.history;

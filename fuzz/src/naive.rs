@@ -190,10 +190,9 @@ impl Decoder<'_> {
                 let inflated = match (&mut message.packed, self.compression) {
                     (Some(packed), Some(compression)) => {
                         packed.extend(payload);
-                        let tail = if is_complete { &inflate::TAIL[..] } else { &[] };
-                        packed.extend(tail);
+                        let inflate = if is_complete { inflate::message } else { inflate::part };
                         let limit = self.limits.message as usize;
-                        let inflated = inflate::inflate(packed, tail.len(), &self.history, inflate::MAX_REACH, limit);
+                        let inflated = inflate(packed, &self.history, inflate::MAX_REACH, limit);
                         message.bytes = inflated.bytes;
                         if is_complete {
                             let kept = if compression.takeover { compression.window } else { 0 };

@@ -25,6 +25,8 @@ pub(crate) struct Inflater {
     input: Vec<u8>,
     used: usize,
     progress: Progress,
+    /// The message may end here though no flush ends it: nothing of it has been received, or a final block was the last of it.
+    may_end: bool,
     /// What the open message is.
     kind: Kind,
     /// How many bytes have come out of it.
@@ -87,6 +89,7 @@ impl Inflater {
             input: Vec::new(),
             used: 0,
             progress: Progress::Between,
+            may_end: true,
             kind: Kind::Binary,
             total: 0,
         }
@@ -109,16 +112,19 @@ impl Inflater {
         }
         self.progress = if last { Progress::Last } else { Progress::Open };
         let used = self.step(payload, limit)?;
+        let rest = payload.get(used..).unwrap_or_default();
         self.input.clear();
-        self.input.extend_from_slice(payload.get(used..).unwrap_or_default());
+        self.input.try_reserve(rest.len()).map_err(|_| Failure::OutOfMemory)?;
+        self.input.extend_from_slice(rest);
         self.used = 0;
         Ok(())
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
         if self.room.is_empty() {
-            self.room = self.pool.room();
+            self.room = self.pool.room().ok_or(Failure::OutOfMemory)?;
         }
+        self.may_end = true;
         if self.context.is_none() {
             let context = self.context.insert(self.pool.inflate());
             if !self.history.is_empty() {
@@ -175,8 +181,15 @@ impl Inflater {
         let all_used = consumed == input.len();
         match status {
             // A block may say that it is the last, and another stream may follow in the same message (§7.2.3.4, §7.2.3.5).
-            Some(Status::StreamEnd) => self.restart(),
-            Some(_) if consumed > 0 || len > 0 || all_used => {}
+            Some(Status::StreamEnd) => {
+                // Bits behind the block are no stream. Of a message that says nothing they can be told: its block ends in zeros, or is
+                // stored and ends in ones.
+                let last_byte = input.get(..consumed).and_then(<[u8]>::last);
+                self.may_end = self.total > 0 || matches!(last_byte, None | Some(0x00 | 0xFF));
+                self.restart();
+            }
+            Some(_) if consumed > 0 || len > 0 => self.may_end = false,
+            Some(_) if all_used => {}
             Some(_) | None => {
                 self.progress = Progress::Wrong;
                 return Ok(consumed);
@@ -234,6 +247,15 @@ impl Inflater {
 
     /// The message's last byte has been used: whether a message can end there. Leaves the context for the next.
     fn end(&mut self) -> bool {
+        let is_whole = self.may_end || self.ends_with_a_flush();
+        if is_whole && (!self.agreement.receive_takeover || self.keeps_history()) {
+            self.release_context();
+        }
+        is_whole
+    }
+
+    /// Whether a block ends where the message does, when what the sender has removed is put back (§7.2.2).
+    fn ends_with_a_flush(&mut self) -> bool {
         let (mut used, mut between_blocks) = (0, false);
         while used < END.len() {
             let Some(context) = &mut self.context else { return false };
@@ -248,9 +270,6 @@ impl Inflater {
                 Some(_) if len == 0 && consumed > 0 => {}
                 _ => return false,
             }
-        }
-        if !self.agreement.receive_takeover || self.keeps_history() {
-            self.release_context();
         }
         between_blocks
     }

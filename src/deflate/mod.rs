@@ -41,9 +41,16 @@
 //!
 //! # What is read
 //!
-//! Blocks that say they are the last (RFC 7692 §7.2.3.4) may come, and others behind them, in the same message or the next: another
-//! stream, which refers to nothing before it. A message that ends inside a block is no message; nor is one that has no block at all, or none
-//! behind a last one, where the RFC wants an empty one: a byte of zeros.
+//! Blocks may say that they are the last (RFC 7692 §7.2.3.4), and others may follow them, in the same message or the next: another stream,
+//! which refers to nothing before it. Behind a last block the RFC wants an empty one, a byte of zeros. Compressors that make each message a
+//! stream of its own leave it out, and an empty payload has no block at all: both are whole messages here. A message that ends inside a block
+//! is not; nor is one with bytes behind its last block that are no stream.
+//!
+//! # When memory is out
+//!
+//! `zlib-rs` panics when there is no memory for a compressor (380 KB with the defaults) or a decompressor (48 KB), which is taken from the
+//! [`Pool`] for the first compressed message of a connection, or for each where nothing is remembered. All other memory is asked for by this
+//! crate, and its lack is an error.
 
 mod deflater;
 mod inflater;

@@ -1,4 +1,4 @@
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -83,8 +83,14 @@ impl Pool {
     }
 
     /// As long as [`ROOM`]: to fill it with zeros for each message takes a tenth of the time that a message of 1 KiB takes.
-    pub(crate) fn room(&self) -> Vec<u8> {
-        self.rooms.take(()).unwrap_or_else(|| vec![0; ROOM])
+    /// `None` when there is no memory for it.
+    pub(crate) fn room(&self) -> Option<Vec<u8>> {
+        self.rooms.take(()).or_else(|| {
+            let mut room = Vec::new();
+            room.try_reserve_exact(ROOM).ok()?;
+            room.resize(ROOM, 0);
+            Some(room)
+        })
     }
 
     pub(crate) fn give_room(&self, room: Vec<u8>) {
@@ -128,7 +134,7 @@ impl<K: PartialEq, T> Idle<K, T> {
             // The one that has not been asked for longest may be of a shape that nobody needs any more.
             list.remove(0);
         }
-        if list.len() < kept {
+        if list.len() < kept && list.try_reserve(1).is_ok() {
             list.push((made_for, it));
         }
     }

@@ -17,6 +17,8 @@ pub struct Inflated {
     pub history: Vec<u8>,
     /// How far back it has referred at most.
     pub furthest: usize,
+    /// The last block said that it was the last, or there was none.
+    ends_with_a_stream: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +31,43 @@ pub enum End {
     Wrong,
 }
 
-/// Inflates `packed`, as far as it goes, to at most `limit` bytes. It may refer to `history`, and `reach` bytes back. Its last
-/// `tail` bytes must say nothing.
-pub fn inflate(packed: &[u8], tail: usize, history: &[u8], reach: usize, limit: usize) -> Inflated {
+/// Inflates the whole payload of a message, to at most `limit` bytes. It may refer to `history`, and `reach` bytes back.
+///
+/// With the removed end added again it is blocks and nothing else (RFC 7692 §7.2.2); and the end was that of an empty block (§7.2.1), so it
+/// says nothing. Two kinds of payload are whole without it: one that ends with a final block, and none at all. Where nothing comes out
+/// of the final block, it must be the canonical one: `03 00`, or stored, `01 00 00 ff ff`, and not `03 80`.
+pub fn message(payload: &[u8], history: &[u8], reach: usize, limit: usize) -> Inflated {
+    let alone = part(payload, history, reach, limit);
+    let says_something = !alone.bytes.is_empty() || matches!(payload.last(), None | Some(0x00 | 0xFF));
+    if alone.end == End::Whole && alone.ends_with_a_stream && says_something {
+        return alone;
+    }
+    inflate(&[payload, &TAIL].concat(), TAIL.len(), history, reach, limit)
+}
+
+/// The same of a part of the payload, from its beginning, as far as it goes.
+pub fn part(payload: &[u8], history: &[u8], reach: usize, limit: usize) -> Inflated {
+    inflate(payload, 0, history, reach, limit)
+}
+
+/// The last `tail` bytes must say nothing.
+fn inflate(packed: &[u8], tail: usize, history: &[u8], reach: usize, limit: usize) -> Inflated {
     let most = history.len() + limit;
     let payload = (packed.len() - tail) * 8;
     let mut decoder = Decoder { packed, at: 0, payload, window: history.to_vec(), start: 0, reach, furthest: 0, most };
+    let mut ends_with_a_stream = true;
     let end = loop {
         if decoder.at == packed.len() * 8 {
             break End::Whole;
         }
-        if let Err(end) = decoder.block() {
-            break end;
+        match decoder.block() {
+            Ok(is_last) => ends_with_a_stream = is_last,
+            Err(end) => break end,
         }
     };
     let Decoder { window, start, furthest, .. } = decoder;
-    Inflated { bytes: window[history.len()..].to_vec(), end, history: window[start..].to_vec(), furthest }
+    let (bytes, history) = (window[history.len()..].to_vec(), window[start..].to_vec());
+    Inflated { bytes, end, history, furthest, ends_with_a_stream }
 }
 
 struct Decoder<'p> {
@@ -88,7 +111,8 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn block(&mut self) -> Result<(), End> {
+    /// Whether it says that it is the last.
+    fn block(&mut self) -> Result<bool, End> {
         let is_last = self.bits(1)? == 1;
         match self.bits(2)? {
             0 => self.stored()?,
@@ -106,7 +130,7 @@ impl Decoder<'_> {
             self.align();
             self.start = self.window.len();
         }
-        Ok(())
+        Ok(is_last)
     }
 
     fn stored(&mut self) -> Result<(), End> {
