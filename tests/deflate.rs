@@ -344,6 +344,62 @@ fn f2_d10_d11_what_is_not() {
     assert_eq!(feed(server, &frame(0xC1, HELLO, true), [], Mode::Whole).seen, [Seen::Failed(Failure::ReservedBits(0x40))]);
 }
 
+/// A message of the largest size is received, whatever deflate makes of it: where nothing else is configured, the limit for frames has room for
+/// what it adds to bytes that it can't make shorter.
+#[test]
+fn a_message_at_the_limit_may_be_longer_when_compressed() {
+    const MAX: usize = 1 << 20;
+    let noise: Vec<u8> = (0_u64..MAX as u64)
+        .map(|index| (index.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(index | 1) >> 40) as u8)
+        .collect();
+    let mut rows: Vec<_> = [0, 1, 6, 9].map(|level| (format!("level {level}"), noise.clone(), zlib(&noise, level))).into();
+    // Nine bits for each byte, as by codes that are fixed: 0xFF is 1 1111 1111 (RFC 1951 §3.2.6). The end of the block is seven zeros, and
+    // the empty block behind it begins with three.
+    let end = 3 + 9 * MAX;
+    let mut fixed = vec![0xFF; (end + 7 + 3).div_ceil(8)];
+    fixed[0] = 0xFA;
+    (end..fixed.len() * 8).for_each(|bit| fixed[bit / 8] &= !(1 << (bit % 8)));
+    rows.push(("fixed codes".into(), vec![0xFF; MAX], fixed));
+
+    let config = Config::new().deflate(Deflate::new());
+    for (label, message, payload) in rows {
+        assert!(payload.len() > MAX, "{label}: {}", payload.len());
+        for masked in [true, false] {
+            for mode in [Mode::Whole, Mode::Chunks, Mode::Buffered(100_000)] {
+                let (end, bytes) = (open(config, config), frame(0xC2, &payload, masked));
+                let trace = feed_either(end, masked, &bytes, (1..bytes.len()).step_by(16_384), mode);
+                assert!(trace.seen == [Seen::Binary(message.clone())], "{label}, {mode:?}: {:.200}", format!("{:?}", trace.seen));
+            }
+        }
+    }
+    // The limits themselves: of messages, with and without compression; of frames; of frames that the caller has limited.
+    let limit = (MAX + MAX / 8 + MAX / 64 + 64) as u64;
+    let length = |len: u64| [&[127][..], &len.to_be_bytes()].concat();
+    let rows = [
+        (config, 0xC2, limit, None),
+        (config, 0xC2, limit + 1, Some(Failure::FrameTooLong { len: limit + 1, limit })),
+        (config, 0x82, MAX as u64, None),
+        (config, 0x82, MAX as u64 + 1, Some(Failure::MessageTooLong { len: MAX as u64 + 1, limit: MAX as u64 })),
+        (config.max_frame(70_000), 0xC2, 70_000, None),
+        (config.max_frame(70_000), 0xC2, 70_001, Some(Failure::FrameTooLong { len: 70_001, limit: 70_000 })),
+        (config.max_message(u64::MAX), 0xC2, (1 << 63) - 1, None),
+        (Config::new().max_message(1 << 40), 0x82, 1 << 40, None),
+    ];
+    for (config, first, len, failure) in rows {
+        let trace = feed(open(config, config).0, &common::header(first, &length(len), true), [], Mode::Whole);
+        assert_eq!(trace.seen, Vec::from_iter(failure.map(Seen::Failed)), "{first:#x} with {len} bytes");
+    }
+}
+
+/// What C's zlib makes of a message.
+fn zlib(message: &[u8], level: u32) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(message.len() + (64 << 10));
+    let mut zlib = flate2::Compress::new(flate2::Compression::new(level), false);
+    zlib.compress_vec(message, &mut packed, flate2::FlushCompress::Sync).unwrap();
+    packed.truncate(packed.len() - [0x00, 0x00, 0xFF, 0xFF].len());
+    packed
+}
+
 /// A sender's frames, and the connection that made them.
 fn sent(end: &mut ServerEnd) -> Vec<(u8, Vec<u8>)> {
     let sent = frames(end.sender.pending());

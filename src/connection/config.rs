@@ -6,7 +6,7 @@
 /// |-|-|-|
 /// | [`max_head`](Self::max_head) | 16 KiB | refused with 431 (client: the handshake fails) |
 /// | [`max_headers`](Self::max_headers) | 128 | the same |
-/// | [`max_frame`](Self::max_frame) | 1 MiB | failed with 1009, at the frame's header |
+/// | [`max_frame`](Self::max_frame) | as `max_message` | failed with 1009, at the frame's header |
 /// | [`max_message`](Self::max_message) | 1 MiB | failed with 1009, at the frame's header |
 /// | [`max_fragments`](Self::max_fragments) | 4096 | failed with 1008, at the fragment's first byte |
 /// | [`high_water`](Self::high_water) | 2 MiB | sending is refused, the message stays the caller's |
@@ -22,7 +22,7 @@
 pub struct Config {
     pub(crate) max_head: usize,
     pub(crate) max_headers: usize,
-    pub(crate) max_frame: u64,
+    pub(crate) max_frame: Option<u64>,
     pub(crate) max_message: u64,
     pub(crate) max_fragments: u32,
     pub(crate) high_water: usize,
@@ -43,7 +43,7 @@ impl Config {
         Self {
             max_head: 16 << 10,
             max_headers: 128,
-            max_frame: 1 << 20,
+            max_frame: None,
             max_message: 1 << 20,
             max_fragments: 4096,
             high_water: 2 << 20,
@@ -67,8 +67,11 @@ impl Config {
     }
 
     /// The largest payload of one text, binary or continuation frame, in bytes.
+    ///
+    /// By default only the message counts: a frame may be as long as [`max_message`](Self::max_message), and where compression was
+    /// agreed on longer by what deflate can add to bytes that it can't make shorter, an eighth and a little.
     pub const fn max_frame(mut self, bytes: u64) -> Self {
-        self.max_frame = bytes;
+        self.max_frame = Some(bytes);
         self
     }
 
@@ -81,7 +84,7 @@ impl Config {
         self
     }
 
-    /// The most frames that one message may come in, empty ones counted.
+    /// The most frames that one message may come in, empty ones counted. The first is always allowed: 0 is as 1.
     pub const fn max_fragments(mut self, count: u32) -> Self {
         self.max_fragments = count;
         self
@@ -109,9 +112,9 @@ impl Config {
 
     /// Agree on compression with peers that have it (permessage-deflate, RFC 7692).
     ///
-    /// [`max_frame`](Self::max_frame) is then about frames as they come: it should be a little larger than the messages, because
-    /// what can't be compressed gets longer. [`max_message`](Self::max_message) is about messages as they are, and bites while
-    /// they are decompressed. A limit on what a peer may make you do should count messages, not bytes from the socket: a thousand bytes
+    /// [`max_frame`](Self::max_frame) is then about frames as they are received; one that is set should be a little larger than the messages,
+    /// because what can't be compressed gets longer. [`max_message`](Self::max_message) is about messages as they are, and is enforced
+    /// while they are decompressed. A limit on what a peer may make you do should count messages, not bytes from the socket: a thousand bytes
     /// of a frame may become a million.
     #[cfg(feature = "deflate")]
     pub const fn deflate(mut self, deflate: crate::deflate::Deflate) -> Self {

@@ -12,7 +12,7 @@ use super::{
     frames::{Data, Frames, MOST_OF_EXTENSION, Next, Wanted},
 };
 #[cfg(feature = "deflate")]
-use crate::deflate::{Agreement, Inflater, RSV1};
+use crate::deflate::{self, Agreement, Inflater, RSV1};
 #[cfg(feature = "deflate")]
 pub(crate) use crate::deflate::{Inflated, Piece};
 use crate::{Input, storage::ControlStore};
@@ -54,13 +54,14 @@ impl<R: Role, C: ControlStore> Payloads<R, C> {
     pub(crate) fn new(config: &Config, extensions: Extensions) -> Self {
         let inflater = extensions.deflate.zip(config.deflate);
         let inflater = inflater.map(|(agreement, wanted)| Box::new(Inflater::new(agreement, &wanted)));
-        let claimed_rsv = if inflater.is_some() { RSV1 } else { 0 };
-        Self { frames: Frames::new(config, claimed_rsv), inflater }
+        let (claimed_rsv, longest) =
+            if inflater.is_some() { (RSV1, deflate::bound(config.max_message)) } else { (0, u64::MAX) };
+        Self { frames: Frames::new(config, claimed_rsv, longest), inflater }
     }
 
     #[cfg(not(feature = "deflate"))]
     pub(crate) fn new(config: &Config, _: Extensions) -> Self {
-        Self { frames: Frames::new(config, 0), inflater: None }
+        Self { frames: Frames::new(config, 0, u64::MAX), inflater: None }
     }
 
     #[cfg(feature = "deflate")]

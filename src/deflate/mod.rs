@@ -75,5 +75,11 @@ pub(crate) const RSV1: u8 = 0x40;
 /// block, which is how a flush ends.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
+/// The most bytes that the compressed form of so many can have. The fastest way to compress uses fixed codes, of up to nine bits for eight,
+/// whatever is in them; others store what would get longer, 5 bytes for each block. And a flush.
+pub(crate) const fn bound(len: u64) -> u64 {
+    len.saturating_add(len / 8).saturating_add(len / 64).saturating_add(64)
+}
+
 /// The most that comes out of a compressed message at once, in bytes.
 const ROOM: usize = if cfg!(fuzzing) { 64 } else { 8 << 10 };

@@ -136,12 +136,13 @@ pub(crate) struct Masked<'b> {
 }
 
 impl<R: Role, C: ControlStore> Frames<R, C> {
-    pub(crate) fn new(config: &Config, claimed_rsv: u8) -> Self {
+    /// No frame can be longer than the `longest`, unless the configuration says so.
+    pub(crate) fn new(config: &Config, claimed_rsv: u8, longest: u64) -> Self {
         Self {
             place: Place::BETWEEN,
             message: None,
             control: C::default(),
-            max_frame: config.max_frame,
+            max_frame: config.max_frame.unwrap_or(longest),
             max_fragments: config.max_fragments,
             claimed_rsv,
             role: PhantomData,
