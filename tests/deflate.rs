@@ -352,7 +352,8 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
     let noise: Vec<u8> = (0_u64..MAX as u64)
         .map(|index| (index.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(index | 1) >> 40) as u8)
         .collect();
-    let mut rows: Vec<_> = [0, 1, 6, 9].map(|level| (format!("level {level}"), noise.clone(), zlib(&noise, level))).into();
+    let mut rows: Vec<_> =
+        [0, 1, 6, 9].map(|level| (format!("level {level}"), noise.clone(), zlib(&noise, level))).into();
     // Nine bits for each byte, as by codes that are fixed: 0xFF is 1 1111 1111 (RFC 1951 §3.2.6). The end of the block is seven zeros, and
     // the empty block behind it begins with three.
     let end = 3 + 9 * MAX;
@@ -368,7 +369,11 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
             for mode in [Mode::Whole, Mode::Chunks, Mode::Buffered(100_000)] {
                 let (end, bytes) = (open(config, config), frame(0xC2, &payload, masked));
                 let trace = feed_either(end, masked, &bytes, (1..bytes.len()).step_by(16_384), mode);
-                assert!(trace.seen == [Seen::Binary(message.clone())], "{label}, {mode:?}: {:.200}", format!("{:?}", trace.seen));
+                assert!(
+                    trace.seen == [Seen::Binary(message.clone())],
+                    "{label}, {mode:?}: {:.200}",
+                    format!("{:?}", trace.seen)
+                );
             }
         }
     }

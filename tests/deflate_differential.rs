@@ -415,9 +415,8 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     let compressed = (message(), 0..=9_u32, steps()).prop_map(|(message, level, steps)| {
         deflate(&mut Compress::new(Compression::new(level), false), bytes(&message), &steps)
     });
-    let one_shots = (message(), 0..=9_u32).prop_map(|(message, level)| {
-        one_shot(&mut Compress::new(Compression::new(level), false), bytes(&message))
-    });
+    let one_shots = (message(), 0..=9_u32)
+        .prop_map(|(message, level)| one_shot(&mut Compress::new(Compression::new(level), false), bytes(&message)));
     let compressed = prop_oneof![compressed, one_shots];
     let damaged = (compressed, any::<Index>(), any::<Index>(), any::<u8>(), 0..4_u8).prop_map(
         |(mut payload, at, other, byte, damage)| {

@@ -130,10 +130,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MessageStore for FixedStorage<B> {
         Ok(())
     }
 
-    fn room(&mut self, most: usize, _missing: usize) -> &mut [u8] {
+    fn room(&mut self, least: usize, most: usize, _missing: usize) -> Option<&mut [u8]> {
         let spare = self.spare_mut();
         let most = most.min(spare.len());
-        spare.get_mut(..most).unwrap_or_default()
+        if least > most { None } else { spare.get_mut(..most) }
     }
 
     fn fill(&mut self, count: usize) {

@@ -63,15 +63,20 @@ pub(crate) struct Growing {
 /// How much new memory is written to at a time: little enough to be in the cache still when it is used.
 const FRESH: usize = 128 << 10;
 
-/// The same where a frame or a few are to come.
+/// How much new memory is written to where a frame or a few are to be sent.
 const SMALL: usize = 512;
 
-/// The same where it is used at once.
+/// How much is written to where it is used at once.
 const BLOCK: usize = 8 << 10;
 
-/// How much memory to ask for, to add `more` to `len` bytes now and as much as is `missing` later: as much as there is again.
-fn growth(len: usize, more: usize, missing: usize) -> usize {
-    more.saturating_add(missing).min(len).max(more)
+/// The least memory to ask for, if that many bytes are missing: a message that is received in tiny reads asks less often.
+const LEAST: usize = 64;
+
+/// How much memory to ask for behind `len` bytes, to add `more` now and what is `missing` later: so much that there is twice as much in
+/// all, but no more than will be used.
+fn growth(len: usize, capacity: usize, more: usize, missing: usize) -> usize {
+    let twice = capacity.saturating_mul(2).max(LEAST) - len;
+    more.saturating_add(missing).min(twice).max(more)
 }
 
 impl From<Vec<u8>> for Growing {
@@ -84,8 +89,9 @@ impl Growing {
     /// Makes room for `more` bytes.
     #[cold]
     fn grow(&mut self, more: usize, missing: usize) -> Result<(), StorageFull> {
+        let growth = growth(self.filled, self.memory.capacity(), more, missing);
         self.memory.truncate(self.filled);
-        self.memory.try_reserve_exact(growth(self.filled, more, missing)).map_err(|_| StorageFull)
+        self.memory.try_reserve_exact(growth).map_err(|_| StorageFull)
     }
 
     /// Adds all of `bytes`, or none.
@@ -123,10 +129,18 @@ impl Growing {
         Ok(())
     }
 
-    /// Sees to it that the next `count` bytes of memory have been written to, if there is memory for them.
+    /// How many of the next bytes can be lent for a read: all that were written to before, or new ones in memory that is there already, but of
+    /// those no more than are filled.
+    fn lendable(&self, most: usize) -> usize {
+        let written = self.memory.len() - self.filled;
+        most.min(self.spare()).min(written.max(FRESH.min(self.filled)))
+    }
+
+    /// Sees to it that the next `count` bytes of memory have been written to, for which there is memory.
     fn write_to(&mut self, count: usize) {
         let end = self.filled + count;
-        if self.memory.len() < end && end <= self.memory.capacity() {
+        debug_assert!(end <= self.memory.capacity(), "only memory that is there is written to");
+        if self.memory.len() < end {
             self.memory.resize(end, 0);
         }
     }
@@ -264,7 +278,8 @@ impl super::MessageStore for GrowingMessage {
         self.become_text()?;
         let Self::Text(text) = self else { return Err(StorageFull) };
         if more.len() > text.capacity() - text.len() {
-            text.try_reserve_exact(growth(text.len(), more.len(), missing)).map_err(|_| StorageFull)?;
+            let growth = growth(text.len(), text.capacity(), more.len(), missing);
+            text.try_reserve_exact(growth).map_err(|_| StorageFull)?;
         }
         text.push_str(more);
         Ok(())
@@ -284,16 +299,19 @@ impl super::MessageStore for GrowingMessage {
         Ok(())
     }
 
-    fn room(&mut self, most: usize, missing: usize) -> &mut [u8] {
-        let Self::Bytes(bytes) = self else { return &mut [] };
-        let fresh = most.min(bytes.filled).min(FRESH);
-        let written = bytes.memory.len() - bytes.filled;
-        if fresh > written && (fresh <= bytes.spare() || bytes.grow(fresh, missing.saturating_sub(fresh)).is_ok()) {
-            bytes.write_to(fresh);
+    fn room(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]> {
+        let Self::Bytes(bytes) = self else { return None };
+        let mut count = bytes.lendable(most);
+        if count < least {
+            // Memory grows when all of it is used, and not before: so it doubles, however little each read brings.
+            if bytes.spare() > 0 || bytes.filled < least {
+                return None;
+            }
+            bytes.grow(1, missing.saturating_sub(1)).ok()?;
+            count = bytes.lendable(most);
         }
-        let room = bytes.memory.get_mut(bytes.filled..).unwrap_or_default();
-        let most = most.min(room.len());
-        room.get_mut(..most).unwrap_or_default()
+        bytes.write_to(count);
+        bytes.memory.get_mut(bytes.filled..)?.get_mut(..count)
     }
 
     fn fill(&mut self, count: usize) {

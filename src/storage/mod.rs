@@ -71,12 +71,12 @@ pub(crate) trait MessageStore: Bytes {
     /// More than ASCII follows what is there, which is text.
     fn become_text(&mut self) -> Result<(), StorageFull>;
 
-    /// Where the next `most` bytes will be, or some of them: no more than are there already, unless there is memory for more. So many may
-    /// be `missing` in all. None in a store that grows and has [become](Self::become_text) one of text: what comes there must be
-    /// checked before.
-    fn room(&mut self, most: usize, missing: usize) -> &mut [u8];
+    /// Where the next bytes will be, at most `most`; `None` where there is no room for `least` of them. A store that grows does so for this only
+    /// when it is full and holds `least` bytes already, and never by more than may be `missing`. It has no room when it has
+    /// [become](Self::become_text) one of text, which must be checked before it is stored.
+    fn room(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]>;
 
-    /// So many bytes have been put into the room.
+    /// This many bytes have been put into the room.
     fn fill(&mut self, count: usize);
 }
 

@@ -9,8 +9,16 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static ASKED: Cell<usize> = const { Cell::new(0) };
     static HELD: Cell<isize> = const { Cell::new(0) };
     static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+/// One more allocation, or one that grows or shrinks.
+fn ask(size: usize, change: isize) {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+    ASKED.set(ASKED.get() + size);
+    count(change);
 }
 
 fn count(change: isize) {
@@ -20,8 +28,7 @@ fn count(change: isize) {
 
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        count(layout.size() as isize);
+        ask(layout.size(), layout.size() as isize);
         unsafe { System.alloc(layout) }
     }
 
@@ -31,8 +38,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        count(size as isize - layout.size() as isize);
+        ask(size, size as isize - layout.size() as isize);
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -44,17 +50,25 @@ static COUNTING: Counting = Counting;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
     pub allocations: usize,
+    /// How many bytes were asked for in all of them.
+    pub asked: usize,
     /// How many bytes it held at most.
     pub most: isize,
     /// How many bytes are left of them; below 0 if it has freed what was there before.
     pub left: isize,
 }
 
-pub const NOTHING: Measured = Measured { allocations: 0, most: 0, left: 0 };
+#[allow(dead_code, reason = "each test file uses its part")]
+pub const NOTHING: Measured = Measured { allocations: 0, asked: 0, most: 0, left: 0 };
 
 pub fn measure(work: impl FnOnce()) -> Measured {
-    let (allocations, held) = (ALLOCATIONS.get(), HELD.get());
+    let (allocations, asked, held) = (ALLOCATIONS.get(), ASKED.get(), HELD.get());
     MOST.set(held);
     work();
-    Measured { allocations: ALLOCATIONS.get() - allocations, most: MOST.get() - held, left: HELD.get() - held }
+    Measured {
+        allocations: ALLOCATIONS.get() - allocations,
+        asked: ASKED.get() - asked,
+        most: MOST.get() - held,
+        left: HELD.get() - held,
+    }
 }

@@ -116,7 +116,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
         let count = self.payloads.frames.unchanged_remaining().min(count as u64);
         // The room that was lent for the read, filled.
-        let bytes = self.store.room(count as usize, 0);
+        let bytes = self.store.room(0, count as usize, 0).unwrap_or_default();
         let Unmasked { last, is_ascii } = self.payloads.frames.unmask_payload(bytes, true);
         if !STRAIGHT_PATHS || self.stored == Kind::Binary || is_ascii {
             let count = bytes.len();
@@ -147,8 +147,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if most < LEAST_ROOM || self.utf8.missing() > 0 {
             return None;
         }
-        let room = self.store.room(most, self.payloads.frames.message_remaining());
-        Some(room).filter(|room| !room.is_empty() && room.len() >= least.min(most))
+        self.store.room(least.clamp(1, most), most, self.payloads.frames.message_remaining())
     }
 
     /// How much is missing of a long text that is put together here, if its last frame has begun: of the next message a read should bring little

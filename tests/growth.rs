@@ -1,0 +1,127 @@
+//! Memory for a message grows with what is received of it: seldom, by no more than was announced, and whatever the reads are.
+#![cfg(feature = "alloc")]
+
+mod common;
+mod counting;
+
+use common::{ServerEnd, frame, open};
+use counting::{Measured, measure};
+use websocket_proto::{Config, Input, ReadBuffer};
+
+/// How bytes are read.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    /// To a buffer that is nobody's own.
+    Plain,
+    /// To a `ReadBuffer` alone.
+    Room,
+    /// To a `ReadBuffer`, or where the receiver assembles the message.
+    RoomFor,
+}
+
+/// Reads in pieces of this size; how many bytes of messages were received, and how many of the room for them had been filled with zeros for it.
+fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize, reading: Reading, memory: &mut [u8]) -> (usize, usize) {
+    let (mut received, mut zeroed) = (0, 0);
+    // The addresses of the last room: what of it is lent again has been looked at.
+    let mut known = 0..0;
+    let mut buffer = ReadBuffer::new(memory);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let mut input = match reading {
+            Reading::Plain => {
+                let piece;
+                (piece, rest) = rest.split_at_mut(size.min(rest.len()));
+                Input::new(piece)
+            }
+            Reading::Room | Reading::RoomFor => {
+                let room = match reading {
+                    Reading::Room => buffer.room(),
+                    _ => buffer.room_for(&mut server.receiver),
+                };
+                let piece;
+                (piece, rest) = rest.split_at_mut(size.min(rest.len()).min(room.len()));
+                // No byte of a read is zero, nor one that was lent before: what is, was just written to.
+                let start = room.as_ptr() as usize;
+                let again = if known.contains(&start) { room.len().min(known.end - start) } else { 0 };
+                known = start..start + room.len();
+                for byte in &mut room[again..] {
+                    zeroed += usize::from(*byte == 0);
+                    *byte = 0xFF;
+                }
+                room[..piece.len()].copy_from_slice(piece);
+                buffer.received(piece.len())
+            }
+        };
+        while let Some(event) = server.receiver.next_message(&mut input, &mut server.sender) {
+            received += event.message().expect("a message").as_bytes().len();
+        }
+    }
+    (received, zeroed)
+}
+
+#[test]
+fn memory_doubles_up_to_what_was_announced() {
+    let texts = [
+        ("ASCII", "a"),
+        ("Cyrillic", "ж"),
+        ("mostly ASCII", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaж"),
+    ];
+    let mut memory = vec![0xFF; 72 << 10];
+    for len in [1000, 70_000, 400_000] {
+        let mut messages = vec![("binary", 0x82, vec![0xA5; len])];
+        messages.extend(texts.map(|(label, text)| (label, 0x81, text.repeat(len / text.len()).into_bytes())));
+        for (label, first, payload) in messages {
+            let len = payload.len();
+            for size in [1, 100, 1448, 16_384] {
+                for reading in [Reading::Plain, Reading::Room, Reading::RoomFor] {
+                    for room in [16 << 10, 72 << 10] {
+                        let (mut server, _) = open(Config::new());
+                        let mut bytes = frame(first, &payload, true);
+                        // The header alone never lies with all of the payload.
+                        let mut found = (0, 0);
+                        let Measured { allocations, asked, most, .. } =
+                            measure(|| found = feed(&mut server, &mut bytes, size, reading, &mut memory[..room]));
+                        let (received, zeroed) = found;
+                        let case = format!("{label}, {len} bytes in reads of {size}, {reading:?} of {room}");
+                        assert_eq!(received, len, "{case}");
+                        assert!(most <= len as isize, "{case}: {most} bytes held");
+                        assert!(allocations <= 1 + len.ilog2() as usize, "{case}: {allocations} allocations");
+                        assert!(asked <= 3 * len, "{case}: {asked} bytes asked for");
+                        assert!(zeroed <= 2 * len, "{case}: {zeroed} bytes zeroed");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same where nobody knows how long the message will be. What is held is at most twice what was received.
+#[test]
+fn memory_doubles_while_fragments_are_received() {
+    let mut memory = vec![0xFF; 72 << 10];
+    for fragment in [1_usize, 100, 5000, 150_000] {
+        for (first, text) in [(0x02, "\u{7f}"), (0x01, "a"), (0x01, "ж")] {
+            let payload = text.repeat(fragment.div_ceil(text.len())).into_bytes();
+            let count = 300_000_usize.div_ceil(payload.len()).min(4000);
+            let len = count * payload.len();
+            let frames = |index| {
+                frame(if index == 0 { first } else { 0 } | if index + 1 == count { 0x80 } else { 0 }, &payload, true)
+            };
+            for size in [1, 1448, 16_384] {
+                for reading in [Reading::Plain, Reading::RoomFor] {
+                    let (mut server, _) = open(Config::new());
+                    let mut bytes: Vec<u8> = (0..count).flat_map(frames).collect();
+                    let mut found = (0, 0);
+                    let Measured { allocations, asked, most, .. } =
+                        measure(|| found = feed(&mut server, &mut bytes, size, reading, &mut memory));
+                    let case = format!("{text:?}, {count} fragments of {fragment} in reads of {size}, {reading:?}");
+                    assert_eq!(found.0, len, "{case}");
+                    assert!(most <= 2 * len as isize, "{case}: {most} bytes held");
+                    assert!(allocations <= 1 + len.ilog2() as usize, "{case}: {allocations} allocations");
+                    assert!(asked <= 4 * len, "{case}: {asked} bytes asked for");
+                    assert!(found.1 <= 2 * len, "{case}: {} bytes zeroed", found.1);
+                }
+            }
+        }
+    }
+}
