@@ -347,6 +347,9 @@ fn d12_what_is_sent_is_as_short_as_the_rfcs() {
     server.sender.send_text("").unwrap();
     let hello = vec![0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
     assert_eq!(sent(&mut server), [(0xC1, vec![0x00]), (0xC1, hello), (0xC1, vec![0x00])]);
+    server.sender.compress(false);
+    server.sender.send_text("Hello").unwrap();
+    assert_eq!(sent(&mut server), [(0x81, b"Hello".to_vec())]);
 }
 
 /// The ways to send a message.
