@@ -23,7 +23,7 @@ use crate::{Kind, Message};
 #[derive(Debug)]
 pub struct Prepared {
     message: Owned,
-    /// `None` when the connection that asked first does not want it: because it is not shorter.
+    /// `None` when it is not shorter, unless the first connection that asked wants it anyway.
     packed: OnceLock<Option<Vec<u8>>>,
 }
 

@@ -64,12 +64,12 @@ impl Deflate {
         self
     }
 
-    /// Messages of fewer bytes are sent uncompressed, and so are longer ones that compression does not make shorter. For a
-    /// message in fragments only the length of the first fragment counts.
+    /// Messages of fewer bytes are sent uncompressed. So is a longer one in one frame, if compression does not make it shorter.
+    /// Of a message in fragments, the length of the first fragment counts.
     ///
-    /// 0 means that every message is compressed, also an empty one and one that gets longer. A peer needs this if it
-    /// mishandles uncompressed messages on a compressed connection, although RFC 7692 §6 allows them: libwebsockets
-    /// 4.1 delivers each of them over and over.
+    /// 0 compresses every message, also an empty one and one that gets longer. That is for peers that mishandle an
+    /// uncompressed message on a compressed connection, although RFC 7692 §6 allows it: libwebsockets 4.1 delivers it
+    /// over and over.
     pub const fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
