@@ -6,7 +6,7 @@ mod common;
 use common::{ClientEnd, Keys, Mode, Seen, ServerEnd, Trace, feed, feed_either, frame, frames, keys};
 use proptest::prelude::*;
 use websocket_proto::{
-    Config, EndOfInput, Event, Failure, Input, Uri, client,
+    Config, EndOfInput, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Storage, Uri, client,
     deflate::{Agreement, Deflate, Pool, Prepared, WindowBits},
     http::HeaderFault,
     server,
@@ -218,6 +218,15 @@ fn both_ends_agree() {
     }
 }
 
+/// Bytes that can't be compressed.
+fn noise(seed: u64) -> impl Iterator<Item = u8> {
+    let mut state = seed;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        (state >> 56) as u8
+    })
+}
+
 /// First bytes and payloads.
 type Frames<'f> = &'f [(u8, &'f [u8])];
 
@@ -412,18 +421,179 @@ fn sent(end: &mut ServerEnd) -> Vec<(u8, Vec<u8>)> {
     sent
 }
 
+/// A threshold of 1 leaves what does not get shorter; one of 0 compresses that too, into the bytes of RFC 7692 §7.2.3.1 and §7.2.3.6.
 #[test]
 fn d12_what_is_sent_is_as_short_as_the_rfcs() {
-    let (mut server, _) = both(Deflate::new().threshold(0));
+    let (mut server, _) = both(Deflate::new().threshold(1));
     server.sender.send_text("Hello").unwrap();
     assert_eq!(sent(&mut server), [(0x81, b"Hello".to_vec())], "seven bytes are more than five");
     server.sender.send_text("HelloHelloHelloHello").unwrap();
     server.sender.send_text("HelloHelloHelloHello").unwrap();
-    let both = sent(&mut server);
-    assert_eq!((both[0].0, both[1].0), (0xC1, 0xC1));
-    assert!(both[1].1.len() < both[0].1.len(), "the second refers to the first: {both:?}");
+    let pair = sent(&mut server);
+    assert_eq!((pair[0].0, pair[1].0), (0xC1, 0xC1));
+    assert!(pair[1].1.len() < pair[0].1.len(), "the second refers to the first: {pair:?}");
     server.sender.send_text("").unwrap();
     assert_eq!(sent(&mut server), [(0x81, vec![])]);
+
+    let (mut server, _) = both(Deflate::new().threshold(0));
+    server.sender.send_text("").unwrap();
+    server.sender.send_text("Hello").unwrap();
+    server.sender.send_text("").unwrap();
+    let hello = vec![0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
+    assert_eq!(sent(&mut server), [(0xC1, vec![0x00]), (0xC1, hello), (0xC1, vec![0x00])]);
+    server.sender.compress(false);
+    server.sender.send_text("Hello").unwrap();
+    assert_eq!(sent(&mut server), [(0x81, b"Hello".to_vec())]);
+}
+
+/// The ways to send a message.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Whole,
+    Vectored,
+    /// Of which each but the last takes so many percent of what is left.
+    Fragments(&'static [usize]),
+    Prepared,
+}
+
+fn send<R: Role, S: Storage>(sender: &mut Sender<R, S>, way: Way, mut message: &[u8]) -> Result<(), SendError> {
+    match way {
+        Way::Whole => sender.send_binary(message),
+        Way::Vectored => sender.frame(message).map(drop),
+        Way::Prepared => sender.send_prepared(&Prepared::new(message)),
+        Way::Fragments(shares) => {
+            for share in shares {
+                let (fragment, rest) = message.split_at(message.len() * share / 100);
+                sender.send_binary_fragment(fragment, false)?;
+                message = rest;
+            }
+            sender.send_binary_fragment(message, true)
+        }
+    }
+}
+
+/// Whatever the message and the way it is sent: it is marked as compressed, it arrives, and the one after it can still refer
+/// to the one before it.
+#[test]
+#[rustfmt::skip]
+fn d7_a_threshold_of_0_compresses_every_message() {
+    let remembered: Vec<u8> = noise(3).take(100).collect();
+    let messages: &[(&str, Vec<u8>)] = &[
+        ("empty",          vec![]),
+        ("one byte",       vec![b'x']),
+        ("short",          b"Hello".to_vec()),
+        ("incompressible", noise(1).take(1000).collect()),
+        ("long",           noise(2).take(70_000).collect()),
+        ("compressible",   vec![b'a'; 1000]),
+    ];
+    let ways = [
+        Way::Whole, Way::Vectored, Way::Prepared,
+        Way::Fragments(&[]), Way::Fragments(&[50]), Way::Fragments(&[0, 50, 100]), Way::Fragments(&[0, 0]),
+    ];
+    // The window, what is remembered, and whether a prepared message is: in its shared form it isn't the connection's own.
+    let kinds = [(15, true, false), (9, true, true), (15, false, false), (9, false, false)];
+    for (label, message) in messages {
+        for (window, takeover, remembers_prepared) in kinds {
+            for way in ways {
+                for from_client in [true, false] {
+                    let label = format!("{label}, {way:?}, window {window}, takeover {takeover}, from a client: {from_client}");
+                    let deflate = Deflate::new().threshold(0).send_window(bits(window)).receive_window(bits(window))
+                        .send_takeover(takeover).receive_takeover(takeover);
+                    let (mut server, mut client) = both(deflate);
+                    let sequence = [&remembered, message, &remembered];
+                    for (message, way) in sequence.iter().zip([Way::Whole, way, Way::Whole]) {
+                        let sent = match from_client {
+                            true => send(&mut client.sender, way, message),
+                            false => send(&mut server.sender, way, message),
+                        };
+                        sent.unwrap();
+                    }
+                    let wire = if from_client { client.sender.pending() } else { server.sender.pending() }.to_vec();
+                    let frames = frames(&wire);
+                    for (first, _) in &frames {
+                        assert_eq!(first & 0x40 != 0, first & 0x0F != 0, "{label}: a frame that begins with {first:#04x}");
+                    }
+                    let trace = feed_either(both(deflate), from_client, &wire, [], Mode::Whole);
+                    assert!(trace.seen == sequence.map(|message| Seen::Binary(message.clone())), "{label}");
+                    let (before, after) = (frames[0].1.len(), frames.last().unwrap().1.len());
+                    let in_window = remembered.len() + message.len() < 1 << (window - 1);
+                    if takeover && in_window && (way != Way::Prepared || remembers_prepared) {
+                        assert!(after < before / 2, "{label}: {before} bytes, then {after}");
+                    } else if !takeover {
+                        assert_eq!(after, before, "{label}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Connections that compress every message share even a form that is longer than the message; others send the message uncompressed.
+#[test]
+fn prepared_messages_that_grow_are_shared_too() {
+    let message: Vec<u8> = noise(1).take(1000).collect();
+    let [all, some] = [0, 1].map(|threshold| Deflate::new().threshold(threshold));
+    // The shared form refers to nothing that was sent before; a connection's own form does.
+    let [shared, own, plain] = [(0xC2, 1001..1100), (0xC2, 0..100), (0x82, 1000..1001)];
+    let table = [
+        ([all, all, some], [&shared, &shared, &plain], true),
+        // The first one has found that it is not worth keeping.
+        ([some, all, all], [&plain, &own, &own], false),
+    ];
+    for (connections, expected, is_kept) in table {
+        let news = Prepared::new(&message[..]);
+        for (deflate, (first, len)) in connections.into_iter().zip(expected) {
+            let (mut server, client) = both(deflate);
+            server.sender.send_binary(&message).unwrap();
+            server.sender.send_prepared(&news).unwrap();
+            let wire = server.sender.pending().to_vec();
+            let (sent_first, payload) = &frames(&wire)[1];
+            assert!(sent_first == first && len.contains(&payload.len()), "{sent_first:#04x}, {} bytes", payload.len());
+            let twice = [(); 2].map(|()| Seen::Binary(message.clone()));
+            assert!(feed(client, &wire, [], Mode::Whole).seen == twice);
+        }
+        assert_eq!(news.compressed_len().is_some(), is_kept);
+    }
+}
+
+/// A message that must be compressed needs space for all that it may become, one that can go uncompressed only its own length. What
+/// does not fit is refused whole.
+#[test]
+#[rustfmt::skip]
+fn d7_a_message_that_may_grow_needs_space_for_that() {
+    const STORE: usize = 1000;
+    const LIMIT: usize = STORE - 127; // beside the longest Close
+    let too_long = |len| Err(SendError::TooLong { len, limit: LIMIT });
+    let backlog = Err(SendError::Backlog { waiting: 102, limit: 500 });
+    // An eighth, a 64th and 64 bytes more; and a header of four bytes.
+    let table = [
+        (0, 0,   706, Ok(())),
+        (0, 0,   707, too_long(874)),
+        (1, 0,   869, Ok(())),
+        (1, 0,   870, too_long(874)),
+        (0, 100, 290, Ok(())),
+        (0, 100, 291, backlog),
+        (1, 100, 394, Ok(())),
+        (1, 100, 395, backlog),
+    ];
+    for (threshold, waiting, len, expected) in table {
+        let message = vec![b'a'; len];
+        for way in [Way::Whole, Way::Vectored] {
+            let config = Config::new().high_water(500).deflate(Deflate::new().threshold(threshold));
+            let stores = [(); 4].map(|()| FixedStorage::new(vec![0; STORE]));
+            let (mut server, _) = common::open_in(config, stores);
+            if waiting > 0 {
+                server.sender.compress(false);
+                server.sender.send_binary(&vec![0; waiting]).unwrap();
+                server.sender.compress(true);
+            }
+            let before = server.sender.pending().to_vec();
+            assert_eq!(send(&mut server.sender, way, &message), expected, "threshold {threshold}, {len} bytes");
+            if expected.is_err() {
+                assert_eq!(server.sender.pending(), before);
+            }
+        }
+    }
 }
 
 #[test]
@@ -437,15 +607,13 @@ fn d7_what_is_compressed_and_what_is_not() {
     server.sender.compress(true);
     server.sender.send_text(&text).unwrap();
     // What does not get shorter goes as it is, and the next message still fits the receiver's window.
-    let noise: Vec<u8> =
-        (0..1000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 ^ ((n * n) >> 3) as u8).collect();
+    let noise: Vec<u8> = noise(1).take(1000).collect();
     server.sender.send_binary(&noise).unwrap();
     server.sender.send_text(&text).unwrap();
     drop(server.sender.frame(&text).unwrap());
     let wire = server.sender.pending().to_vec();
     let firsts: Vec<u8> = frames(&wire).iter().map(|(first, _)| *first).collect();
-    assert_eq!(firsts[..4], [0x81, 0xC1, 0x81, 0xC1]);
-    assert_eq!(firsts[5..], [0xC1, 0xC1]);
+    assert_eq!(firsts, [0x81, 0xC1, 0x81, 0xC1, 0x82, 0xC1, 0xC1]);
     let mut wire = wire;
     let mut input = Input::new(&mut wire);
     let mut texts = 0;
@@ -497,17 +665,11 @@ fn d9_bombs() {
 /// twice the same message, so that the second refers to the first.
 #[test]
 fn messages_come_out_at_once_or_piece_by_piece() {
-    let mut noise = 1_u64;
-    let noise = |len| {
-        let bytes = std::iter::repeat_with(|| {
-            noise = noise.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
-            (noise >> 56) as u8
-        });
-        Seen::Binary(bytes.take(len).collect())
-    };
+    let mut noise = noise(1);
     let long = (8185..8200).map(|len| Seen::Text(["ё", &"piece by piece ".repeat(600)[..len - 2]].concat()));
     // What can't be compressed gets a few bytes longer.
-    let messages: Vec<Seen> = (2030..2060).map(noise).chain(long).collect();
+    let messages: Vec<Seen> =
+        (2030..2060).map(|len| Seen::Binary(noise.by_ref().take(len).collect())).chain(long).collect();
     for takeover in [true, false] {
         let deflate = Deflate::new().send_takeover(takeover).receive_takeover(takeover);
         let mut lengths = Vec::new();
@@ -649,13 +811,14 @@ proptest! {
         takeover: [bool; 2],
         level in 1..=9_u8,
         memory_level in 1..=9_u8,
+        threshold in 0..=1_usize,
         messages in prop::collection::vec((payload(), prop::collection::vec(any::<prop::sample::Index>(), 0..4), any::<bool>(), any::<bool>()), 1..6),
         read in 1..5000_usize,
     ) {
         let deflate = Deflate::new().send_window(server_window).receive_window(client_window)
-            .send_takeover(takeover[0]).receive_takeover(takeover[1]).level(level).memory_level(memory_level).threshold(0);
+            .send_takeover(takeover[0]).receive_takeover(takeover[1]).level(level).memory_level(memory_level).threshold(threshold);
         let config = Config::new().deflate(deflate);
-        let (server, client) = open(config, Config::new().deflate(Deflate::new().threshold(0).level(level)));
+        let (server, client) = open(config, Config::new().deflate(Deflate::new().threshold(threshold).level(level)));
         let (mut server, mut client) = (server, client);
         let mut expected = Vec::new();
         for (payload, cuts, is_text, is_followed) in &messages {
@@ -693,6 +856,9 @@ proptest! {
             }
         }
         let (from_server, from_client) = (server.sender.pending().to_vec(), client.sender.pending().to_vec());
+        for (first, _) in frames(&from_server).iter().chain(&frames(&from_client)) {
+            prop_assert!(threshold > 0 || ![0x01, 0x02].contains(&(first & 0x4F)), "an uncompressed message");
+        }
         for mode in Mode::ALL {
             let (server, client) = open(config, Config::new().deflate(Deflate::new()));
             let cuts = |len: usize| (read..len).step_by(read).collect::<Vec<_>>();

@@ -661,19 +661,18 @@ fn a_small_window_is_remembered_whole() {
     }
 }
 
-/// What a fragment may become is known before it is compressed: when it is accepted, it leaves room for a Close. (A message in one
-/// frame can still go as it is.)
+/// What a message or a fragment may become is known before it is compressed: when it is accepted, it leaves space for a Close.
 #[test]
-fn a_fragment_that_does_not_fit_is_refused() {
+fn a_message_that_may_not_fit_is_refused() {
     // The words that a block with the RFC's fixed ones has for these are of 9 bits.
     let worst: Vec<u8> = noise(1).map(|byte| byte % 112 + 144).take(4000).collect();
     for level in [1, 2, 4, 6, 9] {
         for memory_level in [1, 2, 8] {
-            for room in (4000..5500).step_by(23) {
+            for (room, is_whole) in (4000..5500).step_by(23).flat_map(|room| [(room, true), (room, false)]) {
                 let deflate = Deflate::new().level(level).memory_level(memory_level).threshold(0);
                 let stores = [(); 4].map(|()| FixedStorage::new(vec![0; room]));
                 let (ServerEnd { mut sender, .. }, _) = open_in(Config::new().deflate(deflate), stores);
-                match sender.send_binary_fragment(&worst, false) {
+                match if is_whole { sender.send_binary(&worst) } else { sender.send_binary_fragment(&worst, false) } {
                     Ok(()) => {}
                     Err(SendError::TooLong { .. }) => assert!(room < 5000 && sender.is_empty(), "in {room} bytes"),
                     Err(error) => panic!("{error} in {room} bytes"),

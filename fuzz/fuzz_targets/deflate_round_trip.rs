@@ -270,9 +270,8 @@ impl<R: Role, S: Storage> End<R, S> {
                 frame.sent(output.len() - before);
             }),
         });
-        // Fixed codes take up to nine bits for eight, blocks have headers, and a fragment ends in a flush.
-        let (len, spare) = (payload.len(), payload.len() / 8 + payload.len() / 64 + 64);
-        let longest = if may_be_compressed && !is_whole { len + spare } else { len };
+        let may_grow = may_be_compressed && (!is_whole || self.threshold == 0);
+        let longest = if may_grow { bound(payload.len()) } else { payload.len() };
         match verdict {
             Err(SendError::MessageOpen) => assert!(is_open),
             Err(refusal @ (SendError::Backlog { .. } | SendError::TooLong { .. })) => {
@@ -300,6 +299,8 @@ impl<R: Role, S: Storage> End<R, S> {
         if payload.len() > self.capacity.min(self.budget) {
             return;
         }
+        let may_grow = self.threshold == 0 && self.is_worth_it(payload.len());
+        let longest = if may_grow { bound(payload.len()) } else { payload.len() };
         let is_packed = prepared.compressed_len().is_some();
         let verdict = self.heap.run(|| self.tx.send_prepared(prepared));
         if !is_packed {
@@ -308,11 +309,11 @@ impl<R: Role, S: Storage> End<R, S> {
         }
         match verdict {
             Err(SendError::MessageOpen) => assert!(self.fragments.is_some()),
-            Err(SendError::Backlog { .. } | SendError::TooLong { .. }) => assert!(self.no_room(payload.len())),
+            Err(SendError::Backlog { .. } | SendError::TooLong { .. }) => assert!(self.no_room(longest)),
             Err(refusal) => panic!("{refusal}"),
             Ok(()) => {
                 self.budget -= payload.len();
-                self.longest_frame = self.longest_frame.max(self.frame_len(payload.len()));
+                self.longest_frame = self.longest_frame.max(self.frame_len(longest));
                 self.is_too_long |= payload.len() > self.limit;
                 let may_be_compressed = self.is_worth_it(payload.len());
                 self.sent(Sent { kind: prepared.kind(), payload: payload.to_vec(), may_be_compressed });
@@ -390,12 +391,13 @@ impl<R: Role, S: Storage> End<R, S> {
             let Sent { kind, payload, may_be_compressed } = messages.next().expect("a message that nobody has sent");
             assert_eq!(begun & 0x0F, kind.opcode() as u8);
             let is_fragmented = begun & 0x80 == 0;
+            let may_grow = is_fragmented || self.threshold == 0;
             if begun & 0x40 == 0 {
-                assert!(!may_be_compressed || !is_fragmented, "not compressed");
+                assert!(!may_be_compressed || !may_grow, "not compressed");
                 assert!(packed == *payload);
                 continue;
             }
-            assert!(*may_be_compressed && (is_fragmented || packed.len() < payload.len()), "compressed");
+            assert!(*may_be_compressed && (may_grow || packed.len() < payload.len()), "compressed");
             let agreement = self.agreement.unwrap();
             if !agreement.send_takeover {
                 history.clear();
@@ -449,6 +451,11 @@ fn deliver<A: Role, B: Role, S: Storage>(from: &mut End<A, S>, to: &mut End<B, S
     }
     assert_used(&input);
     false
+}
+
+/// The most bytes that a payload can become: fixed codes take up to nine bits for eight, blocks have headers, and a flush is behind it.
+fn bound(len: usize) -> usize {
+    len + len / 8 + len / 64 + 64
 }
 
 /// Bytes that are the same for the same `content`, and compress in different ways.

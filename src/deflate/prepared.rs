@@ -23,7 +23,7 @@ use crate::{Kind, Message};
 #[derive(Debug)]
 pub struct Prepared {
     message: Owned,
-    /// `None` when it is no shorter.
+    /// `None` when it is not shorter, unless the first connection that asked wants it anyway.
     packed: OnceLock<Option<Vec<u8>>>,
 }
 
@@ -56,7 +56,8 @@ impl Prepared {
         }
     }
 
-    /// How many bytes it has when compressed; `None` when nobody has needed that, or it is not worth it.
+    /// How many bytes it has when compressed; `None` when nobody has needed that, or it is not worth it. Only with a
+    /// [threshold of 0](Deflate::threshold) can these be more bytes than the message has.
     pub fn compressed_len(&self) -> Option<usize> {
         self.packed.get()?.as_ref().map(Vec::len)
     }
@@ -68,12 +69,14 @@ impl Prepared {
         }
     }
 
-    /// The compressed form, by the settings of whoever asks first; `None` when it is no shorter.
+    /// The compressed form, made with the settings of the first connection that asks. `None` when it is not shorter than the
+    /// message, unless both that connection and this one [compress all messages](Deflate::compresses_all).
     pub(crate) fn packed(&self, wanted: &Deflate) -> Option<&[u8]> {
+        let is_wanted = |packed: &&[u8]| wanted.compresses_all() || packed.len() < self.as_bytes().len();
         let packed = self.packed.get_or_init(|| {
-            let packed = Deflater::alone(wanted, WindowBits::MAX).compress(self.as_bytes(), true).ok()?.to_vec();
-            Some(packed).filter(|packed| packed.len() < self.as_bytes().len())
+            let mut deflater = Deflater::alone(wanted, WindowBits::MAX);
+            deflater.compress(self.as_bytes(), true).ok().filter(is_wanted).map(<[u8]>::to_vec)
         });
-        packed.as_deref()
+        packed.as_deref().filter(is_wanted)
     }
 }

@@ -8,7 +8,7 @@ use super::{Agreement, Pool};
 /// |-|-|-|
 /// | [`level`](Self::level) | 6 | 1 is fastest, 9 smallest |
 /// | [`memory_level`](Self::memory_level) | 8 | 1 to 9: of the compressor's tables |
-/// | [`threshold`](Self::threshold) | 64 bytes | shorter messages go uncompressed |
+/// | [`threshold`](Self::threshold) | 64 bytes | shorter messages go uncompressed; 0 compresses every message |
 /// | [`send_window`](Self::send_window) | 15 | of the messages that we send |
 /// | [`receive_window`](Self::receive_window) | 15 | of those that we receive: asked for, where it can be |
 /// | [`receive_window_limit`](Self::receive_window_limit) | 15 | larger ones are declined |
@@ -64,10 +64,20 @@ impl Deflate {
         self
     }
 
-    /// Messages of fewer bytes are sent as they are. Of a message that is sent in fragments, the first counts.
+    /// Messages of fewer bytes are sent uncompressed. So is a longer one in one frame, if compression does not make it shorter.
+    /// Of a message in fragments, the length of the first fragment counts.
+    ///
+    /// 0 compresses every message, also an empty one and one that gets longer. That is for peers that mishandle an
+    /// uncompressed message on a compressed connection, although RFC 7692 §6 allows it: libwebsockets 4.1 delivers it
+    /// over and over.
     pub const fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
+    }
+
+    /// Whether every message must be compressed, even if that makes it longer.
+    pub(crate) const fn compresses_all(&self) -> bool {
+        self.threshold == 0
     }
 
     /// The largest window to compress with; the peer may ask for less.

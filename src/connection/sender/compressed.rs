@@ -36,7 +36,11 @@ impl<R: Role, S: Storage> Sender<R, S> {
             deflater.is_worth_it(message.as_bytes().len()) && deflater.agreement().send_window == WindowBits::MAX
         });
         let Some(sharing) = sharing else { return self.push_message(message) };
-        let Some(packed) = prepared.packed(sharing.wanted()) else { return self.push_frame(first, message.as_bytes()) };
+        let packed = match prepared.packed(sharing.wanted()) {
+            Some(packed) => packed,
+            None if sharing.wanted().compresses_all() => return self.push_message(message),
+            None => return self.push_frame(first, message.as_bytes()),
+        };
         self.push_frame(FirstByte { rsv: RSV1, ..first }, packed)?;
         if let Some(deflater) = &mut self.deflater {
             deflater.forget();
@@ -51,9 +55,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     #[inline(never)]
     pub(super) fn push_compressed(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
-        // A message in one frame can still go as it is, if it is not shorter compressed.
-        let is_whole = first.fin && first.opcode != Opcode::Continuation;
-        let most = if is_whole { payload.len() } else { Deflater::bound(payload.len()) };
+        // A message in one frame is sent uncompressed if compression does not make it shorter, unless all must be compressed.
+        let compresses_all = self.deflater.as_ref().is_some_and(|deflater| deflater.wanted().compresses_all());
+        let must_shrink = first.fin && first.opcode != Opcode::Continuation && !compresses_all;
+        let most = if must_shrink { payload.len() } else { Deflater::bound(payload.len()) };
         self.admit(most)?;
         let Self { deflater: Some(deflater), role, out, .. } = self else { return Err(SendError::OutOfMemory) };
         let rsv = if first.opcode == Opcode::Continuation { 0 } else { RSV1 };
@@ -66,7 +71,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
             out.push(&header, payload)
         };
         let pushed = match deflater.compress(payload, first.fin) {
-            Ok(packed) if !is_whole || packed.len() < payload.len() => push(rsv, packed),
+            Ok(packed) if !must_shrink || packed.len() < payload.len() => push(rsv, packed),
             Ok(_) => {
                 deflater.forget();
                 push(0, payload)
