@@ -1,0 +1,165 @@
+//! Threat 8: what is sent in reply to a frame is made of that frame's bytes, and of none that came or went before it. In both roles, over
+//! stores that grow and arrays.
+
+mod common;
+
+use common::{frame, frames, open_in, store};
+use websocket_proto::{Config, Connection, Event, FixedStorage, Input, Reply, Role, Sender, Storage, frame::CloseCode};
+
+/// What must not turn up again.
+const SECRET: [u8; 125] = [b'#'; 125];
+
+/// All that is sent, of a store from which a last Pong may follow the others.
+fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<(u8, Vec<u8>)> {
+    let mut wire = Vec::new();
+    while !tx.is_empty() {
+        wire.extend_from_slice(tx.pending());
+        tx.consume(tx.pending().len());
+    }
+    frames(&wire)
+}
+
+/// What is sent in reply to frames that are each cut in two. A reply is given to the sender as it is, or owned; what is sent is taken away
+/// between the frames, or behind them.
+fn replies<R: Role, S: Storage>(
+    connection: Connection<R, S, S>,
+    frames: [(&[u8], usize); 2],
+    is_owned: bool,
+    is_drained: bool,
+) -> Vec<(u8, Vec<u8>)> {
+    let Connection { receiver: mut rx, sender: mut tx } = connection;
+    let mut sent = Vec::new();
+    for (bytes, cut) in frames {
+        let mut bytes = bytes.to_vec();
+        let (front, back) = bytes.split_at_mut(cut);
+        for mut input in [Input::new(front), Input::new(back)] {
+            let mut reply = |reply: Reply<'_>| if is_owned { tx.reply(&reply.to_owned()) } else { tx.reply(reply) };
+            while rx.next_message(&mut input, &mut reply).is_some() {}
+        }
+        if is_drained {
+            sent.extend(drain(&mut tx));
+        }
+    }
+    sent.extend(drain(&mut tx));
+    sent
+}
+
+fn close(reason: &str) -> Vec<u8> {
+    [&1000_u16.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+/// The first byte and the payload of each short frame, and what its reply is.
+fn short_frames() -> Vec<(u8, Vec<u8>, (u8, Vec<u8>))> {
+    let failure = |code: u16, reason: &str| (0x88, [&code.to_be_bytes(), reason.as_bytes()].concat());
+    let mut rows = Vec::new();
+    for payload in ["", "a", "ab", "four", "a little longer"] {
+        rows.push((0x89, payload.into(), (0x8A, payload.into())));
+    }
+    for payload in [vec![], close(""), close("x"), close("bye ж")] {
+        rows.push((0x88, payload.clone(), (0x88, payload)));
+    }
+    rows.push((0x83, vec![], failure(1002, "reserved opcode")));
+    rows.push((0x81, vec![0xFF], failure(1007, "text is not UTF-8")));
+    rows
+}
+
+/// For each role and store, one connection out of `open`.
+fn check<S: Storage>(stores: impl Fn() -> [S; 4]) {
+    // A Pong to the longest Ping; nothing, because a Pong is not answered.
+    let long_frames = [(0x89, Some((0x8A, SECRET.to_vec()))), (0x8A, None)];
+    for (first, payload, reply) in short_frames() {
+        for (long_first, long_reply) in &long_frames {
+            for masked in [true, false] {
+                let long = frame(*long_first, &SECRET, masked);
+                let short = frame(first, &payload, masked);
+                let expected: Vec<_> = long_reply.iter().cloned().chain([reply.clone()]).collect();
+                let cuts =
+                    [0, 1, 60, long.len() - 1].into_iter().flat_map(|cut| (0..=short.len()).map(move |at| (cut, at)));
+                for (long_cut, short_cut) in cuts {
+                    for (is_owned, is_drained) in [(false, false), (false, true), (true, false), (true, true)] {
+                        let (server, client) = open_in(Config::new(), stores());
+                        let frames = [(&*long, long_cut), (&*short, short_cut)];
+                        let sent = if masked {
+                            replies(server, frames, is_owned, is_drained)
+                        } else {
+                            replies(client, frames, is_owned, is_drained)
+                        };
+                        assert_eq!(sent, expected, "{first:#x} {payload:?}, cut at {short_cut}, {masked}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reply_has_no_bytes_of_an_earlier_frame() {
+    check(|| [(); 4].map(|()| store()));
+    // The smallest that a client takes; they serve a server too.
+    check(|| [(); 4].map(|()| FixedStorage::new([0x23; 262])));
+}
+
+/// The Pong that waits apart while a peer doesn't read is the newest one's, and a Close behind it, its own.
+fn newest_pong<R: Role, S: Storage>(connection: Connection<R, S, S>, masked: bool, closes: bool) {
+    let Connection { receiver: mut rx, sender: mut tx } = connection;
+    for payload in [&SECRET[..], &SECRET, b"short", b"", b"so"] {
+        // So many that they don't all fit, in any store.
+        for _ in 0..40 {
+            let mut ping = frame(0x89, &SECRET, masked);
+            assert_eq!(rx.next_message(&mut Input::new(&mut ping), &mut tx), Some(Event::Ping(&SECRET)));
+        }
+        let before = tx.pending().len();
+        let mut ping = frame(0x89, payload, masked);
+        assert!(rx.next_message(&mut Input::new(&mut ping), &mut tx).is_some());
+        assert_eq!(tx.pending().len(), before, "it waits apart");
+        if closes && payload == b"so" {
+            tx.close(CloseCode::NORMAL, "x").unwrap();
+        }
+        let mut sent = drain(&mut tx);
+        let close = sent.iter().position(|(first, _)| *first == 0x88).map(|at| sent.remove(at));
+        assert_eq!(close, (closes && payload == b"so").then(|| (0x88, self::close("x"))));
+        assert_eq!(sent.pop(), Some((0x8A, payload.to_vec())));
+        assert!(sent.iter().all(|(first, payload)| (*first, &payload[..]) == (0x8A, &SECRET[..])));
+    }
+}
+
+#[test]
+fn the_pong_that_waits_apart_has_no_bytes_of_an_earlier_one() {
+    for closes in [false, true] {
+        let (server, client) = open_in(Config::new(), [(); 4].map(|()| store()));
+        newest_pong(server, true, closes);
+        newest_pong(client, false, closes);
+        let (server, client) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new([0x23; 300])));
+        newest_pong(server, true, closes);
+        newest_pong(client, false, closes);
+    }
+}
+
+/// What the application sends: a short frame behind a long one that has left the same memory.
+#[test]
+fn a_short_frame_has_no_bytes_of_a_longer_one() {
+    fn check<R: Role, S: Storage>(mut tx: Sender<R, S>) {
+        let secret = [b'#'; 125];
+        for payload in [&b""[..], b"a", b"four", b"a little longer"] {
+            tx.send_binary(&secret).unwrap();
+            tx.consume(usize::MAX);
+            let text = std::str::from_utf8(payload).unwrap();
+            tx.ping(payload).unwrap();
+            tx.send_text(text).unwrap();
+            tx.pong(payload).unwrap();
+            assert_eq!(frames(tx.pending()), [0x89, 0x81, 0x8A].map(|first| (first, payload.to_vec())));
+            tx.consume(usize::MAX);
+        }
+        tx.send_binary(&secret).unwrap();
+        tx.consume(usize::MAX);
+        tx.close(CloseCode::GOING_AWAY, "").unwrap();
+        assert_eq!(frames(tx.pending()), [(0x88, 1001_u16.to_be_bytes().to_vec())]);
+    }
+    // Some of it stays allocated, and is written to again.
+    let (server, client) = open_in(Config::new().keep(1000), [(); 4].map(|()| store()));
+    check(server.sender);
+    check(client.sender);
+    let (server, client) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new([0x23; 262])));
+    check(server.sender);
+    check(client.sender);
+}
