@@ -580,8 +580,7 @@ fn c3_c4_failures() {
     assert_failure("HTTP/1.0", &old, UpgradeError::HttpVersion);
 }
 
-/// Another name of the same length is another header, whatever its value is, however often it comes, and in front of the right one or
-/// behind it.
+/// A header whose name differs in one letter is ignored, whatever its value, repeated, before or after the others.
 #[test]
 fn names_of_the_same_length_are_other_headers() {
     let rows = [
@@ -799,7 +798,7 @@ fn stores_that_are_too_small() {
         }
     }
 
-    // With a short request, the longest Pong, of 131 bytes, and the longest Close behind it.
+    // A connection needs space for the longest Pong and the longest Close, 131 bytes each.
     let short = self::request("ws://h");
     for (capacity, error) in [
         (0, Some(RequestError::StoreTooSmall { needed: 262, capacity: 0 })),

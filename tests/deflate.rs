@@ -399,8 +399,8 @@ fn d9_bombs() {
     }
 }
 
-/// D9: in chunks, all that a message may have comes before the failure, and not a byte more: around the limit, and around what comes out at
-/// a time, which is 8 KiB.
+/// D9: `next` returns exactly the bytes up to the limit before it fails. Lengths and limits lie around each other, and
+/// around 8 KiB, the size of the buffer for decompressed bytes.
 #[test]
 fn d9_up_to_the_limit_a_message_is_good() {
     const ROOM: usize = 8 << 10;
@@ -442,11 +442,11 @@ fn d9_up_to_the_limit_a_message_is_good() {
     }
 }
 
-/// Threat 12: what a decompressor could turn round on, or wait for in vain. In every cut it fails, at the byte that proves the fault, or it says
-/// nothing.
+/// Threat 12: input on which a decompressor could loop or wait forever. In every cut it fails at the first byte that proves
+/// the fault, or is a valid empty message.
 #[test]
 fn threat_12_input_that_makes_no_progress() {
-    // The payload, and how many bytes of it must have come to be found wrong.
+    // The payload, and how many bytes of it prove the fault.
     #[rustfmt::skip]
     let wrong: &[(&str, &[u8], usize)] = &[
         ("nothing",                                  &[], 0),

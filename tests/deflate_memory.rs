@@ -244,7 +244,7 @@ fn a_short_message_that_comes_needs_no_memory_of_its_own() {
 fn connections_that_end_hold_nothing() {
     static POOL: Pool = Pool::new(8);
     let ends = [frame(0xC2, &[0xFF], true), frame(0x83, b"", true), frame(0x88, b"", true)];
-    // Of a window below the largest, the end of what was said is kept instead of a context.
+    // With a window below 15 the receiver keeps a copy of the window, not a context.
     for (end, window) in ends.iter().flat_map(|end| [9, 14, 15].map(|window| (end.clone(), window))) {
         let deflate = Deflate::new().send_window(bits(window)).receive_window(bits(window)).pool(&POOL);
         let config = Config::new().deflate(deflate);
@@ -267,7 +267,7 @@ fn connections_that_end_hold_nothing() {
     POOL.clear();
 }
 
-/// Neither what was in it, of any kind, nor the lists of it.
+/// `Pool::clear` frees the compressors, the decompressors, the buffers, and the lists of all three.
 #[test]
 fn a_pool_that_is_cleared_holds_nothing() {
     static POOL: Pool = Pool::new(8);
@@ -281,12 +281,12 @@ fn a_pool_that_is_cleared_holds_nothing() {
     assert_eq!((freed, POOL.idle()), (-left, (0, 0)));
 }
 
-/// Beside the context, a sender holds what was compressed last and what waits. Of each it keeps what it may.
+/// The buffer for compressed bytes and the output may each keep `Config::keep` bytes.
 #[test]
-fn what_a_sender_keeps_is_what_the_configuration_says() {
+fn a_sender_keeps_exactly_the_configured_memory() {
     let text = text(500);
     let held = |keep| {
-        // Contexts are freed behind each message.
+        // Without takeover and pool the context is freed after each message.
         let deflate = Deflate::new().send_takeover(false).pool(&NO_POOL);
         let (mut server, _) = open(Config::new().keep(keep).deflate(deflate));
         server.sender.release();
@@ -306,9 +306,9 @@ fn what_a_sender_keeps_is_what_the_configuration_says() {
     }
 }
 
-/// Its room for pieces, and the input that had no place in it, count together.
+/// The buffers for decompressed bytes and for input that is not decompressed yet count together.
 #[test]
-fn what_a_receiver_keeps_is_what_the_configuration_says() {
+fn a_receiver_keeps_exactly_the_configured_memory() {
     const ROOM: usize = 8 << 10;
     let held = |keep, words| {
         let deflate = Deflate::new().send_takeover(false).receive_takeover(false).pool(&NO_POOL);
@@ -335,9 +335,9 @@ fn what_a_receiver_keeps_is_what_the_configuration_says() {
     }
 }
 
-/// Each half lets go of what it keeps, and of nothing that holds something.
+/// `release` frees all unused memory of its half, and nothing that is in use.
 #[test]
-fn each_half_releases_what_holds_nothing() {
+fn release_frees_only_unused_memory() {
     let config = Config::new().keep(64 << 10).deflate(Deflate::new().pool(&NO_POOL));
     let (mut server, mut client) = open(config);
     server.sender.release();
@@ -346,17 +346,17 @@ fn each_half_releases_what_holds_nothing() {
     server.sender.send_text(&text).unwrap();
     let before = server.sender.pending().to_vec();
     let Measured { left, .. } = measure(|| server.sender.release());
-    assert!(-left >= before.len() as isize - 4, "what was compressed holds nothing, once it waits: {left}");
+    assert!(-left >= before.len() as isize - 4, "the compressed copy is unused once the frame is pending: {left}");
     assert_eq!(server.sender.pending(), before);
     assert_eq!(pass(&mut server.sender, &mut client), 1);
     assert_eq!(measure(|| server.sender.release()).left, -(before.len() as isize));
-    assert_eq!(measure(|| server.sender.release()), NOTHING, "there is no more of it");
+    assert_eq!(measure(|| server.sender.release()), NOTHING, "nothing is left to free");
 
     let Measured { left, .. } = measure(|| client.receiver.release());
-    assert!(-left >= (8 << 10) + text.len() as isize, "the room for pieces, and the text: {left}");
-    assert_eq!(measure(|| client.receiver.release()), NOTHING, "there is no more of it");
+    assert!(-left >= (8 << 10) + text.len() as isize, "the buffer for decompressed bytes, and the text: {left}");
+    assert_eq!(measure(|| client.receiver.release()), NOTHING, "nothing is left to free");
 
-    // Inside a message both go on as if nothing was.
+    // Inside a message `release` changes nothing.
     let mut said = String::new();
     for (part, last) in [(&*text, false), ("", false), (&text, false), ("!", true)] {
         server.sender.send_text_fragment(part, last).unwrap();

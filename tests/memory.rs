@@ -174,7 +174,7 @@ fn a_control_frame_that_fails_is_let_go_of() {
     assert_eq!(left, 0);
 }
 
-/// Sends a message in one frame, which has so many bytes with its header: from 134 to 65 539.
+/// Sends a frame of `len` bytes with its header, from 134 to 65 539.
 fn send_frame<R: Role>(tx: &mut Sender<R, Vec<u8>>, len: usize) {
     static PAYLOAD: [u8; 65_536] = [7; 65_536];
     let (before, header) = (tx.pending().len(), if size_of::<R>() == 0 { 4 } else { 8 });
@@ -182,9 +182,9 @@ fn send_frame<R: Role>(tx: &mut Sender<R, Vec<u8>>, len: usize) {
     assert_eq!(tx.pending().len() - before, len);
 }
 
-/// In one count or in several, of all that is pending or of more.
+/// The last count may be exactly the rest, or more.
 #[test]
-fn what_is_consumed_to_the_last_byte_is_freed() {
+fn consuming_the_last_byte_frees_the_memory() {
     fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
         let counts: [&[usize]; 7] =
             [&[5000], &[5001], &[usize::MAX], &[4999, 1], &[1, 4999], &[4999, 2], &[2500, 0, 2500]];
@@ -204,11 +204,11 @@ fn what_is_consumed_to_the_last_byte_is_freed() {
     check(&mut client.sender);
 }
 
-/// `Config::keep`: as much memory as it says, and not a byte more, serves the next message.
+/// `Config::keep` is exact: that much memory stays for the next message, and not a byte more.
 #[test]
-fn what_is_kept_is_what_the_configuration_says() {
+fn each_half_keeps_exactly_the_configured_memory() {
     const KEEP: usize = 5000;
-    /// What is kept of a message that needs so much memory, and how often the same message allocates then.
+    /// Sends or receives a message that needs `needed` bytes of memory, twice.
     fn check(needed: usize, mut send: impl FnMut()) {
         let Measured { left, .. } = measure(&mut send);
         assert_eq!(left, needed.min(KEEP) as isize, "kept of {needed}");
@@ -216,7 +216,7 @@ fn what_is_kept_is_what_the_configuration_says() {
         assert_eq!((again.allocations == 0, again.left), (needed <= KEEP, 0), "{needed}: {again:?}");
     }
     let config = Config::new().keep(KEEP);
-    // Of the handshake, too, something is kept.
+    // Memory of the handshake is kept too.
     let open = || {
         let (mut server, mut client) = open(config);
         server.receiver.release();
@@ -249,9 +249,9 @@ fn what_is_kept_is_what_the_configuration_says() {
     }
 }
 
-/// Each half lets go of what it keeps, and of nothing that holds something.
+/// `release` frees all unused memory of its half, and nothing that is in use.
 #[test]
-fn each_half_releases_what_holds_nothing() {
+fn release_frees_only_unused_memory() {
     fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
         send_frame(tx, 5000);
         for taken in [0, 2500, 2499] {
@@ -260,9 +260,9 @@ fn each_half_releases_what_holds_nothing() {
             assert_eq!(measure(|| tx.release()), NOTHING);
             assert_eq!(tx.pending(), before);
         }
-        assert_eq!(measure(|| tx.consume(1)), NOTHING, "it is kept");
+        assert_eq!(measure(|| tx.consume(1)), NOTHING, "the memory is kept");
         assert_eq!(measure(|| tx.release()).left, -5000);
-        assert_eq!(measure(|| tx.release()), NOTHING, "there is no more of it");
+        assert_eq!(measure(|| tx.release()), NOTHING, "nothing is left to free");
         send_frame(tx, 200);
         assert_eq!(tx.pending().len(), 200);
     }
@@ -279,24 +279,28 @@ fn each_half_releases_what_holds_nothing() {
         assert_eq!(measure(|| rx.release()), NOTHING, "inside a message");
         let mut input = Input::new(&mut last);
         assert_eq!(rx.next_message(&mut input, &mut tx), Some(Event::Binary(&message)));
-        // Also of a message that was lent last.
+        // In the second round the message was lent by the last call.
         if is_cleared {
-            assert_eq!(measure(|| assert_eq!(rx.next_message(&mut input, &mut tx), None)), NOTHING, "it is kept");
+            assert_eq!(
+                measure(|| assert_eq!(rx.next_message(&mut input, &mut tx), None)),
+                NOTHING,
+                "the memory is kept"
+            );
         }
         assert_eq!(measure(|| rx.release()).left, -6000);
-        assert_eq!(measure(|| rx.release()), NOTHING, "there is no more of it");
+        assert_eq!(measure(|| rx.release()), NOTHING, "nothing is left to free");
     }
 }
 
-/// Threat 5: a peer that takes as much as is sent, and never all of it. What waits is moved now and then, in all no more bytes than are sent
-/// beside those that the memory grows by; and the memory is at most four times as much as waits.
+/// Threat 5: a peer reads as fast as we send, but the output is never empty. Fewer bytes are moved than sent, and the memory
+/// is at most four times what is pending.
 #[test]
-fn a_backlog_that_never_ends_costs_what_is_sent() {
+fn an_output_that_is_never_empty_costs_linear_work() {
     fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>, waiting: usize, len: usize) {
         let rounds = 20 * waiting / len;
         let mut moved = 0;
         let Measured { most, .. } = measure(|| {
-            // There is not a byte to spare.
+            // The first frame fills the memory to the last byte.
             send_frame(tx, waiting);
             for _ in 0..rounds {
                 tx.consume(len);

@@ -1,5 +1,5 @@
-//! Masking keys and nonces (RFC 6455 §4.1, §5.3, §10.3): a client asks its source for each frame's key, and the system's source can't be
-//! predicted (threat 9).
+//! Masking keys and nonces (RFC 6455 §4.1, §5.3, §10.3; threat 9): a client asks its source once for each frame, and the
+//! keys of the system's source look random.
 
 mod common;
 
@@ -8,11 +8,10 @@ use std::cell::Cell;
 use common::{Store, frame, frames, store};
 use websocket_proto::{Client, Config, Connection, Input, Randomness, Uri, client, frame::CloseCode, server};
 
-/// A client out of a real handshake, with what it had asked for as its nonce; and the server.
-fn connect<K: Randomness>(
-    config: Config,
-    random: K,
-) -> (Connection<websocket_proto::Server, Store, Store>, Connection<Client<K>, Store, Store>, String) {
+type ClientEnd<K> = Connection<Client<K>, Store, Store>;
+
+/// A client after a real handshake, and the `Sec-WebSocket-Key` that it sent.
+fn connect<K: Randomness>(config: Config, random: K) -> (ClientEnd<K>, String) {
     let request = client::Request::new(Uri::parse("ws://example.com/").unwrap());
     let mut client = client::Handshake::with_storage(config, &request, random, store(), store()).unwrap();
     let mut server = server::Handshake::with_storage(config, store(), store());
@@ -21,13 +20,12 @@ fn connect<K: Randomness>(
     assert!(server.read(&mut Input::new(&mut head)));
     let request = server.into_request().unwrap();
     let key = String::from_utf8(request.headers().get("Sec-WebSocket-Key").unwrap().to_vec()).unwrap();
-    let mut server = request.upgrade().unwrap().accept(&server::Accept::new()).unwrap();
+    let server = request.upgrade().unwrap().accept(&server::Accept::new()).unwrap();
     assert!(client.read(&mut Input::new(&mut server.sender.pending().to_vec())));
-    server.sender.consume(usize::MAX);
-    (server, client.into_response().unwrap().upgrade().unwrap(), key)
+    (client.into_response().unwrap().upgrade().unwrap(), key)
 }
 
-/// The masking keys of these frames.
+/// The masking key of each frame.
 fn keys(mut wire: &[u8]) -> Vec<[u8; 4]> {
     let mut keys = Vec::new();
     while !wire.is_empty() {
@@ -42,17 +40,17 @@ fn keys(mut wire: &[u8]) -> Vec<[u8; 4]> {
     keys
 }
 
-/// The nonce is the first four answers of the source, and the key of each frame, whatever it is and however it is sent, the next one.
+/// The first four answers of the source are the nonce, and each further one is the key of the next frame of any kind.
 #[test]
 fn each_frame_asks_for_one_key() {
-    // Each answer is a number that no other has; the first four are the example of §1.3.
+    // The first four answers are the example of §1.3, all others differ.
     let asked = Cell::new(0_u32);
     let answer = |number: u32| match b"the sample nonce".as_chunks().0.get(number as usize) {
         Some(part) => *part,
         None => (0xA5C3_0000 | number).to_be_bytes(),
     };
     let source = || answer(asked.replace(asked.get() + 1));
-    let (_, client, key) = connect(Config::new(), source);
+    let (client, key) = connect(Config::new(), source);
     assert_eq!((&*key, asked.get()), ("dGhlIHNhbXBsZSBub25jZQ==", 4));
 
     let Connection { receiver: mut rx, sender: mut tx } = client;
@@ -78,7 +76,7 @@ fn each_frame_asks_for_one_key() {
     drop(tx.frame("dropped").unwrap());
     wire.extend_from_slice(tx.pending());
     tx.consume(usize::MAX);
-    // So many that the last waits apart.
+    // More than fit into the queue of Pongs: the newest is stored separately.
     for _ in 0..50 {
         peer_sends(&mut tx, frame(0x89, &[7; 125], false));
     }
@@ -100,14 +98,14 @@ fn each_frame_asks_for_one_key() {
     // The answer to a Close, and a failure.
     for bytes in [frame(0x88, b"", false), frame(0x83, b"", false)] {
         asked.set(0);
-        let (_, mut client, _) = connect(Config::new(), source);
+        let (mut client, _) = connect(Config::new(), source);
         let mut bytes = bytes;
         assert!(client.receiver.next_message(&mut Input::new(&mut bytes), &mut client.sender).is_some());
         assert_eq!((keys(client.sender.pending()), asked.get()), (vec![answer(4)], 5));
     }
 }
 
-/// Compressed ones too.
+/// The same for compressed frames.
 #[test]
 #[cfg(feature = "deflate")]
 fn each_compressed_frame_asks_for_one_key() {
@@ -115,13 +113,13 @@ fn each_compressed_frame_asks_for_one_key() {
 
     let asked = Cell::new(0_u32);
     let source = || asked.replace(asked.get() + 1).to_be_bytes();
-    let (_, mut client, _) = connect(Config::new().deflate(Deflate::new()), source);
+    let (mut client, _) = connect(Config::new().deflate(Deflate::new()), source);
     let tx = &mut client.sender;
     let text = "once more, ".repeat(100);
     tx.send_text(&text).unwrap();
     tx.send_text_fragment(&text, false).unwrap();
     tx.send_text_fragment(&text, true).unwrap();
-    // What gets longer is sent as it is.
+    // This gets longer by compression and is sent as it is.
     tx.send_binary(&(0..=255).collect::<Vec<u8>>()).unwrap();
     tx.send_prepared(&Prepared::new(&*text)).unwrap();
     drop(tx.frame(&*text).unwrap());
@@ -129,7 +127,7 @@ fn each_compressed_frame_asks_for_one_key() {
     assert_eq!(asked.get(), 10);
 }
 
-/// What chance does in 4096 frames, or handshakes: a bound is broken by chance less than once in 10⁹ runs.
+/// Statistics of 4096 frames or handshakes. By chance they fail less than once in 10⁹ runs.
 #[cfg(feature = "std")]
 mod system {
     use std::collections::HashMap;
@@ -140,12 +138,12 @@ mod system {
 
     const COUNT: usize = 4096;
 
-    /// Seven standard deviations and a half of how often a fair coin of so many falls on one side.
+    /// The number of bits set among [`COUNT`] random ones has a standard deviation of 32: this is 7.5 times as much.
     const MOST_OFF: usize = 240;
 
-    /// The keys of as many frames of one connection, and its nonce as it stands in the request.
+    /// The masking keys of one connection, and its `Sec-WebSocket-Key`.
     fn sample() -> (Vec<[u8; 4]>, String) {
-        let (_, mut client, nonce) = connect(Config::new(), SystemRandom::new().unwrap());
+        let (mut client, nonce) = connect(Config::new(), SystemRandom::new().unwrap());
         for _ in 0..COUNT {
             client.sender.send_binary(b"").unwrap();
         }
@@ -154,7 +152,7 @@ mod system {
         (keys, nonce)
     }
 
-    /// Each bit of these is set about half of the time.
+    /// Checks that each bit is set in about half of the samples.
     fn assert_balanced<const LEN: usize>(label: &str, samples: impl Iterator<Item = [u8; LEN]> + Clone) {
         for bit in 0..8 * LEN {
             let set = samples.clone().filter(|bytes| bytes[bit / 8] >> (bit % 8) & 1 == 1).count();
@@ -167,7 +165,7 @@ mod system {
         (u32::from_ne_bytes(a) ^ u32::from_ne_bytes(b)).to_ne_bytes()
     }
 
-    /// How many of these are equal to one before.
+    /// How many samples equal an earlier one.
     fn repeated<T: std::hash::Hash + Eq>(samples: impl Iterator<Item = T>) -> usize {
         let mut seen = HashMap::new();
         samples.for_each(|sample| *seen.entry(sample).or_insert(0) += 1);
@@ -179,13 +177,13 @@ mod system {
         let [(first, nonce), (second, other_nonce)] = [sample(), sample()];
         for keys in [&first, &second] {
             assert_balanced("a key", keys.iter().copied());
-            // A counter's highest bits never change, its lowest always do.
+            // The high bits of a counter rarely change, the lowest always does.
             for distance in [1, 2, 4] {
                 let differences = keys.iter().zip(&keys[distance..]).map(|(a, b)| xor([*a, *b]));
                 assert_balanced("the difference of two keys", differences);
             }
         }
-        // Each of 4096² / 2 pairs is equal with a probability of 2⁻³²: one of them in 500 runs.
+        // Any two keys are equal with a probability of 2⁻³²: one pair of 4096 keys in about 500 runs.
         assert!(repeated(first.iter()) < 4 && repeated(second.iter()) < 4);
         assert!(repeated(first.iter().chain(&second)) < 5);
         assert_balanced("the difference of two connections", first.iter().zip(&second).map(|(a, b)| xor([*a, *b])));
@@ -195,7 +193,7 @@ mod system {
         assert_ne!(nonce, other_nonce);
     }
 
-    /// What everybody can read in the request is no key, and makes none.
+    /// The nonce is public: no key may follow from it.
     #[test]
     fn keys_do_not_follow_from_the_nonce() {
         let (keys, nonce) = sample();
@@ -203,10 +201,10 @@ mod system {
         let parts = nonce.as_chunks::<4>().0;
         let in_nonce = keys.iter().filter(|key| parts.contains(key)).count();
         assert!(in_nonce < 2, "{in_nonce} keys are in the nonce");
-        // The first key behind many nonces.
+        // The first key after each of many nonces.
         let pairs: Vec<_> = (0..COUNT)
             .map(|_| {
-                let (_, mut client, nonce) = connect(Config::new(), SystemRandom::new().unwrap());
+                let (mut client, nonce) = connect(Config::new(), SystemRandom::new().unwrap());
                 client.sender.ping(b"").unwrap();
                 (decode(&nonce), self::keys(client.sender.pending())[0])
             })
@@ -225,7 +223,7 @@ mod system {
         const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let value = |byte: u8| ALPHABET.iter().position(|known| *known == byte).unwrap() as u128;
         let (digits, last) = (&text.as_bytes()[..21], text.as_bytes()[21]);
-        // 21 digits have 126 bits; two are in the 22nd.
+        // 21 digits are 126 bits, the 22nd has two more.
         let bits = digits.iter().fold(0, |bits, byte| bits << 6 | value(*byte));
         (bits << 2 | value(last) >> 4).to_be_bytes()
     }

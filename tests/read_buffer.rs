@@ -319,10 +319,9 @@ fn a_frame_that_is_left_is_presented_once_more_and_not_twice() {
     assert_eq!(event, Some(Event::Binary(b"hello world")));
 }
 
-/// Rooms that are asked for and not read into change nothing, whichever of the two they are: by turns a room for the receiver, the same
-/// once more, and one of the buffer's own.
+/// Calling `room` and `room_for` again without `received` changes nothing, whether the store or the buffer was offered.
 #[test]
-fn a_room_may_be_asked_for_again() {
+fn rooms_can_be_asked_for_repeatedly() {
     let text = "fifteen bytes: ж".repeat(12_000);
     let messages = [
         (0x82, (0..200_000_u32).map(|at| (at ^ (at >> 8)) as u8).collect()),
@@ -359,13 +358,13 @@ fn a_room_may_be_asked_for_again() {
     }
 }
 
-/// The receiver's store is worth a read that is as long as the buffer, or all that is missing.
+/// A read goes to the store only if the store offers at least as much as the buffer, or all that is missing.
 #[test]
-fn a_store_of_less_room_than_the_buffer_is_not_read_to() {
+fn a_store_that_offers_less_than_the_buffer_is_not_used() {
     let (mut server, _) = open(Config::new());
     let mut room = vec![0; 20_000];
     let mut buffer = ReadBuffer::new(&mut room[..]);
-    // 8 bytes are the header.
+    // The header is 8 bytes.
     let bytes = frame(0x82, &[1; 60_000], true);
     for (come, room) in [(0, 20_000), (20_000, 20_000), (30_000, 29_992), (bytes.len() - 8192, 8192)] {
         assert_eq!(buffer.room_for(&mut server.receiver).len(), room, "{come} bytes have come");
@@ -375,9 +374,9 @@ fn a_store_of_less_room_than_the_buffer_is_not_read_to() {
     }
 }
 
-/// What was stored and is lent as a chunk is nothing to read behind: the rest comes through the buffer.
+/// While a stored chunk is lent, the next read goes to the buffer, not behind that chunk.
 #[test]
-fn nothing_is_read_behind_what_is_lent() {
+fn a_store_that_is_lent_is_not_read_to() {
     let message: Vec<u8> = (0..100_000_u32).map(|at| (at ^ (at >> 8)) as u8).collect();
     let bytes = frame(0x82, &message, true);
     for whole in [true, false] {
@@ -393,7 +392,7 @@ fn nothing_is_read_behind_what_is_lent() {
         assert_eq!(data.len(), 50_000 - 14);
         for (index, piece) in bytes[50_000..].chunks(8000).enumerate() {
             let room = buffer.room_for(&mut server.receiver);
-            // A whole message is stored anew.
+            // `next_message` begins to store again.
             assert!(room.len() <= 10_000 || whole && index > 0, "{} bytes of room", room.len());
             room[..piece.len()].copy_from_slice(piece);
             let mut input = buffer.received(piece.len());

@@ -501,9 +501,9 @@ fn s14_extension_syntax() {
         "foo; bar=\"", "foo; bar=\"\"", r#"foo; bar="a b""#, r#"foo; bar="a\""#, r#"foo; bar="a"b"#, "f\u{f6}o",
         // A comma in quotes begins no second offer; a token has none, so it is no value either (threat 6).
         r#"foo; bar="a,permessage-deflate""#, r#"foo; bar="a, permessage-deflate; b""#, r#"foo; bar="\,""#,
-        // A quotation mark behind a backslash ends nothing, and a backslash behind a backslash escapes nothing.
-        r#"foo; bar="a\", permessage-deflate"#, r#"foo; bar="a\"", permessage-deflate"#, r#"foo; bar="a\\", permessage-deflate"#,
-        r#"foo; bar="\\a", permessage-deflate"#, r#"foo; bar="\"#,
+        // An escaped quote does not end the value, and an escaped backslash escapes nothing.
+        r#"foo; bar="a\", permessage-deflate"#, r#"foo; bar="a\"", permessage-deflate"#,
+        r#"foo; bar="a\\", permessage-deflate"#, r#"foo; bar="\\a", permessage-deflate"#, r#"foo; bar="\"#,
         // Good, then bad.
         "foo, bar;", "foo\r\nSec-WebSocket-Extensions: bar=baz", "foo;\r\nSec-WebSocket-Extensions: bar",
         // Not one.
@@ -515,8 +515,8 @@ fn s14_extension_syntax() {
     }
 }
 
-/// A header is recognised by the length of its name first: another name of that length is another header, whatever its value is, however
-/// often it comes, and in front of the right one or behind it.
+/// The parser looks at the length of a name first. A header with another name of the same length is ignored, whatever its
+/// value, repeated, before or after the others.
 #[test]
 fn names_of_the_same_length_are_other_headers() {
     let missing = |name| Refusal::Header(Missing(name));
@@ -1087,16 +1087,17 @@ fn reject_with_any_status() {
     }
 }
 
-/// The reasons of RFC 9110 §15, and of RFC 6585 §4 and §5. Any other status has none.
+/// RFC 9110 §15, RFC 6585 §4 and §5. Other statuses have no reason.
 #[test]
 #[rustfmt::skip]
 fn every_reason_is_that_of_the_rfcs() {
     let reasons = [
         (200, "OK"), (204, "No Content"),
-        (301, "Moved Permanently"), (302, "Found"), (303, "See Other"), (304, "Not Modified"), (307, "Temporary Redirect"),
-        (308, "Permanent Redirect"),
-        (400, "Bad Request"), (401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found"), (405, "Method Not Allowed"),
-        (408, "Request Timeout"), (413, "Content Too Large"), (421, "Misdirected Request"), (426, "Upgrade Required"),
+        (301, "Moved Permanently"), (302, "Found"), (303, "See Other"), (304, "Not Modified"),
+        (307, "Temporary Redirect"), (308, "Permanent Redirect"),
+        (400, "Bad Request"), (401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found"),
+        (405, "Method Not Allowed"), (408, "Request Timeout"), (413, "Content Too Large"), (421, "Misdirected Request"),
+        (426, "Upgrade Required"),
         (429, "Too Many Requests"), (431, "Request Header Fields Too Large"),
         (500, "Internal Server Error"), (501, "Not Implemented"), (502, "Bad Gateway"), (503, "Service Unavailable"),
         (504, "Gateway Timeout"), (505, "HTTP Version Not Supported"),
@@ -1271,7 +1272,7 @@ fn from_parts_to_a_connection() {
     assert_eq!(connection.sender.pending(), text_frame(None, "hello"));
 }
 
-/// The smallest output holds the longest Pong, of 127 bytes, and the longest Close behind it.
+/// A connection needs space for the longest Pong and the longest Close, 127 bytes each.
 #[test]
 fn from_parts_to_the_smallest_output() {
     for capacity in [0, 253, 254] {

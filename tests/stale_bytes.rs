@@ -1,16 +1,16 @@
-//! Threat 8: what is sent in reply to a frame is made of that frame's bytes, and of none that came or went before it. In both roles, over
-//! stores that grow and arrays.
+//! Threat 8: a reply contains bytes of the frame that it answers, and never bytes of an earlier frame. In both roles, over a
+//! `Vec` and an array.
 
 mod common;
 
 use common::{frame, frames, open_in, store};
 use websocket_proto::{Config, Connection, Event, FixedStorage, Input, Reply, Role, Sender, Storage, frame::CloseCode};
 
-/// What must not turn up again.
+/// The payload of the earlier frame.
 const SECRET: [u8; 125] = [b'#'; 125];
 
-/// All that is sent, of a store from which a last Pong may follow the others.
-fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<(u8, Vec<u8>)> {
+/// Takes all frames that are sent.
+fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<Frame> {
     let mut wire = Vec::new();
     while !tx.is_empty() {
         wire.extend_from_slice(tx.pending());
@@ -19,14 +19,14 @@ fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<(u8, Vec<u8>)> {
     frames(&wire)
 }
 
-/// What is sent in reply to frames that are each cut in two. A reply is given to the sender as it is, or owned; what is sent is taken away
-/// between the frames, or behind them.
+/// Receives two frames, each cut in two, and returns the replies. They go to the sender as they are or owned, and are taken
+/// after each frame or at the end.
 fn replies<R: Role, S: Storage>(
     connection: Connection<R, S, S>,
     frames: [(&[u8], usize); 2],
     is_owned: bool,
     is_drained: bool,
-) -> Vec<(u8, Vec<u8>)> {
+) -> Vec<Frame> {
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     let mut sent = Vec::new();
     for (bytes, cut) in frames {
@@ -48,26 +48,29 @@ fn close(reason: &str) -> Vec<u8> {
     [&1000_u16.to_be_bytes(), reason.as_bytes()].concat()
 }
 
-/// The first byte and the payload of each short frame, and what its reply is.
-fn short_frames() -> Vec<(u8, Vec<u8>, (u8, Vec<u8>))> {
+/// The first byte and the payload of a frame.
+type Frame = (u8, Vec<u8>);
+
+/// Short frames, each with its reply.
+fn short_frames() -> Vec<(Frame, Frame)> {
     let failure = |code: u16, reason: &str| (0x88, [&code.to_be_bytes(), reason.as_bytes()].concat());
     let mut rows = Vec::new();
     for payload in ["", "a", "ab", "four", "a little longer"] {
-        rows.push((0x89, payload.into(), (0x8A, payload.into())));
+        rows.push(((0x89, payload.into()), (0x8A, payload.into())));
     }
     for payload in [vec![], close(""), close("x"), close("bye ж")] {
-        rows.push((0x88, payload.clone(), (0x88, payload)));
+        rows.push(((0x88, payload.clone()), (0x88, payload)));
     }
-    rows.push((0x83, vec![], failure(1002, "reserved opcode")));
-    rows.push((0x81, vec![0xFF], failure(1007, "text is not UTF-8")));
+    rows.push(((0x83, vec![]), failure(1002, "reserved opcode")));
+    rows.push(((0x81, vec![0xFF]), failure(1007, "text is not UTF-8")));
     rows
 }
 
-/// For each role and store, one connection out of `open`.
+/// Receives each short frame after a long one, in both roles and in many cuts.
 fn check<S: Storage>(stores: impl Fn() -> [S; 4]) {
-    // A Pong to the longest Ping; nothing, because a Pong is not answered.
+    // A Ping, which is answered, and a Pong, which is not.
     let long_frames = [(0x89, Some((0x8A, SECRET.to_vec()))), (0x8A, None)];
-    for (first, payload, reply) in short_frames() {
+    for ((first, payload), reply) in short_frames() {
         for (long_first, long_reply) in &long_frames {
             for masked in [true, false] {
                 let long = frame(*long_first, &SECRET, masked);
@@ -95,15 +98,15 @@ fn check<S: Storage>(stores: impl Fn() -> [S; 4]) {
 #[test]
 fn a_reply_has_no_bytes_of_an_earlier_frame() {
     check(|| [(); 4].map(|()| store()));
-    // The smallest that a client takes; they serve a server too.
+    // The smallest output that a client accepts.
     check(|| [(); 4].map(|()| FixedStorage::new([0x23; 262])));
 }
 
-/// The Pong that waits apart while a peer doesn't read is the newest one's, and a Close behind it, its own.
+/// While the peer doesn't read, the newest Pong is stored separately.
 fn newest_pong<R: Role, S: Storage>(connection: Connection<R, S, S>, masked: bool, closes: bool) {
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     for payload in [&SECRET[..], &SECRET, b"short", b"", b"so"] {
-        // So many that they don't all fit, in any store.
+        // More than fit into any store.
         for _ in 0..40 {
             let mut ping = frame(0x89, &SECRET, masked);
             assert_eq!(rx.next_message(&mut Input::new(&mut ping), &mut tx), Some(Event::Ping(&SECRET)));
@@ -111,7 +114,7 @@ fn newest_pong<R: Role, S: Storage>(connection: Connection<R, S, S>, masked: boo
         let before = tx.pending().len();
         let mut ping = frame(0x89, payload, masked);
         assert!(rx.next_message(&mut Input::new(&mut ping), &mut tx).is_some());
-        assert_eq!(tx.pending().len(), before, "it waits apart");
+        assert_eq!(tx.pending().len(), before, "it is stored separately");
         if closes && payload == b"so" {
             tx.close(CloseCode::NORMAL, "x").unwrap();
         }
@@ -124,7 +127,7 @@ fn newest_pong<R: Role, S: Storage>(connection: Connection<R, S, S>, masked: boo
 }
 
 #[test]
-fn the_pong_that_waits_apart_has_no_bytes_of_an_earlier_one() {
+fn a_pong_that_is_stored_has_no_bytes_of_an_earlier_one() {
     for closes in [false, true] {
         let (server, client) = open_in(Config::new(), [(); 4].map(|()| store()));
         newest_pong(server, true, closes);
@@ -135,7 +138,7 @@ fn the_pong_that_waits_apart_has_no_bytes_of_an_earlier_one() {
     }
 }
 
-/// What the application sends: a short frame behind a long one that has left the same memory.
+/// Sends short frames from memory that held a long one.
 #[test]
 fn a_short_frame_has_no_bytes_of_a_longer_one() {
     fn check<R: Role, S: Storage>(mut tx: Sender<R, S>) {
@@ -155,7 +158,7 @@ fn a_short_frame_has_no_bytes_of_a_longer_one() {
         tx.close(CloseCode::GOING_AWAY, "").unwrap();
         assert_eq!(frames(tx.pending()), [(0x88, 1001_u16.to_be_bytes().to_vec())]);
     }
-    // Some of it stays allocated, and is written to again.
+    // The memory is kept, and used again.
     let (server, client) = open_in(Config::new().keep(1000), [(); 4].map(|()| store()));
     check(server.sender);
     check(client.sender);

@@ -182,7 +182,7 @@ mod tests {
             r#"foo; bar="a b""#,
             r#"foo; bar="a\""#,
             r#"foo; bar="a"b"#,
-            // A backslash or a quotation mark that is escaped belongs to the value, and no token has one.
+            // An escaped backslash or quote is a part of the value, and no token contains one.
             r#"foo; bar="\\""#,
             r#"foo; bar="a\\""#,
             r#"foo; bar="\\a""#,
