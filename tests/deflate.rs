@@ -442,8 +442,8 @@ fn d9_up_to_the_limit_a_message_is_good() {
     }
 }
 
-/// Threat 12: input on which a decompressor could loop or wait forever. In every cut it fails at the first byte that proves
-/// the fault, or is a valid empty message.
+/// Threat 12: input on which a decompressor could loop or wait forever. In every cut it fails at the first byte that
+/// proves the fault, or is a valid empty message.
 #[test]
 fn threat_12_input_that_makes_no_progress() {
     // The payload, and how many bytes of it prove the fault.

@@ -292,8 +292,8 @@ fn release_frees_only_unused_memory() {
     }
 }
 
-/// Threat 5: a peer reads as fast as we send, but the output is never empty. Fewer bytes are moved than sent, and the memory
-/// is at most four times what is pending.
+/// Threat 5: a peer reads as fast as we send, but the output is never empty. Fewer bytes are moved than sent, and the
+/// memory is at most four times what is pending.
 #[test]
 fn an_output_that_is_never_empty_costs_linear_work() {
     fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>, waiting: usize, len: usize) {

@@ -1,5 +1,5 @@
-//! Masking keys and nonces (RFC 6455 §4.1, §5.3, §10.3; threat 9): a client asks its source once for each frame, and the
-//! keys of the system's source look random.
+//! Masking keys and nonces (RFC 6455 §4.1, §5.3, §10.3; threat 9): a client asks its source once for each frame, and
+//! the keys of the system's source look random.
 
 mod common;
 

@@ -515,8 +515,8 @@ fn s14_extension_syntax() {
     }
 }
 
-/// The parser looks at the length of a name first. A header with another name of the same length is ignored, whatever its
-/// value, repeated, before or after the others.
+/// The parser looks at the length of a name first. A header with another name of the same length is ignored, whatever
+/// its value, repeated, before or after the others.
 #[test]
 fn names_of_the_same_length_are_other_headers() {
     let missing = |name| Refusal::Header(Missing(name));

@@ -1,5 +1,5 @@
-//! Threat 8: a reply contains bytes of the frame that it answers, and never bytes of an earlier frame. In both roles, over a
-//! `Vec` and an array.
+//! Threat 8: a reply contains bytes of the frame that it answers, and never bytes of an earlier frame. In both roles,
+//! over a `Vec` and an array.
 
 mod common;
 
@@ -19,8 +19,8 @@ fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<Frame> {
     frames(&wire)
 }
 
-/// Receives two frames, each cut in two, and returns the replies. They go to the sender as they are or owned, and are taken
-/// after each frame or at the end.
+/// Receives two frames, each cut in two, and returns the replies. They go to the sender as they are or owned, and are
+/// taken after each frame or at the end.
 fn replies<R: Role, S: Storage>(
     connection: Connection<R, S, S>,
     frames: [(&[u8], usize); 2],
