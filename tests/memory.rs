@@ -172,6 +172,16 @@ fn a_control_frame_that_fails_is_let_go_of() {
     });
     assert!(matches!(server.receiver.end_of_input(), Err(EndOfInput::Failed(_))));
     assert_eq!(left, 0);
+
+    // At once, even if nobody asks for another event.
+    let (mut server, _) = open(Config::new());
+    let mut bytes = frame(0x88, &[0x01, 0x02, b'a', b'b'], true);
+    let Measured { left, .. } = measure(|| {
+        let mut inputs = bytes.chunks_mut(1).map(Input::new);
+        assert!(inputs.any(|mut input| server.receiver.next_message(&mut input, &mut server.sender).is_some()));
+        server.sender.consume(usize::MAX);
+    });
+    assert_eq!(left, 0);
 }
 
 /// Sends a frame of `len` bytes with its header, from 134 to 65 539.
