@@ -587,6 +587,40 @@ fn c3_c4_failures() {
     }
 }
 
+/// A header whose name differs in one letter is ignored, whatever its value, repeated, before or after the others.
+#[test]
+fn names_of_the_same_length_are_other_headers() {
+    let rows = [
+        ("Upgrade", true),
+        ("Connection", true),
+        ("Sec-WebSocket-Accept", true),
+        ("Sec-WebSocket-Protocol", false),
+        ("Sec-WebSocket-Extensions", false),
+    ];
+    let request = request("ws://server.example.com/chat").subprotocols(OFFERED);
+    let failure = |head: &[u8]| connect(Config::new(), &request, NONCE, &[head]).failure();
+    for (name, is_needed) in rows {
+        let (front, back) = (&name[1..], &name[..name.len() - 1]);
+        for other in [format!("x{front}"), format!("{back}x"), format!("{back}-")] {
+            for value in
+                ["", "websocket", "upgrade", "close", ACCEPT, "a b", "chat", "mqtt", "permessage-deflate", "\"a\\"]
+            {
+                let lines = format!("{other}: {value}\r\n{other}: {value}");
+                assert_eq!(failure(&RESPONSE.with(&lines)), None, "{lines}");
+                let in_front = RESPONSE.swap("Upgrade", format!("{lines}\r\nUpgrade: websocket"));
+                assert_eq!(failure(&in_front), None, "{lines}");
+                if is_needed {
+                    assert_eq!(
+                        failure(&RESPONSE.swap(name, &lines)),
+                        Some(UpgradeError::Header(Missing(name))),
+                        "{lines}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// When none was offered, none can be picked.
 #[test]
 fn c4_subprotocol_though_none_offered() {
@@ -835,6 +869,20 @@ fn stores_that_are_too_small() {
                 assert_eq!(out, vec![0xaa; capacity], "something was written");
             }
         }
+    }
+
+    // A connection needs space for the longest Pong and the longest Close, 131 bytes each.
+    let short = self::request("ws://h");
+    for (capacity, error) in [
+        (0, Some(RequestError::StoreTooSmall { needed: 262, capacity: 0 })),
+        (261, Some(RequestError::StoreTooSmall { needed: 262, capacity: 261 })),
+        (262, None),
+    ] {
+        let mut out = vec![0xaa; capacity];
+        let output = FixedStorage::new(&mut out[..]);
+        let found = Handshake::with_storage(Config::new(), &short, fixed(NONCE), store(), output).err();
+        assert_eq!(found, error);
+        assert!(error.is_none() || out == vec![0xaa; capacity], "something was written");
     }
 
     // The response's head fits to the byte, however it comes.

@@ -661,6 +661,99 @@ fn d9_bombs() {
     }
 }
 
+/// D9: `next` returns exactly the bytes up to the limit before it fails. Lengths and limits lie around each other, and
+/// around 8 KiB, the size of the buffer for decompressed bytes.
+#[test]
+fn d9_up_to_the_limit_a_message_is_good() {
+    const ROOM: usize = 8 << 10;
+    let binary = |len: usize| (0..len).map(|at| (at % 50 * (at / 900 + 1)) as u8).collect::<Vec<_>>();
+    let text = |len: usize| "ё".repeat(len / 2).into_bytes();
+    for len in [100, ROOM - 2, ROOM, ROOM + 2, 2 * ROOM, 3 * ROOM + 100] {
+        for (first, message) in [(0xC2, binary(len)), (0xC1, text(len))] {
+            let (_, mut client) = both(Deflate::new().threshold(0));
+            match std::str::from_utf8(&message) {
+                Ok(text) if first == 0xC1 => client.sender.send_text(text).unwrap(),
+                _ => client.sender.send_binary(&message).unwrap(),
+            }
+            let (sent_as, payload) = frames(client.sender.pending()).remove(0);
+            assert_eq!(sent_as, first, "it is compressed");
+            let half = payload.len() / 2;
+            let in_one = frame(first, &payload, true);
+            let in_two = [frame(first & 0x7F, &payload[..half], true), frame(0x80, &payload[half..], true)].concat();
+            for limit in [0, 1, len / 2, len - 1, len, len + 1, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM - 1, 2 * ROOM] {
+                let good = if first == 0xC1 { limit / 2 * 2 } else { limit };
+                for (wire, byte_by_byte) in [(&in_one, false), (&in_one, true), (&in_two, false), (&in_two, true)] {
+                    for mode in [Mode::Chunks, Mode::Whole] {
+                        let config = Config::new().max_message(limit as u64).deflate(Deflate::new());
+                        let cuts = if byte_by_byte { 1..wire.len() } else { 0..0 };
+                        let trace = feed(open(config, config).0, wire, cuts, mode);
+                        let label = format!("{first:#x}: {len} bytes, at most {limit}, {byte_by_byte}, {mode:?}");
+                        if len <= limit {
+                            let [Seen::Text(_) | Seen::Binary(_)] = trace.seen[..] else { panic!("{label}") };
+                            continue;
+                        }
+                        let too_long = Failure::MessageTooLong { len: limit as u64 + 1, limit: limit as u64 };
+                        assert_eq!(trace.seen, [Seen::Failed(too_long)], "{label}");
+                        assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes(), "{label}");
+                        let expected = if mode == Mode::Chunks { &message[..good] } else { &[] };
+                        assert!(trace.partial == expected, "{label}: {} bytes came", trace.partial.len());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Threat 12: input on which a decompressor could loop or wait forever. In every cut it fails at the first byte that
+/// proves the fault, or is a valid empty message.
+#[test]
+fn threat_12_input_that_makes_no_progress() {
+    // The payload, and how many bytes of it prove the fault.
+    #[rustfmt::skip]
+    let wrong: &[(&str, &[u8], usize)] = &[
+        ("nothing",                                  &[], 0),
+        ("a stream that ends, and no block behind it", &[0x03, 0x00], 2),
+        ("... with bits left over",                  &[0x03, 0x80], 2),
+        ("... twice",                                &[0x03, 0x00, 0x03, 0x00], 4),
+        ("... twice, with bits left over",           &[0x03, 0x80, 0x03, 0x80], 4),
+        ("a last stored block, and none behind it",  &[0x01, 0x00, 0x00, 0xFF, 0xFF], 5),
+        ("half a block's header",                    &[0x02], 1),
+        ("half of the codes' lengths",               &[0x04, 0x00], 2),
+        ("a stored block without half its length",   &[0x00, 0x00, 0x00], 3),
+        ("a length that is not its complement",      &[0x00, 0x00, 0x00, 0xFF, 0x00, 0x00], 5),
+        ("a reserved type of block",                 &[0x06, 0x00], 1),
+        ("a distance before the beginning",          &[0x02, 0x01, 0x00], 2),
+    ];
+    for (label, payload, at) in wrong {
+        let splits = (0..=payload.len()).map(|at| vec![(0x42, &payload[..at]), (0x80, &payload[at..])]);
+        for parts in splits.chain([vec![(0xC2, *payload)]]) {
+            everywhere(Deflate::new(), Config::new(), &parts, |trace| {
+                assert_eq!(trace.seen, [Seen::Failed(Failure::Inflate)], "{label}");
+            });
+        }
+        let wire = frame(0xC2, payload, true);
+        let header = wire.len() - payload.len();
+        for mode in Mode::ALL {
+            let trace = feed(both(Deflate::new()).0, &wire, 1..wire.len(), mode);
+            assert_eq!(trace.failed_after, Some(header + at), "{label}, {mode:?}");
+        }
+    }
+    let streams = [&[0x03, 0x00].repeat(1500)[..], &[0x00]].concat();
+    let blocks = [&[0x00, 0x00, 0x00, 0xFF, 0xFF].repeat(700)[..], &[0x00]].concat();
+    for payload in [streams, blocks] {
+        let wire = frame(0xC2, &payload, true);
+        for (mode, cuts) in Mode::ALL.into_iter().flat_map(|mode| [0..0, 1000..1001].map(|cuts| (mode, cuts))) {
+            assert_eq!(feed(both(Deflate::new()).0, &wire, cuts, mode).seen, [Seen::Binary(vec![])], "{mode:?}");
+        }
+    }
+    for payload in (0..=0xFF_u8).flat_map(|first| [0x00, 0x03, 0x10, 0x80, 0xFF].map(|second| [first, second])) {
+        let wire = frame(0xC2, &payload, true);
+        let [whole, cut, chunks] = [(Mode::Whole, 0..0), (Mode::Whole, 1..wire.len()), (Mode::Chunks, 1..wire.len())]
+            .map(|(mode, cuts)| feed(both(Deflate::new()).0, &wire, cuts, mode).seen);
+        assert!(whole == cut && whole == chunks && whole.len() == 1, "{payload:02x?}: {whole:?}, {cut:?}, {chunks:?}");
+    }
+}
+
 /// A short message comes out at once, if it lies whole in the input: around the most that goes in and the most that comes out at once,
 /// twice the same message, so that the second refers to the first.
 #[test]

@@ -243,8 +243,11 @@ fn a_short_message_that_comes_needs_no_memory_of_its_own() {
 #[test]
 fn connections_that_end_hold_nothing() {
     static POOL: Pool = Pool::new(8);
-    let config = Config::new().deflate(Deflate::new().pool(&POOL));
-    for end in [frame(0xC2, &[0xFF], true), frame(0x83, b"", true), frame(0x88, b"", true)] {
+    let ends = [frame(0xC2, &[0xFF], true), frame(0x83, b"", true), frame(0x88, b"", true)];
+    // With a window below 15 the receiver keeps a copy of the window, not a context.
+    for (end, window) in ends.iter().flat_map(|end| [9, 14, 15].map(|window| (end.clone(), window))) {
+        let deflate = Deflate::new().send_window(bits(window)).receive_window(bits(window)).pool(&POOL);
+        let config = Config::new().deflate(deflate);
         let (mut server, mut client) = open(config);
         converse(&mut server, &mut client);
         // In the middle of a message.
@@ -257,11 +260,115 @@ fn connections_that_end_hold_nothing() {
         assert_eq!(POOL.idle(), (0, 1));
         let Connection { sender, receiver } = server;
         let Measured { left: freed, .. } = measure(|| drop(receiver));
-        assert!(-freed <= STATE, "{freed} bytes were left");
+        assert!(-freed <= STATE, "{freed} bytes were left of a window of {window}");
         drop(sender);
         assert_eq!(POOL.idle(), (1, 1));
     }
     POOL.clear();
+}
+
+/// `Pool::clear` frees the compressors, the decompressors, the buffers, and the lists of all three.
+#[test]
+fn a_pool_that_is_cleared_holds_nothing() {
+    static POOL: Pool = Pool::new(8);
+    let deflate = Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL);
+    let Measured { left, .. } = measure(|| {
+        let (mut server, mut client) = open(Config::new().deflate(deflate));
+        converse(&mut server, &mut client);
+    });
+    assert_eq!(POOL.idle(), (1, 1));
+    let Measured { left: freed, .. } = measure(|| POOL.clear());
+    assert_eq!((freed, POOL.idle()), (-left, (0, 0)));
+}
+
+/// The buffer for compressed bytes and the output may each keep `Config::keep` bytes.
+#[test]
+fn a_sender_keeps_exactly_the_configured_memory() {
+    let text = text(500);
+    let held = |keep| {
+        // Without takeover and pool the context is freed after each message.
+        let deflate = Deflate::new().send_takeover(false).pool(&NO_POOL);
+        let (mut server, _) = open(Config::new().keep(keep).deflate(deflate));
+        server.sender.release();
+        let Measured { left: waiting, .. } = measure(|| server.sender.send_text(&text).unwrap());
+        let len = server.sender.pending().len();
+        let Measured { left: freed, .. } = measure(|| server.sender.consume(usize::MAX));
+        (len, waiting, waiting + freed)
+    };
+    let (len, both, kept) = held(1 << 20);
+    assert_eq!(kept, both);
+    let packed = usize::try_from(both).unwrap() - len;
+    assert!(packed >= len - 4, "{both} bytes for a frame of {len}");
+    for keep in [0, 1, len - 1, len, len + 1, packed - 1, packed, packed + 1] {
+        let (_, waiting, left) = held(keep);
+        assert_eq!(waiting as usize, len + packed.min(keep), "while it waits, with {keep} to keep");
+        assert_eq!(left as usize, len.min(keep) + packed.min(keep), "behind it, with {keep} to keep");
+    }
+}
+
+/// The buffers for decompressed bytes and for input that is not decompressed yet count together.
+#[test]
+fn a_receiver_keeps_exactly_the_configured_memory() {
+    const ROOM: usize = 8 << 10;
+    let held = |keep, words| {
+        let deflate = Deflate::new().send_takeover(false).receive_takeover(false).pool(&NO_POOL);
+        let (mut server, mut client) = open(Config::new().keep(keep).deflate(deflate));
+        server.receiver.release();
+        client.sender.send_text(&text(words)).unwrap();
+        let mut wire = client.sender.pending().to_vec();
+        let Measured { left, .. } = measure(|| {
+            let mut input = Input::new(&mut wire);
+            while let Some(event) = server.receiver.next(&mut input, &mut server.sender) {
+                assert!(matches!(event, ChunkEvent::Text(_)), "{event:?}");
+            }
+        });
+        let Measured { left: freed, .. } = measure(|| server.receiver.release());
+        assert_eq!(freed, -left, "all of it is released");
+        left as usize
+    };
+    for (words, has_input) in [(10, false), (1000, true)] {
+        let both = held(1 << 20, words);
+        assert_eq!((both >= ROOM, both > ROOM), (true, has_input));
+        for (keep, kept) in [(0, 0), (ROOM - 1, 0), (both - 1, 0), (both, both), (both + 1, both)] {
+            assert_eq!(held(keep, words), kept, "of {both}, with {keep} to keep");
+        }
+    }
+}
+
+/// `release` frees all unused memory of its half, and nothing that is in use.
+#[test]
+fn release_frees_only_unused_memory() {
+    let config = Config::new().keep(64 << 10).deflate(Deflate::new().pool(&NO_POOL));
+    let (mut server, mut client) = open(config);
+    server.sender.release();
+    client.receiver.release();
+    let text = text(500);
+    server.sender.send_text(&text).unwrap();
+    let before = server.sender.pending().to_vec();
+    let Measured { left, .. } = measure(|| server.sender.release());
+    assert!(-left >= before.len() as isize - 4, "the compressed copy is unused once the frame is pending: {left}");
+    assert_eq!(server.sender.pending(), before);
+    assert_eq!(pass(&mut server.sender, &mut client), 1);
+    assert_eq!(measure(|| server.sender.release()).left, -(before.len() as isize));
+    assert_eq!(measure(|| server.sender.release()), NOTHING, "nothing is left to free");
+
+    let Measured { left, .. } = measure(|| client.receiver.release());
+    assert!(-left >= (8 << 10) + text.len() as isize, "the buffer for decompressed bytes, and the text: {left}");
+    assert_eq!(measure(|| client.receiver.release()), NOTHING, "nothing is left to free");
+
+    // Inside a message `release` changes nothing.
+    let mut said = String::new();
+    for (part, last) in [(&*text, false), ("", false), (&text, false), ("!", true)] {
+        server.sender.send_text_fragment(part, last).unwrap();
+        said += part;
+        let mut wire = server.sender.pending().to_vec();
+        server.sender.consume(usize::MAX);
+        server.sender.release();
+        let mut input = Input::new(&mut wire);
+        let event = client.receiver.next_message(&mut input, &mut client.sender);
+        assert_eq!(event, last.then_some(Event::Text(&said)));
+        client.receiver.release();
+    }
 }
 
 /// So many zeros, compressed: about a thousandth of them.

@@ -6,7 +6,9 @@ mod counting;
 
 use common::{ClientEnd, ServerEnd, frame, header, open};
 use counting::{Measured, NOTHING, measure};
-use websocket_proto::{ChunkEvent, Config, Connection, EndOfInput, Event, Input, Receiver, Sender, Server, server};
+use websocket_proto::{
+    ChunkEvent, Config, Connection, EndOfInput, Event, Input, Receiver, Role, Sender, Server, server,
+};
 
 /// Feeds bytes in pieces of this size; the number of messages seen.
 fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
@@ -170,6 +172,164 @@ fn a_control_frame_that_fails_is_let_go_of() {
     });
     assert!(matches!(server.receiver.end_of_input(), Err(EndOfInput::Failed(_))));
     assert_eq!(left, 0);
+
+    // At once, even if nobody asks for another event.
+    let (mut server, _) = open(Config::new());
+    let mut bytes = frame(0x88, &[0x01, 0x02, b'a', b'b'], true);
+    let Measured { left, .. } = measure(|| {
+        let mut inputs = bytes.chunks_mut(1).map(Input::new);
+        assert!(inputs.any(|mut input| server.receiver.next_message(&mut input, &mut server.sender).is_some()));
+        server.sender.consume(usize::MAX);
+    });
+    assert_eq!(left, 0);
+}
+
+/// Sends a frame of `len` bytes with its header, from 134 to 65 539.
+fn send_frame<R: Role>(tx: &mut Sender<R, Vec<u8>>, len: usize) {
+    static PAYLOAD: [u8; 65_536] = [7; 65_536];
+    let (before, header) = (tx.pending().len(), if size_of::<R>() == 0 { 4 } else { 8 });
+    tx.send_binary(&PAYLOAD[..len - header]).unwrap();
+    assert_eq!(tx.pending().len() - before, len);
+}
+
+/// The last count may be exactly the rest, or more.
+#[test]
+fn consuming_the_last_byte_frees_the_memory() {
+    fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
+        let counts: [&[usize]; 7] =
+            [&[5000], &[5001], &[usize::MAX], &[4999, 1], &[1, 4999], &[4999, 2], &[2500, 0, 2500]];
+        for counts in counts {
+            assert_eq!(measure(|| send_frame(tx, 5000)).left, 5000);
+            let (last, before) = counts.split_last().unwrap();
+            for count in before {
+                assert_eq!(measure(|| tx.consume(*count)), NOTHING, "{counts:?}");
+            }
+            assert_eq!(tx.pending().len(), 5000 - before.iter().sum::<usize>(), "{counts:?}");
+            assert_eq!(measure(|| tx.consume(*last)).left, -5000, "{counts:?}");
+            assert!(tx.is_empty());
+        }
+    }
+    let (mut server, mut client) = open(Config::new());
+    check(&mut server.sender);
+    check(&mut client.sender);
+}
+
+/// `Config::keep` is exact: that much memory stays for the next message, and not a byte more.
+#[test]
+fn each_half_keeps_exactly_the_configured_memory() {
+    const KEEP: usize = 5000;
+    /// Sends or receives a message that needs `needed` bytes of memory, twice.
+    fn check(needed: usize, mut send: impl FnMut()) {
+        let Measured { left, .. } = measure(&mut send);
+        assert_eq!(left, needed.min(KEEP) as isize, "kept of {needed}");
+        let again = measure(&mut send);
+        assert_eq!((again.allocations == 0, again.left), (needed <= KEEP, 0), "{needed}: {again:?}");
+    }
+    let config = Config::new().keep(KEEP);
+    // Memory of the handshake is kept too.
+    let open = || {
+        let (mut server, mut client) = open(config);
+        server.receiver.release();
+        server.sender.release();
+        client.sender.release();
+        (server, client)
+    };
+    for needed in [1000, KEEP - 1, KEEP, KEEP + 1, 3 * KEEP] {
+        let (mut server, mut client) = open();
+        let payload = vec![7; needed];
+        check(needed, || {
+            server.sender.send_binary(&payload[4..]).unwrap();
+            server.sender.consume(usize::MAX);
+        });
+        check(needed, || {
+            client.sender.send_binary(&payload[8..]).unwrap();
+            client.sender.consume(usize::MAX);
+        });
+        let (ascii, other) = (vec![b'a'; needed], ["ж", &"a".repeat(needed - 2)].concat());
+        for (opcode, message) in [(2, &payload[..]), (1, &ascii), (1, other.as_bytes())] {
+            let (mut server, _) = open();
+            let (front, back) = message.split_at(needed.div_ceil(2));
+            let wire = [frame(opcode, front, true), frame(0x80, back, true)].concat();
+            let mut bytes = wire.clone();
+            check(needed, || {
+                bytes.copy_from_slice(&wire);
+                assert_eq!(feed(&mut server, &mut bytes, usize::MAX), 1);
+            });
+        }
+    }
+}
+
+/// `release` frees all unused memory of its half, and nothing that is in use.
+#[test]
+fn release_frees_only_unused_memory() {
+    fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
+        send_frame(tx, 5000);
+        for taken in [0, 2500, 2499] {
+            tx.consume(taken);
+            let before = tx.pending().to_vec();
+            assert_eq!(measure(|| tx.release()), NOTHING);
+            assert_eq!(tx.pending(), before);
+        }
+        assert_eq!(measure(|| tx.consume(1)), NOTHING, "the memory is kept");
+        assert_eq!(measure(|| tx.release()).left, -5000);
+        assert_eq!(measure(|| tx.release()), NOTHING, "nothing is left to free");
+        send_frame(tx, 200);
+        assert_eq!(tx.pending().len(), 200);
+    }
+    let (mut server, mut client) = open(Config::new().keep(16 << 10));
+    check(&mut server.sender);
+    check(&mut client.sender);
+
+    let Connection { receiver: mut rx, sender: mut tx } = server;
+    let fragments = [frame(0x02, &[1; 3000], true), frame(0x80, &[2; 3000], true)];
+    let message = [[1; 3000], [2; 3000]].concat();
+    for is_cleared in [true, false] {
+        let [mut first, mut last] = fragments.clone();
+        assert_eq!(rx.next_message(&mut Input::new(&mut first), &mut tx), None);
+        assert_eq!(measure(|| rx.release()), NOTHING, "inside a message");
+        let mut input = Input::new(&mut last);
+        assert_eq!(rx.next_message(&mut input, &mut tx), Some(Event::Binary(&message)));
+        // In the second round the message was lent by the last call.
+        if is_cleared {
+            assert_eq!(
+                measure(|| assert_eq!(rx.next_message(&mut input, &mut tx), None)),
+                NOTHING,
+                "the memory is kept"
+            );
+        }
+        assert_eq!(measure(|| rx.release()).left, -6000);
+        assert_eq!(measure(|| rx.release()), NOTHING, "nothing is left to free");
+    }
+}
+
+/// Threat 5: a peer reads as fast as we send, but the output is never empty. Fewer bytes are moved than sent, and the
+/// memory is at most four times what is pending.
+#[test]
+fn an_output_that_is_never_empty_costs_linear_work() {
+    fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>, waiting: usize, len: usize) {
+        let rounds = 20 * waiting / len;
+        let mut moved = 0;
+        let Measured { most, .. } = measure(|| {
+            // The first frame fills the memory to the last byte.
+            send_frame(tx, waiting);
+            for _ in 0..rounds {
+                tx.consume(len);
+                let start = tx.pending().as_ptr();
+                let Measured { allocations, .. } = measure(|| send_frame(tx, len));
+                if allocations > 0 || tx.pending().as_ptr() != start {
+                    moved += waiting;
+                }
+            }
+        });
+        assert!(moved <= rounds * len + 2 * waiting, "{moved} bytes moved for {}, {len} at a time", rounds * len);
+        assert!(most as usize <= 4 * waiting, "{most} bytes for {waiting}, {len} at a time");
+        tx.consume(usize::MAX);
+    }
+    let (mut server, mut client) = open(Config::new());
+    for (waiting, len) in [(20_000, 140), (20_000, 999), (20_000, 5000), (20_000, 9999), (60_000, 200)] {
+        check(&mut server.sender, waiting, len);
+        check(&mut client.sender, waiting, len);
+    }
 }
 
 /// State of an open connection without heap. The figures are of a 64-bit machine; with 32 bits it is less.

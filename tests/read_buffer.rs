@@ -318,3 +318,94 @@ fn a_frame_that_is_left_is_presented_once_more_and_not_twice() {
     let event = server.receiver.next_message(&mut input, &mut server.sender);
     assert_eq!(event, Some(Event::Binary(b"hello world")));
 }
+
+/// Calling `room` and `room_for` again without `received` changes nothing, whether the store or the buffer was offered.
+#[test]
+fn rooms_can_be_asked_for_repeatedly() {
+    let text = "fifteen bytes: ж".repeat(12_000);
+    let messages = [
+        (0x82, (0..200_000_u32).map(|at| (at ^ (at >> 8)) as u8).collect()),
+        (0x81, (0..200_000_u32).map(|at| (at % 90 + 32) as u8).collect()),
+        (0x81, text.into_bytes()),
+    ];
+    for (first, message) in messages {
+        let bytes: Vec<u8> = frame(first, &message, true).repeat(2);
+        for size in [9_000, 10_001, 50_000] {
+            let (mut server, _) = open(Config::new());
+            let mut buffer = ReadBuffer::new(vec![0; 20_000]);
+            let (mut come, mut received, mut turns) = (0, 0, [0, 1].iter().cycle());
+            while come < bytes.len() {
+                let asked = buffer.room_for(&mut server.receiver).as_ptr_range();
+                assert_eq!(buffer.room_for(&mut server.receiver).as_ptr_range(), asked);
+                let room = match turns.next() {
+                    Some(0) => buffer.room(),
+                    _ => {
+                        buffer.room();
+                        buffer.room_for(&mut server.receiver)
+                    }
+                };
+                let n = size.min(room.len()).min(bytes.len() - come);
+                room[..n].copy_from_slice(&bytes[come..come + n]);
+                come += n;
+                let mut input = buffer.received(n);
+                while let Some(event) = server.receiver.next_message(&mut input, &mut server.sender) {
+                    assert_eq!(event.message().unwrap().as_bytes(), message);
+                    received += 1;
+                }
+            }
+            assert_eq!(received, 2, "reads of {size}");
+        }
+    }
+}
+
+/// A read goes to the store only if the store offers at least as much as the buffer, or all that is missing.
+#[test]
+fn a_store_that_offers_less_than_the_buffer_is_not_used() {
+    let (mut server, _) = open(Config::new());
+    let mut room = vec![0; 20_000];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    // The header is 8 bytes.
+    let bytes = frame(0x82, &[1; 60_000], true);
+    for (come, room) in [(0, 20_000), (20_000, 20_000), (30_000, 29_992), (bytes.len() - 8192, 8192)] {
+        assert_eq!(buffer.room_for(&mut server.receiver).len(), room, "{come} bytes have come");
+        let next = [20_000, 30_000, bytes.len() - 8192, bytes.len()].into_iter().find(|next| *next > come).unwrap();
+        let expected = if next == bytes.len() { 60_000 } else { 0 };
+        assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[come..next], usize::MAX), expected);
+    }
+}
+
+/// While a stored chunk is lent, the next read goes to the buffer, not behind that chunk.
+#[test]
+fn a_store_that_is_lent_is_not_read_to() {
+    let message: Vec<u8> = (0..100_000_u32).map(|at| (at ^ (at >> 8)) as u8).collect();
+    let bytes = frame(0x82, &message, true);
+    for whole in [true, false] {
+        let (mut server, _) = open(Config::new());
+        let mut room = vec![0; 10_000];
+        let mut buffer = ReadBuffer::new(&mut room[..]);
+        assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..50_000], usize::MAX), 0);
+        assert!(buffer.room_for(&mut server.receiver).len() > 10_000, "it is read to the store");
+        let mut data = match server.receiver.next(&mut Input::default(), &mut server.sender) {
+            Some(ChunkEvent::Binary(Chunk { data, first: true, last: false })) => data.to_vec(),
+            event => panic!("{event:?}"),
+        };
+        assert_eq!(data.len(), 50_000 - 14);
+        for (index, piece) in bytes[50_000..].chunks(8000).enumerate() {
+            let room = buffer.room_for(&mut server.receiver);
+            // `next_message` begins to store again.
+            assert!(room.len() <= 10_000 || whole && index > 0, "{} bytes of room", room.len());
+            room[..piece.len()].copy_from_slice(piece);
+            let mut input = buffer.received(piece.len());
+            if whole {
+                let event = server.receiver.next_message(&mut input, &mut server.sender);
+                data.extend(event.iter().flat_map(|event| event.message().unwrap().as_bytes()));
+            } else {
+                let event = server.receiver.next(&mut input, &mut server.sender);
+                let Some(ChunkEvent::Binary(chunk)) = event else { panic!("{event:?}") };
+                data.extend_from_slice(chunk.data);
+            }
+            assert!(input.is_empty());
+        }
+        assert_eq!(data, message);
+    }
+}

@@ -532,12 +532,55 @@ fn s14_extension_syntax() {
         "foo; bar=\"", "foo; bar=\"\"", r#"foo; bar="a b""#, r#"foo; bar="a\""#, r#"foo; bar="a"b"#, "f\u{f6}o",
         // A comma in quotes begins no second offer; a token has none, so it is no value either (threat 6).
         r#"foo; bar="a,permessage-deflate""#, r#"foo; bar="a, permessage-deflate; b""#, r#"foo; bar="\,""#,
+        // An escaped quote does not end the value, and an escaped backslash escapes nothing.
+        r#"foo; bar="a\", permessage-deflate"#, r#"foo; bar="a\"", permessage-deflate"#,
+        r#"foo; bar="a\\", permessage-deflate"#, r#"foo; bar="\\a", permessage-deflate"#, r#"foo; bar="\"#,
         // Good, then bad.
         "foo, bar;", "foo\r\nSec-WebSocket-Extensions: bar=baz", "foo;\r\nSec-WebSocket-Extensions: bar",
     ];
     for row in rows {
         let label = format!("S14 {row}");
         assert_refused(&label, Config::new(), &REQUEST.with(format!("{NAME}: {row}")), BAD, Refusal::Header(Wrong(NAME)));
+    }
+}
+
+/// The parser looks at the length of a name first. A header with another name of the same length is ignored, whatever
+/// its value, repeated, before or after the others.
+#[test]
+fn names_of_the_same_length_are_other_headers() {
+    let missing = |name| Refusal::Header(Missing(name));
+    let rows = [
+        ("Host", Some(missing("Host"))),
+        ("Origin", None),
+        ("Upgrade", Some(Refusal::NotAnUpgrade)),
+        ("Connection", Some(missing("Connection"))),
+        ("Content-Length", None),
+        ("Sec-WebSocket-Key", Some(missing("Sec-WebSocket-Key"))),
+        ("Transfer-Encoding", None),
+        ("Sec-WebSocket-Version", Some(missing("Sec-WebSocket-Version"))),
+        ("Sec-WebSocket-Protocol", None),
+        ("Sec-WebSocket-Extensions", None),
+    ];
+    for (name, without_it) in rows {
+        let (front, back) = (&name[1..], &name[..name.len() - 1]);
+        for other in [format!("x{front}"), format!("{back}x"), format!("{back}-")] {
+            for value in
+                ["", "1", "13", "websocket", "upgrade", "close", KEY, "h", "a b", "chat", "permessage-deflate", "\"a\\"]
+            {
+                let lines = format!("{other}: {value}\r\n{other}: {value}");
+                for head in [REQUEST.with(&lines), REQUEST.swap("Host", format!("{lines}\r\nHost: h"))] {
+                    let upgrade =
+                        handshake(Config::new(), &head).unwrap_or_else(|refusal| panic!("{lines}: {refusal}"));
+                    assert_eq!((upgrade.origin(), upgrade.subprotocols().count()), (None, 0), "{lines}");
+                    from_parts(Config::new(), parts(&head).unwrap()).unwrap();
+                }
+                if let Some(refusal) = without_it {
+                    let head = REQUEST.swap(name, &lines);
+                    assert_eq!(handshake(Config::new(), &head).err(), Some(refusal), "{lines}");
+                    assert_eq!(from_parts(Config::new(), parts(&head).unwrap()).err(), Some(refusal), "{lines}");
+                }
+            }
+        }
     }
 }
 
@@ -1161,6 +1204,30 @@ fn reject_with_any_status() {
     }
 }
 
+/// RFC 9110 §15, RFC 6585 §4 and §5. Other statuses have no reason.
+#[test]
+#[rustfmt::skip]
+fn every_reason_is_that_of_the_rfcs() {
+    let reasons = [
+        (200, "OK"), (204, "No Content"),
+        (301, "Moved Permanently"), (302, "Found"), (303, "See Other"), (304, "Not Modified"),
+        (307, "Temporary Redirect"), (308, "Permanent Redirect"),
+        (400, "Bad Request"), (401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found"),
+        (405, "Method Not Allowed"), (408, "Request Timeout"), (413, "Content Too Large"), (421, "Misdirected Request"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"), (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"), (501, "Not Implemented"), (502, "Bad Gateway"), (503, "Service Unavailable"),
+        (504, "Gateway Timeout"), (505, "HTTP Version Not Supported"),
+    ];
+    for status in 200..=599 {
+        let reason = reasons.iter().find(|(of, _)| *of == status).map_or("", |(_, reason)| reason);
+        let mut out = [0; 128];
+        let mut out = FixedStorage::new(&mut out[..]);
+        Response::new(status).write(&mut out).unwrap();
+        assert_eq!(Http::parse(out.as_slice()).first_line, format!("HTTP/1.1 {status} {reason}"));
+    }
+}
+
 // ---- Stores that are too small
 
 #[test]
@@ -1320,6 +1387,29 @@ fn from_parts_to_a_connection() {
     assert_eq!(events, ["text behind the head"]);
     connection.sender.send_text("hello").unwrap();
     assert_eq!(connection.sender.pending(), text_frame(None, "hello"));
+}
+
+/// A connection needs space for the longest Pong and the longest Close, 127 bytes each.
+#[test]
+fn from_parts_to_the_smallest_output() {
+    for capacity in [0, 253, 254] {
+        let (method, target, headers) = parts(REQUEST.0.as_bytes()).unwrap();
+        let output = FixedStorage::new(vec![0; capacity]);
+        let request =
+            Request::from_parts_with_storage(Config::new(), method, target, headers, store(), output).unwrap();
+        match request.upgrade().unwrap().into_connection() {
+            Err(error) => {
+                assert_eq!((error, capacity < 254), (AcceptError::StoreTooSmall { needed: 254, capacity }, true))
+            }
+            Ok(mut connection) => {
+                let control = |first| [&[first, 0x80 | 125, 0, 0, 0, 0, 0x03, 0xE8][..], &[b'r'; 123]].concat();
+                for first in [0x89, 0x88] {
+                    receive(&mut connection.receiver, &mut connection.sender, [Input::new(&mut control(first))]);
+                }
+                assert_eq!((connection.sender.pending().len(), capacity), (2 * 127, 254));
+            }
+        }
+    }
 }
 
 // ---- Rows that the library did not meet when they were written
