@@ -32,7 +32,7 @@
 //!             }
 //!         }
 //!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
-//!         socket.flush()?;                                        // 101, echoes, pongs, close: TLS keeps some until then
+//!         socket.flush()?;                                        // 101, echoes, pongs, close: a stream may buffer
 //!         if tx.transport() == Transport::CloseNow { break rx.end_of_input()? }          // an error: it broke the protocol
 //!         let n = socket.read(&mut buf)?;
 //!         if n == 0 { break rx.end_of_input()? }                  // an error: it left without a Close
@@ -62,8 +62,9 @@
 //! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, however the reads cut them.
 //! 3. **Errors come as early as they can**, at the first byte that proves them, after what came before, as an
 //!    [event](Event::Failed): the Close frame that explains it is already with the sender.
-//! 4. **Replies are bounded.** The receiver hands pongs and Close frames straight to the sender, so the protocol has nothing
-//!    to flush (the [stream](#streams) may have). Each ping gets its pong; only a peer that floods without reading gets one for its newest ping alone.
+//! 4. **Replies are bounded.** The receiver hands pongs and Close frames straight to the sender, so the protocol has
+//!    nothing to flush (the [stream](#streams) may have). Each ping gets its pong; only a peer that floods without
+//!    reading gets one for its newest ping alone.
 //! 5. **Lengths buy nothing.** Memory grows with bytes that have come, never with a length that was announced, and up to the
 //!    limits of the [`Config`].
 //! 6. **Idle costs nothing**: no heap while no message is in flight, unless you [choose](Config::keep) to keep some.
@@ -90,7 +91,7 @@
 //! [`tx.is_empty()`](Sender::is_empty) is false, and pass what `write` returns to [`tx.consume`](Sender::consume). Reading
 //! never waits for writing. Over TLS be interested in writing until `flush` has succeeded, too.
 //!
-//! **Async, one task**: `select!` between reading and writing. This one runs over any stream, TLS included, and in either role:
+//! **Async, one task**: `select!` between reading and writing. This loop runs over any stream, TLS too, in either role:
 //!
 //! ```
 //! # use std::error::Error;
@@ -129,7 +130,7 @@
 //!     }
 //! }
 //!
-//! /// Loses nothing if it is dropped while it waits: what the stream has taken is consumed, and flushing can be repeated.
+//! /// May be dropped while it waits: what the stream has taken is consumed, and flushing can be repeated.
 //! async fn write<R: Role>(stream: &mut (impl AsyncWrite + Unpin), tx: &mut Sender<R, Vec<u8>>) -> io::Result<()> {
 //!     while !tx.is_empty() {
 //!         match stream.write(tx.pending()).await? {
@@ -142,7 +143,8 @@
 //! # use websocket_proto::{Config, server};
 //! # let (mut client, stream) = io::duplex(1 << 16);
 //! # let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-//! #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x85\0\0\0\0hello".to_vec();
+//! #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+//! #     \x81\x85\0\0\0\0hello".to_vec();
 //! # let mut early = Input::new(&mut request);
 //! # let mut handshake = server::Handshake::new(Config::new());
 //! # assert!(handshake.read(&mut early));
@@ -158,13 +160,15 @@
 //! # Ok::<_, Box<dyn Error>>(())
 //! ```
 //!
-//! Where a socket can say that it is ready, as tokio's do, wait for that and read without waiting: then one buffer serves
-//! all connections of a thread, and nothing is borrowed across an `await`. The example `echo_tokio` is a whole server.
+//! Where a socket can say that it is ready, as tokio's do, wait for that and read without waiting: then one buffer
+//! serves all connections of a thread, and nothing is borrowed across an `await`. The example `echo_tokio` is a whole
+//! server.
 //!
 //! **A handshake in a function of its own**, or under a timeout: see [`Input`].
 //!
 //! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the writer
-//! doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock, [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them
+//! doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock,
+//! [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them
 //! through a channel to the writer, which gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the
 //! [pongs](Reply::is_pong) only the newest must arrive, every other reply must.
 //!
@@ -187,20 +191,20 @@
 //!
 //! | a stream may | so the loop |
 //! |-|-|
-//! | keep what it took until it is flushed: TLS, a `BufWriter` | flushes when nothing is pending, before it waits for input |
+//! | keep what it took until it is flushed: TLS, a `BufWriter` | flushes when nothing is pending, before it waits |
 //! | take a part | writes until [`tx.is_empty()`](Sender::is_empty) |
 //! | take nothing and say so: `Ok(0)` | ends with an error, or it would never end; `write_all` does so |
 //! | be interrupted by a signal | tries again; `write_all` does so, `read` doesn't |
 //! | end in the middle of a handshake | asks the handshake: `into_request` and `into_response` say what is missing |
 //! | end | asks [`rx.end_of_input()`](Receiver::end_of_input) whether there was a Close |
-//! | end with an error, as TLS without a `close_notify` does (`UnexpectedEof`) | asks the same; after a Close it is a clean end |
+//! | end with an error: `UnexpectedEof`, for want of a `close_notify` | asks the same; after a Close the end is clean |
 //!
-//! A loop that forgets to flush works until a peer reads slowly. Then the end of a message stays in the buffer of the TLS
-//! library, up to 64 KiB in that of rustls, while both sides wait for each other.
+//! A loop that forgets to flush works until a peer reads slowly. Then the end of a message stays in the buffer of the
+//! TLS library, up to 64 KiB in that of rustls, while both sides wait for each other.
 //!
 //! A server that got a Close is told to [close](Transport::CloseNow) and need not read on. A client
-//! [waits](Transport::AwaitEnd) for the server to end the stream, and many servers do so without a `close_notify`. It loses
-//! nothing by that: the Close has said that no message is missing. A blocking client reads with this:
+//! [waits](Transport::AwaitEnd) for the server to end the stream, and many servers do so without a `close_notify`. That
+//! costs nothing: the Close has said that no message is missing. A blocking client reads with this:
 //!
 //! ```
 //! use std::io::{self, ErrorKind, Read};
