@@ -121,7 +121,7 @@
 //!                 Ok(n) if n > 0 => input = Input::new(&mut buf[..n]),
 //!                 Err(error) if rx.end_of_input().is_err() => break Err(error.into()),
 //!                 _ => {                                          // after a Close any end is a clean one
-//!                     let _ = write(&mut writer, &mut tx).await;  // for a peer that has ended only its half
+//!                     write(&mut writer, &mut tx).await?;         // a peer may have ended only its half
 //!                     break Ok(rx.end_of_input()?)
 //!                 }
 //!             },
