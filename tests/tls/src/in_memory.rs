@@ -38,34 +38,41 @@ struct Stream<'a> {
     habit: Habit,
     taken: Vec<u8>,
     sent: Vec<u8>,
-    /// How often in a row nothing was taken.
-    refused: u32,
+    /// How often in a row nothing was read or taken.
+    nothing: u32,
 }
 
 impl<'a> Stream<'a> {
     fn new(input: &'a [u8], habit: Habit) -> Self {
-        Self { input, habit, taken: Vec::new(), sent: Vec::new(), refused: 0 }
+        Self { input, habit, taken: Vec::new(), sent: Vec::new(), nothing: 0 }
+    }
+
+    /// So many bytes were read or taken.
+    fn count(&mut self, n: usize) {
+        self.nothing = if n > 0 { 0 } else { self.nothing + 1 };
+        assert!(self.nothing < 10, "it never ends");
     }
 }
 
 impl Read for Stream<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         assert!(self.taken.is_empty(), "it waits for input, and has not flushed {} bytes", self.taken.len());
-        self.input.read(buf)
+        let n = self.input.read(buf)?;
+        self.count(n);
+        Ok(n)
     }
 }
 
 impl Write for Stream<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let interrupts = self.habit == Habit::IsInterrupted && self.refused == 0;
+        let interrupts = self.habit == Habit::IsInterrupted && self.nothing == 0;
         let most = match self.habit {
             Habit::TakesAll => buf.len(),
             Habit::TakesNothing => 100_usize.saturating_sub(self.taken.len() + self.sent.len()),
             Habit::TakesOneByte | Habit::IsInterrupted => usize::from(!interrupts),
         };
         let n = most.min(buf.len());
-        self.refused = if n > 0 { 0 } else { self.refused + 1 };
-        assert!(self.refused < 10, "it never ends");
+        self.count(n);
         self.taken.extend(&buf[..n]);
         if interrupts { Err(ErrorKind::Interrupted.into()) } else { Ok(n) }
     }
