@@ -160,9 +160,10 @@
 //! # Ok::<_, Box<dyn Error>>(())
 //! ```
 //!
-//! Where a socket can say that it is ready, as tokio's do, wait for that and read without waiting: then one buffer
-//! serves all connections of a thread, and nothing is borrowed across an `await`. The example `echo_tokio` is a whole
-//! server.
+//! A server that only answers adds `if tx.backlog() < 64 << 10` to its read, so that it doesn't read from a client that
+//! doesn't read either. Where a socket can say that it is ready, as tokio's do, wait for that and read without waiting:
+//! then one buffer serves all connections of a thread, and nothing is borrowed across an `await`. The example
+//! `echo_tokio` is a whole server.
 //!
 //! **A handshake in a function of its own**, or under a timeout: see [`Input`].
 //!

@@ -88,8 +88,8 @@ pub enum Transport {
     /// A Close is on its way, or its answer.
     Closing,
     /// Both sides have closed; a client waits for the server to end the stream, so that not it but the server is left
-    /// with the connection in TIME_WAIT. Any end is a clean one now, an error of `read` included: many servers end a TLS
-    /// stream without a `close_notify`, which a TLS library reports as `UnexpectedEof`.
+    /// with the connection in TIME_WAIT. Any end is a clean one now, an error of `read` included: many servers end a
+    /// TLS stream without a `close_notify`, which a TLS library reports as `UnexpectedEof`.
     AwaitEnd,
     /// Everything has been said: close the transport.
     ///
