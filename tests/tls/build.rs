@@ -29,8 +29,8 @@ fn main() {
     }
 }
 
-/// The blocks of code in a text or in doc comments. Of the lines that readers don't see, only imports and parts of functions
-/// are kept.
+/// The blocks of code in a text or in doc comments. Of the lines that readers don't see, only imports and parts of
+/// functions are kept.
 fn blocks(text: &str, in_comments: bool) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut block = None;

@@ -39,7 +39,7 @@ fn streams() -> (ServerStream, ClientStream) {
     )
 }
 
-/// A client's loop: the handshake that the module `client` shows, then the README's loop, which reads with the crate page's
+/// A client's loop: the handshake as in the module `client`, then the README's loop, which reads with the crate page's
 /// `read`. Sends a message, waits for its echo and closes.
 fn converse<S: Read + Write>(mut socket: S, message: &[u8]) -> Result<(), Box<dyn Error>> {
     let request = client::Request::new(Uri::parse("wss://localhost/")?);

@@ -104,7 +104,8 @@ impl<R: Role> Peer<R> {
         self.stream.flush().await.unwrap();
     }
 
-    /// Reads until `wanted` has seen what it waits for. When nothing arrives any more: how much of a message is missing.
+    /// Reads until `wanted` has seen what it waits for. An error is how much of a message is missing when nothing arrives
+    /// any more.
     async fn read(&mut self, mut wanted: impl FnMut(Event<'_>) -> bool) -> Result<(), u64> {
         let Connection { receiver, sender } = &mut self.connection;
         let mut buf = [0; 16 << 10];
@@ -169,8 +170,8 @@ macro_rules! in_role {
     }};
 }
 
-/// The loop sends a large message to a peer that begins to read late, and then closes. An error is how much of the message
-/// is missing when nothing arrives any more.
+/// The loop sends a large message to a peer that begins to read late, and then closes. An error is how much of the
+/// message is missing when nothing arrives any more.
 async fn send_to_late_reader<R: Role, P: Role>(
     stream: Stream,
     mut connection: Open<R>,
