@@ -104,8 +104,8 @@ impl<R: Role> Peer<R> {
         self.stream.flush().await.unwrap();
     }
 
-    /// Reads until `wanted` has seen what it waits for. An error is how much of a message is missing when nothing arrives
-    /// any more.
+    /// Reads until `wanted` has seen what it waits for. An error is how much of a message is missing when nothing
+    /// arrives any more.
     async fn read(&mut self, mut wanted: impl FnMut(Event<'_>) -> bool) -> Result<(), u64> {
         let Connection { receiver, sender } = &mut self.connection;
         let mut buf = [0; 16 << 10];
