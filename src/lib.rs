@@ -31,7 +31,8 @@
 //!                 _ => {}                                         // pings and closes are answered, failures explained
 //!             }
 //!         }
-//!         while !tx.is_empty() { let n = socket.write(tx.pending())?; tx.consume(n) }    // 101, echoes, pongs, close
+//!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
+//!         socket.flush()?;                                        // 101, echoes, pongs, close: a stream may buffer
 //!         if tx.transport() == Transport::CloseNow { break rx.end_of_input()? }          // an error: it broke the protocol
 //!         let n = socket.read(&mut buf)?;
 //!         if n == 0 { break rx.end_of_input()? }                  // an error: it left without a Close
@@ -61,8 +62,9 @@
 //! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, however the reads cut them.
 //! 3. **Errors come as early as they can**, at the first byte that proves them, after what came before, as an
 //!    [event](Event::Failed): the Close frame that explains it is already with the sender.
-//! 4. **Replies are bounded.** The receiver hands pongs and Close frames straight to the sender; there is no flush to
-//!    forget. Each ping gets its pong; only a peer that floods without reading gets one for its newest ping alone.
+//! 4. **Replies are bounded.** The receiver hands pongs and Close frames straight to the sender, so the protocol has
+//!    nothing to flush (the [stream](#streams) may have). Each ping gets its pong; only a peer that floods without
+//!    reading gets one for its newest ping alone.
 //! 5. **Lengths buy nothing.** Memory grows with bytes that have come, never with a length that was announced, and up to the
 //!    limits of the [`Config`].
 //! 6. **Idle costs nothing**: no heap while no message is in flight, unless you [choose](Config::keep) to keep some.
@@ -87,17 +89,87 @@
 //!
 //! **Non-blocking sockets** (mio, epoll): the same inner `while`. Be interested in writing while
 //! [`tx.is_empty()`](Sender::is_empty) is false, and pass what `write` returns to [`tx.consume`](Sender::consume). Reading
-//! never waits for writing.
+//! never waits for writing. Over TLS be interested in writing until `flush` has succeeded, too.
 //!
-//! **Async, one task**: `select!` between reading into `buf` and, unless `tx.is_empty()`, writing `tx.pending()`; before it
-//! `input = Input::default()`, because the last input still borrows `buf`. Where a socket can say that it is ready, as tokio's do, wait for that and
-//! read without waiting: then one buffer serves all connections of a thread, and nothing is borrowed across an `await`. The example
+//! **Async, one task**: `select!` between reading and writing. This loop runs over any stream, TLS too, in either role:
+//!
+//! ```
+//! # use std::error::Error;
+//! use tokio::{
+//!     io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ErrorKind},
+//!     select,
+//! };
+//! use websocket_proto::{Connection, Input, Role, Sender, Transport};
+//!
+//! async fn echo<R: Role>(
+//!     stream: impl AsyncRead + AsyncWrite,
+//!     connection: Connection<R, Vec<u8>, Vec<u8>>,
+//!     early: Input<'_>,                                           // what the handshake has left
+//! ) -> Result<(), Box<dyn Error>> {
+//!     let (mut reader, mut writer) = io::split(stream);
+//!     let Connection { receiver: mut rx, sender: mut tx } = connection;
+//!     let (mut buf, mut input, mut unflushed) = (vec![0; 16 * 1024], early, false);
+//!     loop {
+//!         while let Some(event) = rx.next_message(&mut input, &mut tx) {
+//!             if let Some(message) = event.message() { tx.send(message)? }
+//!         }
+//!         unflushed |= !tx.is_empty();
+//!         if tx.transport() == Transport::CloseNow && !unflushed { break Ok(rx.end_of_input()?) }
+//!         input = Input::default();                               // the last one still borrows `buf`
+//!         select! {
+//!             read = reader.read(&mut buf) => match read {
+//!                 Ok(n) if n > 0 => input = Input::new(&mut buf[..n]),
+//!                 Err(error) if rx.end_of_input().is_err() => break Err(error.into()),
+//!                 _ => {                                          // after a Close any end is a clean one
+//!                     write(&mut writer, &mut tx).await?;         // a peer may have ended only its half
+//!                     break Ok(rx.end_of_input()?)
+//!                 }
+//!             },
+//!             written = write(&mut writer, &mut tx), if unflushed => { written?; unflushed = false }
+//!         }
+//!     }
+//! }
+//!
+//! /// May be dropped while it waits: what the stream has taken is consumed, and flushing can be repeated.
+//! async fn write<R: Role>(stream: &mut (impl AsyncWrite + Unpin), tx: &mut Sender<R, Vec<u8>>) -> io::Result<()> {
+//!     while !tx.is_empty() {
+//!         match stream.write(tx.pending()).await? {
+//!             0 => return Err(ErrorKind::WriteZero.into()),
+//!             n => tx.consume(n),
+//!         }
+//!     }
+//!     stream.flush().await
+//! }
+//! # use websocket_proto::{Config, server};
+//! # let (mut client, stream) = io::duplex(1 << 16);
+//! # let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+//! #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+//! #     \x81\x85\0\0\0\0hello".to_vec();
+//! # let mut early = Input::new(&mut request);
+//! # let mut handshake = server::Handshake::new(Config::new());
+//! # assert!(handshake.read(&mut early));
+//! # let connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! #     client.write_all(b"\x88\x80\0\0\0\0").await?;
+//! #     echo(stream, connection, early).await?;
+//! #     let mut received = Vec::new();
+//! #     client.read_to_end(&mut received).await?;
+//! #     assert!(received.ends_with(b"\r\n\r\n\x81\x05hello\x88\x00"));
+//! #     Ok::<_, Box<dyn Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn Error>>(())
+//! ```
+//!
+//! A server that only answers adds `if tx.backlog() < 64 << 10` to its read, so that it doesn't read from a client that
+//! doesn't read either. Where a socket can say that it is ready, as tokio's do, wait for that and read without waiting:
+//! then one buffer serves all connections of a thread, and nothing is borrowed across an `await`. The example
 //! `echo_tokio` is a whole server.
 //!
 //! **A handshake in a function of its own**, or under a timeout: see [`Input`].
 //!
 //! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the writer
-//! doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock, [`consume`](Sender::consume). Or it sends them
+//! doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock,
+//! [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them
 //! through a channel to the writer, which gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the
 //! [pongs](Reply::is_pong) only the newest must arrive, every other reply must.
 //!
@@ -113,6 +185,43 @@
 //!
 //! **A loop that closes by itself** must expect messages that cross its Close on the way, and not answer them: ask
 //! [`tx.is_open()`](Sender::is_open) before sending, or let [`SendError::Closing`] pass.
+//!
+//! # Streams
+//!
+//! The protocol has nothing to flush, and cuts in its bytes don't matter to it. The stream below has habits of its own:
+//!
+//! | a stream may | so the loop |
+//! |-|-|
+//! | keep what it took until it is flushed: TLS, a `BufWriter` | flushes when nothing is pending, before it waits |
+//! | take a part | writes until [`tx.is_empty()`](Sender::is_empty) |
+//! | take nothing and say so: `Ok(0)` | ends with an error, or it would never end; `write_all` does so |
+//! | be interrupted by a signal | tries again; `write_all` does so, `read` doesn't |
+//! | end in the middle of a handshake | asks the handshake: `into_request` and `into_response` say what is missing |
+//! | end | asks [`rx.end_of_input()`](Receiver::end_of_input) whether there was a Close |
+//! | end with an error: `UnexpectedEof`, for want of a `close_notify` | asks the same; after a Close the end is clean |
+//!
+//! A loop that forgets to flush works until a peer reads slowly. Then the end of a message stays in the buffer of the
+//! TLS library, up to 64 KiB in that of rustls, while both sides wait for each other.
+//!
+//! A server that got a Close is told to [close](Transport::CloseNow) and need not read on. A client
+//! [waits](Transport::AwaitEnd) for the server to end the stream, and many servers do so without a `close_notify`. That
+//! costs nothing: the Close has said that no message is missing. A blocking client reads with this:
+//!
+//! ```
+//! use std::io::{self, ErrorKind, Read};
+//! use websocket_proto::{Receiver, Role};
+//!
+//! /// Reads what has come; 0 is the end, and after a Close any error is.
+//! fn read<R: Role>(socket: &mut impl Read, buf: &mut [u8], rx: &Receiver<R, Vec<u8>>) -> io::Result<usize> {
+//!     loop {
+//!         match socket.read(buf) {
+//!             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+//!             Err(_) if rx.end_of_input().is_ok() => return Ok(0),
+//!             result => return result,
+//!         }
+//!     }
+//! }
+//! ```
 //!
 //! # Time
 //!

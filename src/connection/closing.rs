@@ -88,12 +88,14 @@ pub enum Transport {
     /// A Close is on its way, or its answer.
     Closing,
     /// Both sides have closed; a client waits for the server to end the stream, so that not it but the server is left
-    /// with the connection in TIME_WAIT.
+    /// with the connection in TIME_WAIT. Any end is a clean one now, an error of `read` included: many servers end a
+    /// TLS stream without a `close_notify`, which a TLS library reports as `UnexpectedEof`.
     AwaitEnd,
     /// Everything has been said: close the transport.
     ///
     /// On TCP, a socket that is closed with unread input in it, or that something still comes to, resets the connection, and the Close on its way
-    /// may be lost. So shut down writing, read and drop what comes for a second or two, then close:
+    /// may be lost. So shut down writing, read and drop what comes for a second or two, then close. Over TLS send a
+    /// `close_notify` before, which `shutdown` of an async TLS stream does by itself.
     ///
     /// ```no_run
     /// # use std::{io::Read, net::{Shutdown, TcpStream}, time::{Duration, Instant}};

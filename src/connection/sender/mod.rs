@@ -23,7 +23,8 @@ use super::{
 /// The sending half of a connection: messages in, bytes for the socket out.
 ///
 /// Everything that is sent, by the application or in reply to the peer, becomes part of [`pending`](Self::pending);
-/// the caller writes that to the socket and says how much of it the socket took.
+/// the caller writes that to the socket and says how much of it the socket took. When nothing is pending it flushes the
+/// socket, because a [stream](crate#streams) that buffers, such as TLS, may keep the end of it.
 ///
 /// ```
 /// # use websocket_proto::{Sender, Server};
@@ -31,9 +32,10 @@ use super::{
 /// fn greet(sender: &mut Sender<Server, Vec<u8>>, socket: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
 ///     sender.send_text("hello")?;
 ///     while !sender.is_empty() {
-///         let written = socket.write(sender.pending())?;
-///         sender.consume(written);
+///         socket.write_all(sender.pending())?;
+///         sender.consume(sender.pending().len());
 ///     }
+///     socket.flush()?;
 ///     Ok(())
 /// }
 /// ```
@@ -98,7 +100,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// while other things are sent.
     ///
     /// After a flood of pings there may be a last Pong that becomes pending only when those before it are consumed, so a loop
-    /// that sleeps in a read writes until [`is_empty`](Self::is_empty) says so.
+    /// that sleeps in a read writes until [`is_empty`](Self::is_empty) says so, and then flushes the socket.
     #[inline]
     pub fn pending(&self) -> &[u8] {
         self.out.pending()
@@ -230,6 +232,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// let frame = tx.frame(message)?;
     /// let written = socket.write_vectored(&frame.slices())?;
     /// frame.sent(written);                     // what the socket did not take is pending now
+    /// while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
+    /// socket.flush()?;
     /// # Ok(()) }
     /// ```
     ///

@@ -8,6 +8,7 @@
 //!     let request = client::Request::new(Uri::parse("ws://example.com/chat")?).subprotocols(&["chat"]);
 //!     let mut handshake = client::Handshake::new(Config::new(), &request, SystemRandom::new()?)?;
 //!     socket.write_all(handshake.pending())?;
+//!     socket.flush()?;
 //!
 //!     let mut buf = [0; 4096];
 //!     let mut input = loop {

@@ -18,6 +18,7 @@
 //!             let mut response = Vec::new();
 //!             refusal.response().write(&mut response)?;     // 400, 405, 426 …
 //!             socket.write_all(&response)?;
+//!             socket.flush()?;
 //!             return Err(refusal.into());
 //!         }
 //!     };

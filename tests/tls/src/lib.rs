@@ -1,0 +1,29 @@
+//! The loops of the documentation over TLS on TCP, in both roles, and over streams in memory with the habits that the
+//! crate page lists under "Streams". `build.rs` takes the loops out of the documentation.
+#![cfg(test)]
+
+mod in_memory;
+mod over_tls;
+mod over_tls_async;
+mod tls;
+
+#[allow(unused, reason = "some imports and variables are for lines that were left out")]
+#[allow(clippy::unit_arg, reason = "short where it is read")]
+mod documented {
+    macro_rules! blocks {
+        ($($name:ident)*) => {
+            $(pub mod $name { include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs")); })*
+        };
+    }
+    blocks!(readme asynchronous reading server client sender);
+}
+
+#[test]
+fn the_readme_and_the_crate_page_show_the_same_loop() {
+    let [readme, crate_page] = [
+        include_str!(concat!(env!("OUT_DIR"), "/readme.rs")),
+        include_str!(concat!(env!("OUT_DIR"), "/crate_page.rs")),
+    ]
+    .map(|block| block.split_once("fn echo").unwrap().1);
+    assert_eq!(readme, crate_page);
+}
