@@ -179,8 +179,9 @@ impl Echo {
         self.ending = Some(Instant::now() + ENDING_PATIENCE);
         for id in 0..self.peers.len() {
             let Some(peer) = &mut self.peers[id] else { continue };
-            if peer.go_away().is_err() {
-                self.remove(id);
+            match peer.go_away() {
+                Ok(()) => self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id))),
+                Err(_) => self.remove(id),
             }
         }
     }

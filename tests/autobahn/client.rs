@@ -2,15 +2,28 @@
 //!
 //! `autobahn_client --url ws://127.0.0.1:9001 --agent NAME`; see `tests/autobahn/run`.
 
+#[path = "../../examples/arguments/mod.rs"]
+mod arguments;
+
 use std::{
-    env,
     error::Error,
     io::{ErrorKind, Read, Write},
     net::TcpStream,
     time::Duration,
 };
 
+use arguments::Arguments;
 use websocket_proto::{Config, Connection, Event, Input, SystemRandom, Transport, Uri, client, deflate::Deflate};
+
+const HELP: &str = "\
+The client that the fuzzing server of the Autobahn Testsuite tests.
+
+Usage: autobahn_client [--url URL] [--agent NAME]
+
+  --url URL     the address of the fuzzing server (ws://127.0.0.1:9001)
+  --agent NAME  what the client is called in the reports (websocket-proto)
+  --help        show this
+";
 
 /// The suite's largest messages have 16 MiB, its most fragmented one 65 536 parts; where there is compression, everything is.
 const CONFIG: Config = Config::new()
@@ -21,14 +34,13 @@ const CONFIG: Config = Config::new()
     .deflate(Deflate::new().threshold(0));
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args().skip(1);
+    let mut arguments = Arguments::new(HELP);
     let (mut url, mut agent) = (String::from("ws://127.0.0.1:9001"), String::from("websocket-proto"));
     while let Some(flag) = arguments.next() {
-        let value = arguments.next().ok_or("an option without a value")?;
         match flag.as_str() {
-            "--url" => url = value,
-            "--agent" => agent = value,
-            _ => return Err(format!("no such option: {flag}").into()),
+            "--url" => url = arguments.value("a URL"),
+            "--agent" => agent = arguments.value("a name"),
+            _ => arguments.unknown(),
         }
     }
     let count: u32 = echo(&format!("{url}/getCaseCount"))?.ok_or("no case count")?.parse()?;

@@ -3,6 +3,9 @@
 //! `interop_client --url ws://127.0.0.1:PORT`; a line per scenario, exit code 0 when all passed. The variable `INTEROP_MODE` says
 //! how the server is set to compress.
 
+#[path = "../../examples/arguments/mod.rs"]
+mod arguments;
+
 use std::{
     collections::VecDeque,
     env,
@@ -14,11 +17,24 @@ use std::{
     time::Duration,
 };
 
+use arguments::Arguments;
 use websocket_proto::{
     Client, Config, Connection, Event, Input, Kind, Receiver, Sender, SystemRandom, Transport, Uri, client,
     deflate::{Deflate, Prepared, WindowBits},
     frame::CloseCode,
 };
+
+const HELP: &str = "\
+The client that is tested with the servers of others: a line for each scenario.
+
+Usage: interop_client --url URL
+
+  --url URL  the address of a server, such as ws://127.0.0.1:9002
+  --help     show this
+
+INTEROP_MODE says how the server is set to compress: plain, deflate or limits.
+INTEROP_SKIP names scenarios to leave out. Exit code 0 when all others passed.
+";
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 type Scenario = fn(&str) -> Outcome;
@@ -56,9 +72,17 @@ const OFFERS: [(&str, Scenario); 7] = [
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let [flag, url] = &arguments[..] else { panic!("usage: interop_client --url ws://HOST:PORT") };
-    assert_eq!(flag, "--url", "the only option");
+    let mut url = String::new();
+    let mut arguments = Arguments::new(HELP);
+    while let Some(flag) = arguments.next() {
+        match flag.as_str() {
+            "--url" => url = arguments.value("a URL"),
+            _ => arguments.unknown(),
+        }
+    }
+    if url.is_empty() {
+        arguments.wrong("--url is missing");
+    }
     let mut failed = 0;
     let offers = if mode() == "deflate" { &OFFERS[..] } else { &[] };
     let skip = env::var("INTEROP_SKIP").unwrap_or_default();
@@ -66,7 +90,7 @@ fn main() -> ExitCode {
         if skip.split(' ').any(|skipped| skipped == *name) {
             continue;
         }
-        match scenario(url) {
+        match scenario(&url) {
             Ok(()) => println!("ok {name}"),
             Err(error) => {
                 println!("FAILED {name}: {error}");
