@@ -299,8 +299,8 @@ fn send_binary(tx: &mut Sender<Server, Vec<u8>>, mut data: &[u8], manner: &Manne
     tx.send_binary(data)
 }
 
-/// Ends the connection so that what was written last arrives: a socket that is closed with unread bytes in it is reset, and the
-/// reset overtakes the Close frame.
+/// Ends the connection so that what was written last arrives: a socket that is closed with unread bytes in it is reset,
+/// and the reset overtakes the Close frame.
 fn linger(socket: &mut Timed) {
     let _ = socket.socket.shutdown(Shutdown::Write);
     socket.deadline = Instant::now() + LINGER;
@@ -308,8 +308,8 @@ fn linger(socket: &mut Timed) {
     while matches!(socket.read(&mut buf), Ok(1..)) {}
 }
 
-/// A socket whose reads and writes fail with `TimedOut` at a deadline. A time for each of them would not do: a peer that sends or
-/// takes a byte now and then would never be late.
+/// A socket whose reads and writes fail with `TimedOut` at a deadline. A time for each of them would not do: a peer that
+/// sends or takes a byte now and then would never be late.
 struct Timed {
     socket: TcpStream,
     patience: Duration,
@@ -331,8 +331,8 @@ impl Timed {
         self.deadline = if is_open { now + time } else { *self.closing.get_or_insert(now + self.patience) };
     }
 
-    /// Calls `io` with a time-out, again and again until it has done something or the deadline is over. When the server ends, a
-    /// handshake in progress ends with it.
+    /// Calls `io` with a time-out, again and again until it has done something or the deadline is over. When the server
+    /// ends, a handshake in progress ends with it.
     fn by_deadline<T>(&self, mut io: impl FnMut(&TcpStream, Option<Duration>) -> io::Result<T>) -> io::Result<T> {
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());

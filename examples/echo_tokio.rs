@@ -8,8 +8,8 @@
 //! It waits until a socket is *ready*, then reads without waiting. So a buffer is needed only between two awaits, and one serves all
 //! connections of a thread; and no message is borrowed across an await. What is behind a stream that can't say when it is ready, such as TLS,
 //! needs a buffer of its own in each task: `reader.read(&mut buf)` in place of `readable()`, and `input = Input::default()` before the
-//! `select!`, because the last input still borrows the buffer. Such a stream may also buffer what is written: then a `flush` is due when
-//! nothing is pending any more.
+//! `select!`, because the last input still borrows the buffer. Such a stream may also buffer what is written: then a
+//! `flush` is due when nothing is pending any more.
 
 mod arguments;
 
@@ -227,7 +227,8 @@ async fn read_request(socket: &TcpStream) -> io::Result<(server::Handshake<Vec<u
 fn echo(receiver: &mut Receiver<Server, Vec<u8>>, sender: &mut Sender<Server, Vec<u8>>, bytes: &mut [u8]) -> Outcome {
     let mut input = Input::new(bytes);
     while let Some(event) = receiver.next_message(&mut input, sender) {
-        // Pings and closes are answered already, and a failure is explained to the peer. Messages may cross our Close on the way.
+        // Pings and closes are answered already, and a failure is explained to the peer.
+        // Messages may cross our Close on the way.
         if let Some(message) = event.message()
             && sender.is_open()
         {

@@ -1,5 +1,5 @@
-//! The servers of `examples` as processes, each against the same clients: blocking, on an event loop, on tokio, and the chat; and the
-//! command lines of all examples.
+//! The servers of `examples` as processes, each against the same clients: blocking, on an event loop, on tokio, and the
+//! chat; and the command lines of all examples.
 #![cfg(feature = "deflate")]
 
 mod example;

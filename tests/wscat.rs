@@ -292,7 +292,9 @@ fn without_a_handshake_there_is_one_line() {
         }),
         (3, "no WebSocket server: it ended the connection without a response; is the port right", |_| {}),
         (3, "no WebSocket server: the stream ended inside the HTTP head", |mut server| server.write(b"HTTP/1.1 101 ")),
-        (3, "the server refused with status 404; is the path right?", |mut server| server.write(b"HTTP/1.1 404 X\r\n\r\n")),
+        (3, "the server refused with status 404; is the path right?", |mut server| {
+            server.write(b"HTTP/1.1 404 X\r\n\r\n");
+        }),
         (3, "the server refused with status 503", |mut server| server.write(b"HTTP/1.1 503 X\r\n\r\n")),
         (1, "no response to the handshake within 1s; is it a WebSocket server?", |mut server| server.wait_for_end()),
         // A byte now and then does not make it wait longer.

@@ -1,5 +1,5 @@
-//! What an embedded machine has, made of what the host has: a transport that blocks until a deadline, one that does not block, and
-//! an executor with a timer.
+//! What an embedded machine has, made of what the host has: a transport that blocks until a deadline, one that does not
+//! block, and an executor with a timer.
 
 use std::{
     future::{Future, poll_fn},
@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A socket that blocks, but not beyond a deadline. A time-out for each read would not do: a peer that sends a byte now and then
-/// would never be late.
+/// A socket that blocks, but not beyond a deadline. A time-out for each read would not do: a peer that sends a byte now
+/// and then would never be late.
 pub struct Timed {
     socket: TcpStream,
     deadline: Instant,
@@ -86,7 +86,8 @@ impl embedded_io_async::Write for Polled {
     }
 }
 
-/// An executor of one task, which sleeps where others wait for an interrupt. `None` when the task took longer than `limit`.
+/// An executor of one task, which sleeps where others wait for an interrupt. `None` when the task took longer than
+/// `limit`.
 pub fn block_on<F: Future>(task: F, limit: Duration) -> Option<F::Output> {
     let deadline = Instant::now() + limit;
     let mut task = pin!(task);

@@ -176,7 +176,8 @@ mod tests {
     }
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0";
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+        \x81\x82\0\0\0\0hi\x88\x80\0\0\0\0";
 
     fn ask(socket: &mut Flaky) -> Result<(), Failed<ErrorKind>> {
         let uri = Uri::parse("ws://a/").unwrap();

@@ -147,7 +147,8 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Durati
     }
 }
 
-/// Fails as soon as the response can't be HTTP. A server of another kind may wait for more from us, and never end the stream.
+/// Fails as soon as the response can't be HTTP. A server of another kind may wait for more from us, and never end the
+/// stream.
 fn check_is_http(head: &[u8], is_end: bool) -> Result<(), End> {
     if head.is_empty() && is_end {
         let what =
