@@ -7,7 +7,7 @@ mod arguments;
 
 use std::{
     error::Error,
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::TcpStream,
     time::Duration,
 };
@@ -65,7 +65,7 @@ fn echo(address: &str) -> Result<Option<String>, Box<dyn Error>> {
 
     let mut buf = vec![0; 64 << 10];
     let mut input = loop {
-        let n = socket.read(&mut buf)?;
+        let n = read(&mut socket, &mut buf)?;
         let mut input = Input::new(&mut buf[..n]);
         if handshake.read(&mut input) || n == 0 {
             break input;
@@ -84,24 +84,30 @@ fn echo(address: &str) -> Result<Option<String>, Box<dyn Error>> {
                 _ => {}
             }
         }
-        while !tx.is_empty() {
-            match socket.write(tx.pending()) {
-                Ok(written) => tx.consume(written),
-                // The suite has hung up on us in the middle: what it sent before may still be read.
-                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
-                    tx.consume(usize::MAX);
-                }
-                Err(error) => return Err(error.into()),
-            }
+        match socket.write_all(tx.pending()) {
+            // The suite has hung up on us in the middle: what it sent before may still be read.
+            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+            result => result?,
         }
+        tx.consume(usize::MAX);
         if tx.transport() == Transport::CloseNow {
             return Ok(last);
         }
-        let n = socket.read(&mut buf)?;
+        let n = read(&mut socket, &mut buf)?;
         if n == 0 {
             rx.end_of_input()?;
             return Ok(last);
         }
         input = Input::new(&mut buf[..n]);
+    }
+}
+
+/// Reads once, again when a signal was in the way.
+fn read(socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buf) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }

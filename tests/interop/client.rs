@@ -11,7 +11,7 @@ use std::{
     env,
     error::Error,
     fmt::Debug,
-    io::{Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     process::ExitCode,
     time::Duration,
@@ -147,7 +147,7 @@ impl Session {
         socket.write_all(handshake.pending())?;
         let mut buf = [0; 4096];
         let mut input = loop {
-            let n = socket.read(&mut buf)?;
+            let n = read(&mut socket, &mut buf)?;
             let mut input = Input::new(&mut buf[..n]);
             if handshake.read(&mut input) || n == 0 {
                 break input;
@@ -186,15 +186,13 @@ impl Session {
     fn next(&mut self) -> Outcome<Seen> {
         let mut buf = vec![0; 64 << 10];
         loop {
-            while !self.tx.is_empty() {
-                let written = self.socket.write(self.tx.pending())?;
-                self.tx.consume(written);
-                self.sent += written;
-            }
+            self.socket.write_all(self.tx.pending())?;
+            self.sent += self.tx.pending().len();
+            self.tx.consume(usize::MAX);
             if let Some(seen) = self.seen.pop_front() {
                 return Ok(seen);
             }
-            let n = self.socket.read(&mut buf)?;
+            let n = read(&mut self.socket, &mut buf)?;
             if n == 0 {
                 self.rx.end_of_input()?;
                 return Ok(Seen::End);
@@ -513,4 +511,14 @@ fn threshold(url: &str) -> Outcome {
         same(&format!("{sent} of {size} bytes sent"), sent < 100, !(100..1000).contains(&size))?;
     }
     session.close()
+}
+
+/// Reads once, again when a signal was in the way.
+fn read(socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buf) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
