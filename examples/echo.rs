@@ -10,16 +10,23 @@
 //! | `/fragment/N` | echo in fragments of N bytes |
 //! | `/ping/TEXT` | a ping first, then echo |
 
+mod arguments;
+
 use std::{
-    env,
+    convert::Infallible,
     error::Error,
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    process::ExitCode,
+    process::{self, ExitCode},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
 
+use arguments::Arguments;
 use websocket_proto::{
     Config, Connection, Event, Input, SendError, Sender, Server, Transport,
     deflate::{Deflate, WindowBits},
@@ -27,76 +34,132 @@ use websocket_proto::{
     server,
 };
 
-const USAGE: &str = "usage: echo [--listen ADDR:PORT] [--max-frame BYTES] [--max-message BYTES] [--max-fragments N]
-            [--no-deflate] [--window BITS] [--no-takeover] [--threshold BYTES]";
+const HELP: &str = "\
+An echo server for test suites, with a thread for each connection.
 
-/// How long a peer may take over its handshake, its answer to a Close, or a read of what we send.
-const PATIENCE: Duration = Duration::from_secs(10);
+Usage: echo [OPTIONS]
+
+  --listen ADDR:PORT   where to listen; port 0 is any free one (127.0.0.1:9002)
+  --patience SECONDS   how long a peer may take over its handshake, over its answer
+                       to a Close, and to read 64 KiB of what is sent to it (10)
+  --max-frame BYTES    the largest frame that is accepted
+  --max-message BYTES  the largest message that is accepted
+  --max-fragments N    the most fragments of a message
+  --no-deflate         no compression (permessage-deflate)
+  --window BITS        the size of both compression windows, 8 to 15
+  --no-takeover        compress every message by itself, and ask the same of peers
+  --threshold BYTES    send shorter messages uncompressed
+  --help               show this
+
+SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
+";
 
 /// How much may wait for the socket while there are messages to answer: what one read brings may be a thousand times as much
 /// when it is decompressed.
 const BACKLOG: usize = 64 << 10;
 
+/// How often a waiting thread looks whether the server is ending.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How long all peers together may take to answer our Close when the server ends.
+const ENDING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a peer may take to end the stream after we have.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A signal has asked the server to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 fn main() -> ExitCode {
-    let (listen, config) = match arguments() {
-        Ok(arguments) => arguments,
-        Err(message) => {
-            eprintln!("echo: {message}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    let listener = match TcpListener::bind(&listen) {
+    let options = Options::parse();
+    let listener = match TcpListener::bind(&options.listen) {
         Ok(listener) => listener,
         Err(error) => {
-            eprintln!("echo: cannot listen on {listen}: {error}");
+            eprintln!("echo: cannot listen on {}: {error}", options.listen);
             return ExitCode::FAILURE;
         }
     };
-    match listener.local_addr() {
-        Ok(address) => println!("listening on ws://{address}/"),
-        Err(_) => println!("listening on ws://{listen}/"),
+    let address = listener.local_addr().map_or(options.listen.clone(), |address| address.to_string());
+    let (signal, signaled) = mpsc::channel();
+    let handler = move || {
+        if ENDING.swap(true, Ordering::Relaxed) {
+            process::exit(1);
+        }
+        let _ = signal.send(());
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        eprintln!("echo: cannot wait for signals: {error}");
+        return ExitCode::FAILURE;
     }
-    for socket in listener.incoming() {
-        let Ok(socket) = socket else { continue };
-        thread::spawn(move || {
-            if let Err(error) = serve(&socket, config) {
-                eprintln!("echo: {error}");
-            }
-            linger(&socket);
-        });
-    }
+    println!("listening on ws://{address}/");
+
+    // Nothing is sent: the channel ends when the last thread has dropped its sender.
+    let (running, ended) = mpsc::channel();
+    thread::spawn(move || accept(&listener, &options, &running));
+    let _ = signaled.recv();
+    // Wakes the thread that accepts, so that it ends.
+    let _ = TcpStream::connect(address);
+    let _ = ended.recv_timeout(ENDING_PATIENCE);
     ExitCode::SUCCESS
 }
 
-fn arguments() -> Result<(String, Config), String> {
-    let mut listen = String::from("127.0.0.1:9002");
-    // Between messages a connection keeps some memory: it is used at full speed or not at all.
-    let mut config = Config::new().keep(1 << 20);
-    let (mut compress, mut deflate) = (true, Deflate::new());
-    let mut arguments = env::args().skip(1);
-    while let Some(flag) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{flag} without a value"));
-        let mut number = || value()?.parse::<u32>().map_err(|_| format!("{flag} wants a number"));
-        match flag.as_str() {
-            "--listen" => listen = value()?,
-            "--max-frame" => config = config.max_frame(number()?.into()),
-            "--max-message" => {
-                let max = number()?;
-                // An echo waits for the socket whole, with what waits already; in small fragments it is larger.
-                config = config.max_message(max.into()).high_water(2 * max as usize + (1 << 20));
-            }
-            "--max-fragments" => config = config.max_fragments(number()?),
-            "--no-deflate" => compress = false,
-            "--window" => {
-                let bits = u8::try_from(number()?).ok().and_then(WindowBits::new).ok_or("--window wants 8 to 15")?;
-                deflate = deflate.send_window(bits).receive_window(bits);
-            }
-            "--no-takeover" => deflate = deflate.send_takeover(false).receive_takeover(false),
-            "--threshold" => deflate = deflate.threshold(number()? as usize),
-            _ => return Err(format!("no such option: {flag}")),
+fn accept(listener: &TcpListener, options: &Options, running: &mpsc::Sender<Infallible>) {
+    let (config, patience) = (options.config, options.patience);
+    for socket in listener.incoming() {
+        if ENDING.load(Ordering::Relaxed) {
+            return;
         }
+        let Ok(socket) = socket else { continue };
+        let running = running.clone();
+        thread::spawn(move || {
+            let mut socket = Timed::new(socket, patience);
+            if let Err(error) = serve(&mut socket, config) {
+                eprintln!("echo: {error}");
+            }
+            linger(&mut socket);
+            drop(running);
+        });
     }
-    Ok((listen, if compress { config.deflate(deflate) } else { config }))
+}
+
+struct Options {
+    listen: String,
+    config: Config,
+    patience: Duration,
+}
+
+impl Options {
+    fn parse() -> Self {
+        let mut listen = String::from("127.0.0.1:9002");
+        let mut patience = Duration::from_secs(10);
+        // Between messages a connection keeps some memory: it is used at full speed or not at all.
+        let mut config = Config::new().keep(1 << 20);
+        let (mut compress, mut deflate) = (true, Deflate::new());
+        let mut arguments = Arguments::new(HELP);
+        while let Some(flag) = arguments.next() {
+            match flag.as_str() {
+                "--listen" => listen = arguments.value("ADDR:PORT"),
+                "--patience" => patience = Duration::from_secs(arguments.value::<u32>("a number of seconds").into()),
+                "--max-frame" => config = config.max_frame(arguments.value("a number of bytes")),
+                "--max-message" => {
+                    let max: u32 = arguments.value("a number of bytes");
+                    // An echo waits for the socket whole, with what waits already; in small fragments it is larger.
+                    config = config.max_message(max.into()).high_water(2 * max as usize + (1 << 20));
+                }
+                "--max-fragments" => config = config.max_fragments(arguments.value("a number")),
+                "--no-deflate" => compress = false,
+                "--window" => {
+                    let bits = WindowBits::new(arguments.value("8 to 15"));
+                    let bits = bits.unwrap_or_else(|| arguments.wrong("--window needs 8 to 15"));
+                    deflate = deflate.send_window(bits).receive_window(bits);
+                }
+                "--no-takeover" => deflate = deflate.send_takeover(false).receive_takeover(false),
+                "--threshold" => deflate = deflate.threshold(arguments.value("a number of bytes")),
+                _ => arguments.unknown(),
+            }
+        }
+        Self { listen, config: if compress { config.deflate(deflate) } else { config }, patience }
+    }
 }
 
 /// What the path asks for.
@@ -122,10 +185,8 @@ impl Manner {
     }
 }
 
-fn serve(mut socket: &TcpStream, config: Config) -> Result<(), Box<dyn Error>> {
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+fn serve(socket: &mut Timed, config: Config) -> Result<(), Box<dyn Error>> {
+    socket.socket.set_nodelay(true)?;
     let mut buf = vec![0; 64 << 10];
     let mut handshake = server::Handshake::new(config);
     let mut input = loop {
@@ -156,7 +217,7 @@ fn serve(mut socket: &TcpStream, config: Config) -> Result<(), Box<dyn Error>> {
     let subprotocol = upgrade.subprotocols().next().map(String::from);
     let connection = upgrade.accept(&server::Accept::new().subprotocol(subprotocol.as_deref()))?;
     let Connection { receiver: mut rx, sender: mut tx } = connection;
-    socket.set_read_timeout(None)?;
+    socket.in_handshake = false;
 
     match &manner {
         Manner::Close(code, reason) => tx.close(*code, reason)?,
@@ -175,32 +236,41 @@ fn serve(mut socket: &TcpStream, config: Config) -> Result<(), Box<dyn Error>> {
                 flush(socket, &mut tx)?;
             }
         }
-        flush(socket, &mut tx)?;
-        match tx.transport() {
-            Transport::CloseNow => return Ok(rx.end_of_input()?),
-            Transport::Open => {}
-            Transport::Closing | Transport::AwaitEnd => socket.set_read_timeout(Some(PATIENCE))?,
+        if ENDING.load(Ordering::Relaxed) {
+            // Fails where either side has closed already.
+            let _ = tx.close(CloseCode::GOING_AWAY, "");
         }
-        let n = socket.read(&mut buf)?;
-        if n == 0 {
+        flush(socket, &mut tx)?;
+        if tx.transport() == Transport::CloseNow {
             return Ok(rx.end_of_input()?);
         }
-        input = Input::new(&mut buf[..n]);
+        socket.allow(TICK, tx.is_open());
+        input = match socket.read(&mut buf) {
+            Ok(0) => return Ok(rx.end_of_input()?),
+            Ok(n) => Input::new(&mut buf[..n]),
+            Err(error) if error.kind() == ErrorKind::TimedOut && tx.is_open() => Input::default(),
+            Err(error) => return Err(error.into()),
+        };
     }
 }
 
-fn respond(mut socket: &TcpStream, response: server::Response<'_>) -> io::Result<()> {
+fn respond(socket: &mut Timed, response: server::Response<'_>) -> io::Result<()> {
     let mut out = Vec::new();
     response.write(&mut out).map_err(io::Error::other)?;
-    socket.write_all(&out)
+    socket.write_all(&out)?;
+    socket.flush()
 }
 
-fn flush(mut socket: &TcpStream, tx: &mut Sender<Server, Vec<u8>>) -> io::Result<()> {
+/// Writes all that is pending, in pieces that have a time each: a large message may take long on a slow network.
+fn flush(socket: &mut Timed, tx: &mut Sender<Server, Vec<u8>>) -> io::Result<()> {
     while !tx.is_empty() {
-        let written = socket.write(tx.pending())?;
-        tx.consume(written);
+        socket.allow(socket.patience, tx.is_open());
+        let len = tx.pending().len().min(BACKLOG);
+        socket.write_all(&tx.pending()[..len])?;
+        tx.consume(len);
     }
-    Ok(())
+    // A socket does nothing here. A stream that buffers, such as TLS, needs it.
+    socket.flush()
 }
 
 fn send_text(tx: &mut Sender<Server, Vec<u8>>, mut text: &str, manner: &Manner) -> Result<(), SendError> {
@@ -229,12 +299,74 @@ fn send_binary(tx: &mut Sender<Server, Vec<u8>>, mut data: &[u8], manner: &Manne
     tx.send_binary(data)
 }
 
-/// Ends the connection so that what was written last arrives: a socket that is closed with unread bytes in it is reset, and the
-/// reset overtakes the Close frame.
-fn linger(mut socket: &TcpStream) {
-    let deadline = Instant::now() + Duration::from_secs(2);
-    let _ = socket.shutdown(Shutdown::Write);
-    let _ = socket.set_read_timeout(Some(Duration::from_millis(500)));
+/// Ends the connection so that what was written last arrives: a socket that is closed with unread bytes in it is reset,
+/// and the reset overtakes the Close frame.
+fn linger(socket: &mut Timed) {
+    let _ = socket.socket.shutdown(Shutdown::Write);
+    socket.deadline = Instant::now() + LINGER;
     let mut buf = [0; 4096];
-    while Instant::now() < deadline && matches!(socket.read(&mut buf), Ok(1..)) {}
+    while matches!(socket.read(&mut buf), Ok(1..)) {}
+}
+
+/// A socket whose reads and writes fail with `TimedOut` at a deadline. A time for each of them would not do: a peer that
+/// sends or takes a byte now and then would never be late.
+struct Timed {
+    socket: TcpStream,
+    patience: Duration,
+    deadline: Instant,
+    in_handshake: bool,
+    /// When the closing handshake has to be over, once it has begun.
+    closing: Option<Instant>,
+}
+
+impl Timed {
+    /// Begins with the time for the opening handshake.
+    fn new(socket: TcpStream, patience: Duration) -> Self {
+        Self { socket, patience, deadline: Instant::now() + patience, in_handshake: true, closing: None }
+    }
+
+    /// Sets a new deadline, while the connection is open. The closing handshake has one deadline for all its steps.
+    fn allow(&mut self, time: Duration, is_open: bool) {
+        let now = Instant::now();
+        self.deadline = if is_open { now + time } else { *self.closing.get_or_insert(now + self.patience) };
+    }
+
+    /// Calls `io` with a time-out, again and again until it has done something or the deadline is over. When the server
+    /// ends, a handshake in progress ends with it.
+    fn by_deadline<T>(&self, mut io: impl FnMut(&TcpStream, Option<Duration>) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.in_handshake && ENDING.load(Ordering::Relaxed) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            match io(&self.socket, Some(left.min(TICK))) {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.by_deadline(|mut socket, left| {
+            socket.set_read_timeout(left)?;
+            socket.read(buf)
+        })
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.by_deadline(|mut socket, left| {
+            socket.set_write_timeout(left)?;
+            socket.write(bytes)
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&self.socket).flush()
+    }
 }

@@ -10,23 +10,38 @@
 //!
 //! No peer can keep the others waiting: each has one read a turn, and one that doesn't take its answers isn't read.
 
+mod arguments;
+
 use std::{
     collections::VecDeque,
-    convert::Infallible,
-    env,
     io::{self, ErrorKind, Read, Write},
     mem,
     net::{Ipv4Addr, Shutdown, SocketAddr},
-    process::ExitCode,
+    process::{self, ExitCode},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
+use arguments::Arguments;
 use mio::{
-    Events, Interest, Poll, Registry, Token,
+    Events, Interest, Poll, Registry, Token, Waker,
     event::Event as Readiness,
     net::{TcpListener, TcpStream},
 };
-use websocket_proto::{Config, Connection, Input, Server, Transport, server};
+use websocket_proto::{Config, Connection, Input, Server, Transport, frame::CloseCode, server};
+
+const HELP: &str = "\
+An echo server for many connections: one thread, one event loop.
+
+Usage: echo_mio [--port PORT] [--patience SECONDS]
+
+  --port PORT         where to listen on 127.0.0.1; 0 is any free port (9003)
+  --patience SECONDS  how long a peer may take over its handshake, and over the end
+                      of its connection (10)
+  --help              show this
+
+SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
+";
 
 /// A peer that reads slowly makes this process keep one message and one read, for as long as it likes: it isn't read until it has taken them. The
 /// default limits have room for that, so sending is never refused.
@@ -42,8 +57,8 @@ const READ: usize = 512 << 10;
 /// more than the second piece of a write does.
 const LARGE: usize = 64 << 10;
 
-/// How long a handshake or an end may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long all peers together may take to answer our Close when the server ends.
+const ENDING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// When to try again after a connection could not be accepted.
 const RETRY: Duration = Duration::from_millis(100);
@@ -53,26 +68,35 @@ const RETRY: Duration = Duration::from_millis(100);
 const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 const LISTENER: Token = Token(usize::MAX);
+const SIGNAL: Token = Token(usize::MAX - 1);
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let port = match &arguments[..] {
-        [] => Some(9003),
-        [flag, port] if flag == "--port" => port.parse().ok(),
-        _ => None,
-    };
-    let Some(port) = port else {
-        eprintln!("usage: echo_mio [--port PORT]");
-        return ExitCode::from(2);
-    };
-    let Err(error) = Echo::bind(port).and_then(|mut echo| echo.run());
-    eprintln!("echo_mio: {error}");
-    ExitCode::FAILURE
+    let (mut port, mut patience) = (9003, 10);
+    let mut arguments = Arguments::new(HELP);
+    while let Some(flag) = arguments.next() {
+        match flag.as_str() {
+            "--port" => port = arguments.value("a port"),
+            "--patience" => patience = arguments.value::<u32>("a number of seconds"),
+            _ => arguments.unknown(),
+        }
+    }
+    match Echo::bind(port, Duration::from_secs(patience.into())).and_then(|mut echo| echo.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo_mio: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 struct Echo {
     poll: Poll,
-    listener: TcpListener,
+    /// None when the server is ending.
+    listener: Option<TcpListener>,
+    /// When it ends, answered or not.
+    ending: Option<Instant>,
+    /// How long a handshake or an end may take.
+    patience: Duration,
     /// Someone may be waiting: `poll` tells so once, and not again until all were accepted.
     acceptable: bool,
     peers: Vec<Option<Peer>>,
@@ -87,14 +111,25 @@ struct Echo {
 }
 
 impl Echo {
-    fn bind(port: u16) -> io::Result<Self> {
+    fn bind(port: u16, patience: Duration) -> io::Result<Self> {
         let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), SIGNAL)?;
+        let signaled = AtomicBool::new(false);
+        ctrlc::set_handler(move || {
+            if signaled.swap(true, Ordering::Relaxed) {
+                process::exit(1);
+            }
+            let _ = waker.wake();
+        })
+        .map_err(io::Error::other)?;
         let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         println!("listening on ws://{}/", listener.local_addr()?);
         Ok(Self {
             poll,
-            listener,
+            listener: Some(listener),
+            ending: None,
+            patience,
             acceptable: false,
             peers: Vec::new(),
             free: Vec::new(),
@@ -104,12 +139,20 @@ impl Echo {
         })
     }
 
-    fn run(&mut self) -> io::Result<Infallible> {
+    /// Serves until a signal asks it to end, and then until all peers have gone.
+    fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         let mut buf = vec![0; READ];
         loop {
-            let patience = self.patience();
-            match self.poll.poll(&mut events, patience) {
+            let mut time = self.time_to_wait();
+            if let Some(ending) = self.ending {
+                let left = ending.saturating_duration_since(Instant::now());
+                if left.is_zero() || self.free.len() == self.peers.len() {
+                    return Ok(());
+                }
+                time = Some(time.map_or(left, |time| time.min(left)));
+            }
+            match self.poll.poll(&mut events, time) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
@@ -118,6 +161,7 @@ impl Echo {
             for readiness in &events {
                 match readiness.token() {
                     LISTENER => self.acceptable = true,
+                    SIGNAL => self.go_away(),
                     Token(id) => self.notice(id, readiness, &mut buf),
                 }
             }
@@ -129,16 +173,30 @@ impl Echo {
         }
     }
 
+    /// Accepts nobody any more, and closes what is open.
+    fn go_away(&mut self) {
+        self.listener = None;
+        self.ending = Some(Instant::now() + ENDING_PATIENCE);
+        for id in 0..self.peers.len() {
+            let Some(peer) = &mut self.peers[id] else { continue };
+            match peer.go_away() {
+                Ok(()) => self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id))),
+                Err(_) => self.remove(id),
+            }
+        }
+    }
+
     fn accept(&mut self) {
         while self.acceptable {
-            match self.listener.accept() {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
                 Ok((socket, _)) => {
                     let id = self.free.pop().unwrap_or(self.peers.len());
                     if id == self.peers.len() {
                         self.peers.push(None);
                     }
                     // It may have gone already; then there is no peer.
-                    match Peer::new(socket, id, self.poll.registry()) {
+                    match Peer::new(socket, id, self.poll.registry(), self.patience) {
                         Ok(peer) => {
                             self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id)));
                             self.peers[id] = Some(peer);
@@ -187,7 +245,7 @@ impl Echo {
     }
 
     /// How long to wait for events.
-    fn patience(&mut self) -> Option<Duration> {
+    fn time_to_wait(&mut self) -> Option<Duration> {
         let left = self.end_overdue();
         if !self.unread.is_empty() {
             Some(Duration::ZERO)
@@ -228,6 +286,8 @@ struct Peer {
     ended: bool,
     /// When the state has lasted too long; none for an open connection.
     deadline: Option<Instant>,
+    /// How long a handshake or an end may take.
+    patience: Duration,
 }
 
 enum State {
@@ -239,7 +299,7 @@ enum State {
 }
 
 impl Peer {
-    fn new(mut socket: TcpStream, id: usize, registry: &Registry) -> io::Result<Self> {
+    fn new(mut socket: TcpStream, id: usize, registry: &Registry, patience: Duration) -> io::Result<Self> {
         // What is written is whole messages; to wait for more would only delay them.
         socket.set_nodelay(true)?;
         // Both, once and for all: an edge that nobody waits for costs less than to change the interest.
@@ -252,7 +312,8 @@ impl Peer {
             waits: false,
             stuck: false,
             ended: false,
-            deadline: Some(Instant::now() + PATIENCE),
+            deadline: Some(Instant::now() + patience),
+            patience,
         })
     }
 
@@ -272,6 +333,7 @@ impl Peer {
         let n = match self.socket.read(buf) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
             result => result?,
         };
         // The end is told only once, and may be behind what was read.
@@ -291,7 +353,7 @@ impl Peer {
             match handshake.into_request().and_then(server::Request::upgrade) {
                 Ok(upgrade) => {
                     let mut connection = upgrade.accept(&server::Accept::new()).map_err(io::Error::other)?;
-                    let written = taken(self.socket.write(connection.sender.pending()))?;
+                    let written = taken(|| self.socket.write(connection.sender.pending()))?;
                     connection.sender.consume(written);
                     // Whether there are messages to keep memory for is not known yet.
                     connection.sender.release();
@@ -312,6 +374,10 @@ impl Peer {
         let State::Open(Connection { receiver, sender }) = &mut self.state else { return Ok(()) };
         while let Some(event) = receiver.next_message(&mut input, sender) {
             let Some(message) = event.message() else { continue };
+            // Messages may cross our Close on the way.
+            if !sender.is_open() {
+                continue;
+            }
             if !sender.is_empty() || !input.is_empty() {
                 // Not alone: all are collected, and written at once.
                 sender.send(message).map_err(io::Error::other)?;
@@ -322,12 +388,12 @@ impl Peer {
                 // Not into the sender, which would have to allocate for it.
                 out.clear();
                 frame.parts().iter().for_each(|part| out.extend_from_slice(part));
-                self.socket.write(out)
+                taken(|| self.socket.write(out))
             } else {
-                self.socket.write_vectored(&frame.slices())
+                taken(|| self.socket.write_vectored(&frame.slices()))
             };
             // What is not sent is copied, and pending.
-            frame.sent(taken(written)?);
+            frame.sent(written?);
         }
         Ok(())
     }
@@ -336,7 +402,7 @@ impl Peer {
     fn flush(&mut self) -> io::Result<()> {
         let State::Open(Connection { sender, .. }) = &mut self.state else { return Ok(()) };
         while !sender.is_empty() {
-            match taken(self.socket.write(sender.pending()))? {
+            match taken(|| self.socket.write(sender.pending()))? {
                 0 => break,
                 n => sender.consume(n),
             }
@@ -351,6 +417,19 @@ impl Peer {
         Ok(())
     }
 
+    /// The server ends: so does a connection, in order, and a handshake at once.
+    fn go_away(&mut self) -> io::Result<()> {
+        match &mut self.state {
+            State::Handshake(_) => Err(ErrorKind::ConnectionAborted.into()),
+            State::Open(Connection { sender, .. }) => {
+                // Fails where either side has closed already.
+                let _ = sender.close(CloseCode::GOING_AWAY, "");
+                self.flush()
+            }
+            State::Draining => Ok(()),
+        }
+    }
+
     /// Nothing more is to be written.
     fn end(&mut self) -> io::Result<()> {
         self.arm();
@@ -359,14 +438,19 @@ impl Peer {
     }
 
     fn arm(&mut self) {
-        self.deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+        self.deadline.get_or_insert_with(|| Instant::now() + self.patience);
     }
 }
 
 /// How much a socket has taken: nothing when it is full. An edge will tell when it no longer is.
-fn taken(written: io::Result<usize>) -> io::Result<usize> {
-    match written {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-        result => result,
+fn taken(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match write() {
+            // There is always something to write, so this is no success.
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }

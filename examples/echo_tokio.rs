@@ -8,26 +8,48 @@
 //! It waits until a socket is *ready*, then reads without waiting. So a buffer is needed only between two awaits, and one serves all
 //! connections of a thread; and no message is borrowed across an await. What is behind a stream that can't say when it is ready, such as TLS,
 //! needs a buffer of its own in each task: `reader.read(&mut buf)` in place of `readable()`, and `input = Input::default()` before the
-//! `select!`, because the last input still borrows the buffer.
+//! `select!`, because the last input still borrows the buffer. Such a stream may also buffer what is written: then a
+//! `flush` is due when nothing is pending any more.
+
+mod arguments;
 
 use std::{
     cell::RefCell,
-    env,
     error::Error,
     io::{self, ErrorKind},
+    pin::pin,
+    process::ExitCode,
     time::Duration,
 };
 
+use arguments::Arguments;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    select,
+    select, signal,
+    sync::watch,
     time::{Instant, sleep, sleep_until, timeout},
 };
-use websocket_proto::{Config, Connection, Input, Receiver, Sender, Server, Transport, server};
+use websocket_proto::{Config, Connection, Input, Receiver, Sender, Server, Transport, frame::CloseCode, server};
 
-/// How long a peer may take over its request, over its answer to our Close, and to end the stream after that.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HELP: &str = "\
+An echo server on tokio, with a task for each connection.
+
+Usage: echo_tokio [OPTIONS] [ADDR:PORT]
+
+  ADDR:PORT           where to listen; port 0 is any free one (127.0.0.1:9004)
+  --patience SECONDS  how long a peer may take over its request, and over its answer
+                      to our Close (10)
+  --help              show this
+
+SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
+";
+
+/// How long a peer may take to end the stream after we have.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long all peers together may take to answer our Close when the server ends.
+const ENDING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A peer that has been silent for so long is pinged; after as long again it is taken for gone.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -42,18 +64,35 @@ thread_local! {
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> io::Result<()> {
-    let listen = env::args().nth(1).unwrap_or_else(|| String::from("127.0.0.1:9004"));
+async fn main() -> io::Result<ExitCode> {
+    let (mut listen, mut patience) = (String::from("127.0.0.1:9004"), 10);
+    let mut arguments = Arguments::new(HELP);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--patience" => patience = arguments.value::<u32>("a number of seconds"),
+            option if option.starts_with('-') => arguments.unknown(),
+            _ => listen = argument,
+        }
+    }
+    let patience = Duration::from_secs(patience.into());
+
     let listener = TcpListener::bind(listen).await?;
+    let mut signaled = pin!(signal());
+    // Every connection holds a receiver: so all learn that the server ends, and the sender learns when all have gone.
+    let (ending, alive) = watch::channel(());
     println!("listening on ws://{}/", listener.local_addr()?);
     loop {
-        match listener.accept().await {
+        let accepted = select! {
+            accepted = listener.accept() => accepted,
+            result = &mut signaled => break result?,
+        };
+        match accepted {
             Ok((socket, peer)) => {
+                let alive = alive.clone();
                 _ = tokio::spawn(async move {
-                    if let Err(error) = serve(&socket).await {
+                    if let Err(error) = serve(socket, alive, patience).await {
                         eprintln!("{peer}: {error}");
                     }
-                    let _ = timeout(PATIENCE, drain(socket)).await;
                 })
             }
             // Out of file descriptors, most likely: some will be closed.
@@ -63,25 +102,67 @@ async fn main() -> io::Result<()> {
             }
         }
     }
+    drop((listener, alive));
+    let _ = ending.send(());
+    select! {
+        _ = timeout(ENDING_PATIENCE, ending.closed()) => Ok(ExitCode::SUCCESS),
+        _ = signal() => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// Waits for Ctrl-C; on Unix for SIGTERM, too.
+async fn signal() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+        select! {
+            _ = terminate.recv() => Ok(()),
+            result = signal::ctrl_c() => result,
+        }
+    }
+    #[cfg(not(unix))]
+    signal::ctrl_c().await
 }
 
 /// A connection from its first byte to its last.
-async fn serve(socket: &TcpStream) -> Outcome {
+async fn serve(socket: TcpStream, mut ending: watch::Receiver<()>, patience: Duration) -> Outcome {
     socket.set_nodelay(true)?;
-    let (handshake, mut early) = timeout(PATIENCE, read_request(socket)).await??;
-    let upgrade = match handshake.into_request().and_then(server::Request::upgrade) {
-        Ok(upgrade) => upgrade,
+    let outcome = select! {
+        shaken = timeout(patience, shake_hands(&socket)) => match shaken? {
+            Ok((connection, early)) => talk(&socket, connection, early, ending, patience).await,
+            Err(error) => Err(error),
+        },
+        _ = ending.changed() => return Ok(()),
+    };
+    let _ = timeout(LINGER, drain(socket)).await;
+    outcome
+}
+
+/// The opening handshake. What came behind the request is mostly nothing: a few clients don't wait for the answer.
+async fn shake_hands(socket: &TcpStream) -> Outcome<(Connection<Server, Vec<u8>, Vec<u8>>, Vec<u8>)> {
+    let (handshake, early) = read_request(socket).await?;
+    match handshake.into_request().and_then(server::Request::upgrade) {
+        Ok(upgrade) => Ok((upgrade.accept(&server::Accept::new())?, early)),
         Err(refusal) => {
             let mut response = Vec::new();
             refusal.response().write(&mut response)?;
             // So little fits into a socket that nothing was written to.
             socket.writable().await?;
             socket.try_write(&response)?;
-            return Err(refusal.into());
+            Err(refusal.into())
         }
-    };
-    let Connection { mut receiver, mut sender } = upgrade.accept(&server::Accept::new())?;
-    // A few clients don't wait for the answer.
+    }
+}
+
+/// An open connection, and its closing handshake.
+async fn talk(
+    socket: &TcpStream,
+    connection: Connection<Server, Vec<u8>, Vec<u8>>,
+    mut early: Vec<u8>,
+    mut ending: watch::Receiver<()>,
+    patience: Duration,
+) -> Outcome {
+    let Connection { mut receiver, mut sender } = connection;
     echo(&mut receiver, &mut sender, &mut early)?;
 
     let mut heard = Instant::now();
@@ -94,7 +175,7 @@ async fn serve(socket: &TcpStream) -> Outcome {
             Transport::CloseNow => return Ok(receiver.end_of_input()?),
             Transport::Open if pinged => heard + 2 * SILENCE,
             Transport::Open => heard + SILENCE,
-            Transport::Closing | Transport::AwaitEnd => *closing.get_or_insert_with(|| Instant::now() + PATIENCE),
+            Transport::Closing | Transport::AwaitEnd => *closing.get_or_insert_with(|| Instant::now() + patience),
         };
         select! {
             ready = socket.readable(), if sender.backlog() < BACKLOG => {
@@ -110,6 +191,10 @@ async fn serve(socket: &TcpStream) -> Outcome {
                 ready?;
                 // Someone takes what is sent, and may be too far behind to answer a ping.
                 (heard, pinged) = (Instant::now(), false);
+            }
+            _ = ending.changed(), if sender.is_open() => {
+                // Fails where either side has closed already.
+                let _ = sender.close(CloseCode::GOING_AWAY, "");
             }
             () = sleep_until(deadline) => {
                 if pinged || closing.is_some() {
@@ -143,7 +228,10 @@ fn echo(receiver: &mut Receiver<Server, Vec<u8>>, sender: &mut Sender<Server, Ve
     let mut input = Input::new(bytes);
     while let Some(event) = receiver.next_message(&mut input, sender) {
         // Pings and closes are answered already, and a failure is explained to the peer.
-        if let Some(message) = event.message() {
+        // Messages may cross our Close on the way.
+        if let Some(message) = event.message()
+            && sender.is_open()
+        {
             sender.send(message)?;
         }
     }
@@ -152,23 +240,33 @@ fn echo(receiver: &mut Receiver<Server, Vec<u8>>, sender: &mut Sender<Server, Ve
 
 /// What `take` makes of what can be read now: of nothing, at the end of the stream. `None` when there is nothing yet.
 fn try_read<T>(socket: &TcpStream, take: impl FnOnce(&mut [u8]) -> T) -> io::Result<Option<T>> {
-    BUFFER.with_borrow_mut(|buffer| match socket.try_read(buffer) {
-        Ok(n) => Ok(Some(take(&mut buffer[..n]))),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
+    BUFFER.with_borrow_mut(|buffer| {
+        let n = at_once(|| socket.try_read(buffer))?;
+        Ok(n.map(|n| take(&mut buffer[..n])))
     })
 }
 
 /// Writes as much as the socket takes now.
 fn write(socket: &TcpStream, sender: &mut Sender<Server, Vec<u8>>) -> io::Result<()> {
     while !sender.is_empty() {
-        match socket.try_write(sender.pending()) {
-            Ok(n) => sender.consume(n),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
+        match at_once(|| socket.try_write(sender.pending()))? {
+            Some(0) => return Err(ErrorKind::WriteZero.into()),
+            Some(n) => sender.consume(n),
+            None => break,
         }
     }
     Ok(())
+}
+
+/// Reads or writes without waiting. `None` when nothing can be done yet.
+fn at_once(mut io: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match io() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result.map(Some),
+        }
+    }
 }
 
 /// Ends the stream so that what was written last arrives: a socket that is closed with unread bytes in it is reset, and the reset overtakes

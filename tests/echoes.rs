@@ -1,13 +1,15 @@
-//! The echo servers of `examples` as processes, each against the same clients: blocking, on an event loop, on tokio.
+//! The servers of `examples` as processes, each against the same clients: blocking, on an event loop, on tokio, and the
+//! chat; and the command lines of all examples.
 #![cfg(feature = "deflate")]
 
 mod example;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::{Shutdown, TcpStream},
     process::{Child, Command, Stdio},
-    time::Duration,
+    slice, thread,
+    time::{Duration, Instant},
 };
 
 use websocket_proto::{
@@ -48,9 +50,7 @@ fn many_messages_are_sent_before_any_is_taken() {
 fn the_first_message_may_come_with_the_request() {
     each(|server| {
         let mut socket = server.socket();
-        let mut hello = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            .to_vec();
+        let mut hello = REQUEST.to_vec();
         hello.extend(b"\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0");
         socket.write_all(&hello).unwrap();
         let said = until_the_end(&mut socket);
@@ -78,30 +78,295 @@ fn what_is_no_websocket_is_answered() {
     });
 }
 
-/// Does the same to every server.
-fn each(act: impl Fn(&Echo)) {
-    for arguments in
-        [["echo", "--listen", "127.0.0.1:0"], ["echo_mio", "--port", "0"], ["echo_tokio", "127.0.0.1:0", ""]]
-    {
-        act(&Echo::start(&arguments));
+#[test]
+fn a_slow_request_has_one_deadline() {
+    each_with(&CHAT_TOO, &["--patience", "1"], |server| {
+        let mut socket = server.socket();
+        let began = Instant::now();
+        let mut request = REQUEST[..40].iter();
+        let end = drip(&mut socket, || request.next().map_or(b"", slice::from_ref));
+        assert!(end - began < Duration::from_secs(4), "{}: {:?}", server.name, end - began);
+    });
+}
+
+#[test]
+fn a_slow_end_has_one_deadline() {
+    each_with(&CHAT_TOO, &["--patience", "1"], |server| {
+        let mut client = server.connect();
+        let began = Instant::now();
+        // No such opcode. It is told so, and then goes on as if nothing had happened.
+        client.socket.write_all(b"\x83\x80\0\0\0\0").unwrap();
+        let end = drip(&mut client.socket, || b"x");
+        assert!(end - began < Duration::from_secs(4), "{}: {:?}", server.name, end - began);
+    });
+}
+
+#[test]
+fn a_close_that_is_not_answered_has_one_deadline() {
+    let echo = Server::start(&ECHO, &["--patience", "1"]);
+    let mut client = echo.connect_to("/close/1000/bye");
+    let began = Instant::now();
+    let end = drip(&mut client.socket, || b"\x89\x80\0\0\0\0");
+    assert!(end - began < Duration::from_secs(5), "{:?}", end - began);
+}
+
+/// Only a server with a thread for each connection has to get rid of it; the others keep it for as long as it likes.
+#[test]
+fn an_echo_that_is_read_slowly_does_not_hold_a_thread() {
+    let echo = Server::start(&ECHO, &["--patience", "1", "--no-deflate"]);
+    let client = echo.connect();
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut frame = b"\x82\xFE\xFF\xFF\0\0\0\0".to_vec();
+            frame.resize(8 + 0xFFFF, 0);
+            while (&client.socket).write_all(&frame).is_ok() {}
+        });
+        while !writer.is_finished() && began.elapsed() < Duration::from_secs(8) {
+            let _ = (&client.socket).read(&mut [0; 2048]);
+            thread::sleep(Duration::from_millis(100));
+        }
+        let was_ended = writer.is_finished();
+        let _ = client.socket.shutdown(Shutdown::Both);
+        assert!(was_ended);
+    });
+}
+
+/// Where a socket has a time-out, a process that is stopped and goes on finds its reads interrupted (signal(7)).
+#[cfg(unix)]
+#[test]
+fn a_server_that_was_stopped_goes_on() {
+    each_with(&CHAT_TOO, &[], |server| {
+        let mut socket = server.socket();
+        let (first, rest) = REQUEST.split_at(40);
+        let pause = || {
+            for signal in ["STOP", "CONT"] {
+                thread::sleep(Duration::from_millis(50));
+                server.signal(signal);
+            }
+            thread::sleep(Duration::from_millis(50));
+        };
+        socket.write_all(first).unwrap();
+        pause();
+        socket.write_all(rest).unwrap();
+        let mut said = [0; 13];
+        socket.read_exact(&mut said).unwrap();
+        assert!(&said == b"HTTP/1.1 101 ", "{}", server.name);
+        pause();
+        socket.write_all(b"\x88\x80\0\0\0\0").unwrap();
+        let said = until_the_end(&mut socket);
+        assert!(said.ends_with(b"\r\n\r\n\x88\x00"), "{}", server.name);
+    });
+}
+
+#[cfg(unix)]
+mod signals {
+    use super::*;
+
+    const GOING_AWAY: &[u8] = b"\x88\x02\x03\xE9";
+
+    /// A Close frame with the same code, as a client sends it.
+    const ANSWER: &[u8] = b"\x88\x82\0\0\0\0\x03\xE9";
+
+    /// How a read ends when its time is over.
+    const NOTHING: [Result<usize, ErrorKind>; 2] = [Err(ErrorKind::WouldBlock), Err(ErrorKind::TimedOut)];
+
+    #[test]
+    fn a_server_ends_when_its_peers_have_answered() {
+        for signal in ["TERM", "INT"] {
+            each_with(&CHAT_TOO, &[], |server| {
+                let mut idle = server.connect().socket;
+                let mut busy = server.connect().socket;
+                let mut early = server.socket();
+                let message = [b"\x82\xFF\0\0\0\0\0\x01\0\0\0\0\0\0".as_slice(), &[0; 0x1_0000]].concat();
+                let (first, rest) = message.split_at(30_000);
+                busy.write_all(first).unwrap();
+                early.write_all(&REQUEST[..40]).unwrap();
+                thread::sleep(Duration::from_millis(100));
+                server.signal(signal);
+                let began = Instant::now();
+
+                early.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+                let dropped = early.read(&mut [0; 100]).map_err(|error| error.kind());
+                assert!(!NOTHING.contains(&dropped), "{} keeps a handshake", server.name);
+                let mut said = [0; 4];
+                for socket in [&mut idle, &mut busy] {
+                    socket.read_exact(&mut said).unwrap();
+                    assert_eq!(said, GOING_AWAY, "{}", server.name);
+                }
+                busy.write_all(rest).unwrap();
+                busy.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+                let waited = busy.read(&mut [0; 100]).map_err(|error| error.kind());
+                assert!(NOTHING.contains(&waited), "{} answers a message that crosses: {waited:?}", server.name);
+                let refused = TcpStream::connect(&server.address);
+                assert!(refused.is_err(), "{} still accepts", server.name);
+                for mut socket in [idle, busy] {
+                    socket.write_all(ANSWER).unwrap();
+                    assert_eq!(until_the_end(&mut socket), b"", "{}", server.name);
+                }
+                assert_eq!(server.wait(), Some(0), "{}", server.name);
+                assert!(began.elapsed() < Duration::from_secs(4), "{}: {:?}", server.name, began.elapsed());
+            });
+        }
+    }
+
+    #[test]
+    fn a_peer_that_never_answers_does_not_hold_a_server() {
+        each_with(&CHAT_TOO, &[], |server| {
+            let mut silent = server.connect().socket;
+            server.signal("TERM");
+            let began = Instant::now();
+            let mut said = [0; 4];
+            silent.read_exact(&mut said).unwrap();
+            assert_eq!(said, GOING_AWAY, "{}", server.name);
+            assert_eq!(server.wait(), Some(0), "{}", server.name);
+            assert!(began.elapsed() > Duration::from_secs(4), "{} has given it no time", server.name);
+            assert!(began.elapsed() < Duration::from_secs(8), "{}: {:?}", server.name, began.elapsed());
+        });
+    }
+
+    #[test]
+    fn a_peer_that_only_pings_runs_out_of_time() {
+        each_with(&CHAT_TOO, &["--patience", "1"], |server| {
+            let mut client = server.connect();
+            server.signal("TERM");
+            let began = Instant::now();
+            let end = drip(&mut client.socket, || b"\x89\x80\0\0\0\0");
+            assert!(end - began < Duration::from_secs(4), "{}: {:?}", server.name, end - began);
+            assert_eq!(server.wait(), Some(0), "{}", server.name);
+        });
+    }
+
+    #[test]
+    fn a_second_signal_ends_a_server_at_once() {
+        each_with(&CHAT_TOO, &[], |server| {
+            let mut silent = server.connect().socket;
+            server.signal("TERM");
+            let began = Instant::now();
+            silent.read_exact(&mut [0; 4]).unwrap();
+            server.signal("INT");
+            assert_eq!(server.wait(), Some(1), "{}", server.name);
+            assert!(began.elapsed() < Duration::from_secs(2), "{}: {:?}", server.name, began.elapsed());
+        });
     }
 }
 
-struct Echo {
-    process: Child,
-    address: String,
+#[test]
+fn every_example_has_help_and_refuses_what_it_does_not_know() {
+    let names = ["echo", "echo_mio", "echo_tokio", "embedded_io", "chat", "wscat", "autobahn_client", "interop_client"];
+    for name in names {
+        for flag in ["--help", "-h"] {
+            let (code, stdout, stderr) = run(name, &[flag]);
+            assert_eq!((code, stderr.as_str()), (Some(0), ""), "{name}");
+            assert!(
+                stdout.contains(&format!("\n\nUsage: {name} ")) && stdout.contains("  --help "),
+                "{name}: {stdout}"
+            );
+            assert!(stdout.lines().all(|line| line.chars().count() <= 90), "{name}: {stdout}");
+        }
+        is_wrong(name, &["--nonsense"], "no such option: --nonsense");
+    }
+    for (name, arguments, problem) in [
+        ("echo", &["--patience"][..], "--patience needs a number of seconds"),
+        ("echo_mio", &["--port", "70000"], "--port needs a port, not \"70000\""),
+        ("echo", &["--window", "7"], "--window needs 8 to 15"),
+        ("chat", &["--origin", "here"], "--origin needs a URL, such as https://chat.example.com, not \"here\""),
+        ("interop_client", &[], "--url is missing"),
+    ] {
+        is_wrong(name, arguments, problem);
+    }
 }
 
-impl Echo {
-    fn start(arguments: &[&str; 3]) -> Self {
-        let mut command = Command::new(example::path(arguments[0]));
-        command.args(arguments[1..].iter().filter(|argument| !argument.is_empty()));
+fn is_wrong(name: &str, arguments: &[&str], problem: &str) {
+    let (code, stdout, stderr) = run(name, arguments);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{name}");
+    assert!(stderr.ends_with(&format!(" {problem} (see {name} --help)\n")), "{name}: {stderr}");
+}
+
+/// The exit code of an example, its stdout and its stderr.
+fn run(name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(example::path(name)).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// The name of a server's program, its arguments, and the path of its WebSockets.
+type Example = (&'static str, &'static [&'static str], &'static str);
+
+const ECHO: Example = ("echo", &["--listen", "127.0.0.1:0"], "/");
+const ECHOES: [Example; 3] = [ECHO, ("echo_mio", &["--port", "0"], "/"), ("echo_tokio", &["127.0.0.1:0"], "/")];
+const CHAT_TOO: [Example; 4] = [ECHOES[0], ECHOES[1], ECHOES[2], ("chat", &["--listen", "127.0.0.1:0"], "/chat")];
+
+/// The path suits the chat, and to the echo servers it is all the same.
+const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Does the same to every echo server.
+fn each(act: impl Fn(&mut Server) + Sync) {
+    each_with(&ECHOES, &[], act);
+}
+
+/// Does the same to some servers, at the same time.
+fn each_with(servers: &[Example], arguments: &[&str], act: impl Fn(&mut Server) + Sync) {
+    thread::scope(|scope| {
+        for server in servers {
+            scope.spawn(|| act(&mut Server::start(server, arguments)));
+        }
+    });
+}
+
+/// Sends something every tenth of a second, until the server has closed the socket; when that was seen.
+fn drip<'a>(socket: &mut TcpStream, mut next: impl FnMut() -> &'a [u8]) -> Instant {
+    let began = Instant::now();
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    // The end of the stream is not enough: it may still be read at the other end.
+    while began.elapsed() < Duration::from_secs(10) && socket.write_all(next()).is_ok() {
+        match socket.read(&mut [0; 1024]) {
+            Ok(0) => thread::sleep(Duration::from_millis(100)),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => break,
+        }
+    }
+    Instant::now()
+}
+
+struct Server {
+    name: &'static str,
+    process: Child,
+    address: String,
+    path: &'static str,
+}
+
+impl Server {
+    fn start((name, listen, path): &Example, arguments: &[&str]) -> Self {
+        let mut command = Command::new(example::path(name));
+        command.args(*listen).args(arguments);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ws://").and_then(|address| address.strip_suffix('/'));
-        let address = address.unwrap_or_else(|| panic!("{} says {line:?}", arguments[0])).to_owned();
-        Self { process, address }
+        let address = line.trim().split_once("://").and_then(|(_, address)| address.strip_suffix('/'));
+        let address = address.unwrap_or_else(|| panic!("{name} says {line:?}")).to_owned();
+        Self { name, process, address, path }
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// The exit code, when the process has ended by itself.
+    #[cfg(unix)]
+    fn wait(&mut self) -> Option<i32> {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(20) {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{} does not end", self.name);
     }
 
     fn socket(&self) -> TcpStream {
@@ -113,8 +378,12 @@ impl Echo {
     }
 
     fn connect(&self) -> Peer {
+        self.connect_to(self.path)
+    }
+
+    fn connect_to(&self, path: &str) -> Peer {
         let mut socket = self.socket();
-        let uri = format!("ws://{}/", self.address);
+        let uri = format!("ws://{}{path}", self.address);
         let request = client::Request::new(Uri::parse(&uri).unwrap());
         let mut handshake =
             client::Handshake::new(Config::new().high_water(4 << 20), &request, SystemRandom::new().unwrap()).unwrap();
@@ -130,7 +399,7 @@ impl Echo {
     }
 }
 
-impl Drop for Echo {
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

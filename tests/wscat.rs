@@ -189,12 +189,11 @@ fn a_refusal_is_shown() {
     assert_eq!(
         outcome.errors(),
         [
-            "HTTP 404",
             "X-Why: because",
             "Content-Length: 11",
             "",
             r"nothing\u{1b}[2J",
-            "the server refused with status 404",
+            "the server refused with status 404; is the path right?",
         ]
     );
 }
@@ -242,7 +241,6 @@ fn exit_codes() {
 
 #[test]
 fn wrong_usage() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     #[rustfmt::skip]
     let table: &[(&[&str], i32, &str)] = &[
         (&["wss://127.0.0.1/"],                      2, "TLS is not built in"),
@@ -252,7 +250,6 @@ fn wrong_usage() {
         (&["--header"],                              2, "--header"),
         (&["--header", "Host: a", "ws://127.0.0.1"], 2, "header"),
         (&["--output", "/no/such/file", "ws://h"],   1, "/no/such/file"),
-        (&[&format!("ws://{closed}/")],              1, "cannot connect"),
     ];
     for (arguments, code, said) in table {
         let output = Command::new(example::path("wscat")).args(*arguments).stdin(Stdio::null()).output().unwrap();
@@ -260,8 +257,64 @@ fn wrong_usage() {
         assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {stderr}");
         assert!(stderr.contains(said), "{arguments:?}: {stderr}");
     }
-    let help = Command::new(example::path("wscat")).arg("--help").output().unwrap();
-    assert!(help.status.success() && help.stdout.starts_with(b"A WebSocket client"));
+}
+
+#[test]
+fn without_an_address_that_answers_there_is_one_line() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = closed.port();
+    for (url, said) in [
+        (format!("ws://{closed}/"), format!("cannot connect to {closed}: connection refused; is the server running")),
+        // This name may have two addresses.
+        (format!("ws://localhost:{port}/"), format!("cannot connect to localhost:{port}: connection refused;")),
+        ("ws://host.invalid/".into(), "cannot connect to host.invalid: no such host; is it spelled right?".into()),
+    ] {
+        let output = Command::new(example::path("wscat")).arg(&url).stdin(Stdio::null()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{url}: {stderr}");
+        assert!(stderr.starts_with(&format!("! {said}")) && stderr.lines().count() == 1, "{url}: {stderr}");
+    }
+}
+
+#[test]
+fn without_a_handshake_there_is_one_line() {
+    type Script = fn(Server);
+    #[rustfmt::skip]
+    let table: &[(u8, &str, Script)] = &[
+        // Most of them wait for more from us.
+        (3, "no WebSocket server: it says '220 mail.example ESMTP'; is the port right?", |mut server| {
+            server.write(b"220 mail.example ESMTP\r\n");
+            server.wait_for_end();
+        }),
+        (3, "the server wants TLS on this port, and TLS is not built in", |mut server| {
+            server.write(b"\x15\x03\x01\0\x02\x02\x46");
+            server.wait_for_end();
+        }),
+        (3, "no WebSocket server: it ended the connection without a response; is the port right", |_| {}),
+        (3, "no WebSocket server: the stream ended inside the HTTP head", |mut server| server.write(b"HTTP/1.1 101 ")),
+        (3, "the server refused with status 404; is the path right?", |mut server| {
+            server.write(b"HTTP/1.1 404 X\r\n\r\n");
+        }),
+        (3, "the server refused with status 503", |mut server| server.write(b"HTTP/1.1 503 X\r\n\r\n")),
+        (1, "no response to the handshake within 1s; is it a WebSocket server?", |mut server| server.wait_for_end()),
+        // A byte now and then does not make it wait longer.
+        (1, "no response to the handshake within 1s; is it a WebSocket server?", |mut server| {
+            let began = Instant::now();
+            for byte in b"HTTP/1.1 101 Switching Protocols" {
+                if server.socket.write_all(&[*byte]).is_err() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+            assert!(began.elapsed() < Duration::from_secs(2));
+        }),
+    ];
+    for (code, said, script) in table {
+        let outcome = run(&["--connect-timeout", "1"], None, *script);
+        assert_eq!(outcome.code, i32::from(*code), "{said}: {}", outcome.stderr);
+        let errors = outcome.errors();
+        assert!(errors.len() == 1 && errors[0].starts_with(said), "{said}: {}", outcome.stderr);
+    }
 }
 
 #[test]

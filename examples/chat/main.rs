@@ -12,21 +12,23 @@
 //! | [`room.rs`](room) | names and messages; knows nothing of sockets |
 //! | `index.html` | the page, and at the top of its script the room's protocol |
 
+#[path = "../arguments/mod.rs"]
+mod arguments;
 mod http;
 mod peer;
 mod room;
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
-    env,
     io::{self, ErrorKind, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    process::ExitCode,
+    process::{self, ExitCode},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use mio::{Events, Interest, Poll, Token, net::TcpListener};
+use arguments::Arguments;
+use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
 
 use peer::Peer;
 use room::{Id, Post, Room};
@@ -34,12 +36,17 @@ use room::{Id, Post, Room};
 const HELP: &str = "\
 A chat room in the browser.
 
-Usage: chat [--listen ADDR:PORT] [--origin URL]...
+Usage: chat [OPTIONS]
 
-  --listen ADDR:PORT  where to listen; port 0 is any free one (default: 127.0.0.1:9001)
+  --listen ADDR:PORT  where to listen; port 0 is any free one (127.0.0.1:9001)
   --origin URL        a further address that the page is found at: a name, or that of a
                       proxy before this server, such as https://chat.example.com
-  --help              this text
+                      (repeatable)
+  --patience SECONDS  how long a browser may take over its request, and over its answer
+                      to a Close (10)
+  --help              show this
+
+SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
 ";
 
 /// More connections wait in the kernel's queue until others have gone. With [`peer::CONFIG`] it bounds the memory
@@ -49,74 +56,56 @@ const MAX_PEERS: usize = 256;
 /// How often deadlines are looked at. What a peer may say in a second counts on it.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long all peers together may take to answer our Close when the server ends.
+const ENDING_PATIENCE: Duration = Duration::from_secs(5);
+
 const LISTENER: Token = Token(0);
+const SIGNAL: Token = Token(1);
 
 fn main() -> ExitCode {
-    let options = match Options::parse(env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print(HELP);
-            return ExitCode::SUCCESS;
+    let mut listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 9001));
+    let mut origins = Vec::new();
+    let mut patience = 10;
+    let mut arguments = Arguments::new(HELP);
+    while let Some(flag) = arguments.next() {
+        match flag.as_str() {
+            "--listen" => listen = arguments.value("ADDR:PORT, such as 0.0.0.0:9001"),
+            "--origin" => {
+                let url: String = arguments.value("a URL");
+                let origin = http::origin_of(&url).unwrap_or_else(|| {
+                    arguments.wrong(&format!("--origin needs a URL, such as https://chat.example.com, not {url:?}"))
+                });
+                origins.push(origin.to_owned());
+            }
+            "--patience" => patience = arguments.value::<u32>("a number of seconds"),
+            _ => arguments.unknown(),
         }
-        Err(problem) => {
-            eprintln!("chat: {problem} (--help shows what there is)");
-            return ExitCode::from(2);
-        }
-    };
-    let mut server = match Server::bind(options.listen, options.origins) {
+    }
+    let mut server = match Server::bind(listen, origins, Duration::from_secs(patience.into())) {
         Ok(server) => server,
         Err(error) => {
-            eprintln!("chat: cannot listen on {}: {error}", options.listen);
+            eprintln!("chat: cannot listen on {listen}: {error}");
             return ExitCode::FAILURE;
         }
     };
-    print(&format!("open {}\n", server.url()));
-    let Err(error) = server.run();
-    eprintln!("chat: {error}");
-    ExitCode::FAILURE
-}
-
-/// Unlike `print!` it flushes, and does not mind when nobody listens.
-fn print(text: &str) {
-    let mut stdout = io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-struct Options {
-    listen: SocketAddr,
-    origins: Vec<String>,
-}
-
-impl Options {
-    /// `None`: help was asked for.
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let mut options = Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9001)), origins: Vec::new() };
-        while let Some(flag) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{flag} needs a value"));
-            match flag.as_str() {
-                "--listen" => {
-                    let value = value()?;
-                    options.listen = value
-                        .parse()
-                        .map_err(|_| format!("--listen needs ADDR:PORT, such as 0.0.0.0:9001, not {value:?}"))?;
-                }
-                "--origin" => {
-                    let value = value()?;
-                    let origin = http::origin_of(&value)
-                        .ok_or(format!("--origin needs a URL, such as https://chat.example.com, not {value:?}"))?;
-                    options.origins.push(origin.to_owned());
-                }
-                "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("unknown argument {flag:?}")),
-            }
+    // Unlike `println!` this does not panic when nobody listens.
+    let _ = writeln!(io::stdout(), "open {}", server.url());
+    match server.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chat: {error}");
+            ExitCode::FAILURE
         }
-        Ok(Some(options))
     }
 }
 
 struct Server {
     poll: Poll,
-    listener: TcpListener,
+    /// None when the server is ending.
+    listener: Option<TcpListener>,
+    /// When it ends, answered or not.
+    ending: Option<Instant>,
+    patience: Duration,
     /// Where the page may come from, besides this server.
     origins: Vec<String>,
     peers: BTreeMap<Id, Peer>,
@@ -129,16 +118,27 @@ struct Server {
 }
 
 impl Server {
-    fn bind(listen: SocketAddr, origins: Vec<String>) -> io::Result<Self> {
+    fn bind(listen: SocketAddr, origins: Vec<String>, patience: Duration) -> io::Result<Self> {
         let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), SIGNAL)?;
+        let signaled = AtomicBool::new(false);
+        ctrlc::set_handler(move || {
+            if signaled.swap(true, Ordering::Relaxed) {
+                process::exit(1);
+            }
+            let _ = waker.wake();
+        })
+        .map_err(io::Error::other)?;
         let mut listener = TcpListener::bind(listen)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Self {
             poll,
-            listener,
+            listener: Some(listener),
+            ending: None,
+            patience,
             origins,
             peers: BTreeMap::new(),
-            next_id: LISTENER.0 + 1,
+            next_id: SIGNAL.0 + 1,
             room: Room::default(),
             acceptable: false,
             next_tick: Instant::now() + TICK,
@@ -147,29 +147,34 @@ impl Server {
 
     /// Where a browser on this machine finds the page.
     fn url(&self) -> String {
-        let mut address = self.listener.local_addr().unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let address = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let mut address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         if address.ip().is_unspecified() {
             address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
         }
         format!("http://{address}/")
     }
 
-    fn run(&mut self) -> io::Result<Infallible> {
+    /// Serves until a signal asks it to end, and then until all peers have gone.
+    fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(MAX_PEERS + 1);
         // One for all connections: what a receiver is not done with, it keeps. Small, because compressed bytes can say a
         // thousand times as much: so one read completes two pictures at most, and then everyone's turn comes to take them.
         let mut buf = vec![0; 4 << 10];
         loop {
+            if self.ending.is_some_and(|ending| self.peers.is_empty() || ending <= Instant::now()) {
+                return Ok(());
+            }
             let unread = self.peers.values().any(Peer::is_readable);
-            let patience =
-                if unread { Duration::ZERO } else { self.next_tick.saturating_duration_since(Instant::now()) };
-            match self.poll.poll(&mut events, Some(patience)) {
+            let time = if unread { Duration::ZERO } else { self.next_tick.saturating_duration_since(Instant::now()) };
+            match self.poll.poll(&mut events, Some(time)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             for event in &events {
                 match event.token() {
                     LISTENER => self.acceptable = true,
+                    SIGNAL => self.go_away(),
                     Token(id) => {
                         if let Some(peer) = self.peers.get_mut(&id) {
                             peer.notice(event);
@@ -184,12 +189,20 @@ impl Server {
         }
     }
 
+    /// Accepts nobody any more, and closes what is open.
+    fn go_away(&mut self) {
+        self.listener = None;
+        self.ending = Some(Instant::now() + ENDING_PATIENCE);
+        self.peers.values_mut().for_each(Peer::go_away);
+    }
+
     fn accept(&mut self) {
         while self.acceptable && self.peers.len() < MAX_PEERS {
-            match self.listener.accept() {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
                 Ok((socket, _)) => {
                     // It can have gone already; then there is no peer.
-                    if let Ok(peer) = Peer::new(socket, self.next_id, self.poll.registry()) {
+                    if let Ok(peer) = Peer::new(socket, self.next_id, self.poll.registry(), self.patience) {
                         self.peers.insert(self.next_id, peer);
                         self.next_id += 1;
                     }

@@ -45,16 +45,12 @@ const BURST: usize = 2 * MAX_PICTURE;
 const BURST_PER_SECOND: usize = MAX_PICTURE / 2;
 const MESSAGE_WEIGHT: usize = 16 << 10;
 
-/// For a request to come, whole.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// For the page to be taken.
 const RESPONSE_TIME: Duration = Duration::from_secs(20);
 /// Between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Pings without a sign of life, until the peer is taken for gone. The answer may be late behind a picture.
 const MAX_UNANSWERED: u32 = 3;
-/// For our Close to be taken and answered.
-const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// For the other side to end the stream after we have.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
@@ -67,6 +63,8 @@ pub(crate) struct Peer {
     state: State,
     /// When the state has lasted too long; of an open WebSocket, when the next ping is due.
     deadline: Instant,
+    /// How long a request may take to be received, and our Close to be taken and answered.
+    patience: Duration,
     /// Pings since the last sign of life.
     unanswered: u32,
     /// What `poll` was asked to tell.
@@ -95,14 +93,15 @@ enum State {
 }
 
 impl Peer {
-    pub(crate) fn new(mut socket: TcpStream, id: Id, registry: &Registry) -> io::Result<Self> {
+    pub(crate) fn new(mut socket: TcpStream, id: Id, registry: &Registry, patience: Duration) -> io::Result<Self> {
         // What is written is whole messages; to wait for more would only delay them.
         socket.set_nodelay(true)?;
         registry.register(&mut socket, Token(id), Interest::READABLE)?;
         Ok(Self {
             socket,
             state: State::Handshake(server::Handshake::new(CONFIG)),
-            deadline: Instant::now() + HANDSHAKE_TIME,
+            deadline: Instant::now() + patience,
+            patience,
             unanswered: 0,
             interest: Interest::READABLE,
             readable: false,
@@ -219,6 +218,19 @@ impl Peer {
         self.end(code.get(), reason.to_owned());
     }
 
+    /// The server ends: so does a WebSocket, in order, and a handshake at once. A page is still sent.
+    pub(crate) fn go_away(&mut self) {
+        match &mut self.state {
+            State::Handshake(_) => self.lose(),
+            State::WebSocket(Connection { sender, .. }) => {
+                // Fails only where there is a Close already.
+                let _ = sender.close(CloseCode::GOING_AWAY, "");
+                self.end(CloseCode::GOING_AWAY.get(), String::new());
+            }
+            State::Response(_) | State::Draining | State::Gone => {}
+        }
+    }
+
     /// A second has passed; perhaps the deadline, too.
     pub(crate) fn tick(&mut self, now: Instant) {
         self.came = self.came.saturating_sub(BURST_PER_SECOND);
@@ -307,8 +319,10 @@ impl Peer {
 
     /// It is over, though not everything is written yet.
     fn end(&mut self, code: u16, reason: String) {
-        self.ending.get_or_insert((code, reason));
-        self.deadline = Instant::now() + CLOSE_TIME;
+        if self.ending.is_none() {
+            self.ending = Some((code, reason));
+            self.deadline = Instant::now() + self.patience;
+        }
     }
 
     /// Nothing more can be read or written.

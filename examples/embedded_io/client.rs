@@ -1,6 +1,6 @@
 //! A client that asks, waits for each answer, and closes, over a transport that an executor waits for.
 
-use embedded_io_async::{Read, Write};
+use embedded_io_async::{Error, ErrorKind, Read, Write};
 use websocket_proto::{
     Client, Config, Connection, Event, FixedStorage, Input, Randomness, Sender, Storage, Transport, Uri, client,
     frame::CloseCode,
@@ -26,10 +26,9 @@ pub async fn ask<T: Read + Write>(
         FixedStorage::new(&mut output[..]),
     )
     .map_err(|_| Failed::Room)?;
-    socket.write_all(handshake.pending()).await.map_err(Failed::Transport)?;
-    socket.flush().await.map_err(Failed::Transport)?;
+    write(socket, handshake.pending()).await?;
     let mut input = loop {
-        let count = socket.read(&mut read[..]).await.map_err(Failed::Transport)?;
+        let count = receive(socket, read).await?;
         let mut input = Input::new(&mut read[..count]);
         if handshake.read(&mut input) || count == 0 {
             break input;
@@ -54,21 +53,41 @@ pub async fn ask<T: Read + Write>(
                 _ => {}
             }
         }
-        while !tx.is_empty() {
-            let count = socket.write(tx.pending()).await.map_err(Failed::Transport)?;
-            tx.consume(count);
-        }
-        socket.flush().await.map_err(Failed::Transport)?;
+        write(socket, tx.pending()).await?;
+        tx.consume(usize::MAX);
         if tx.transport() == Transport::CloseNow {
             return outcome;
         }
-        let count = socket.read(&mut read[..]).await.map_err(Failed::Transport)?;
+        let count = receive(socket, read).await?;
         if count == 0 {
             // After both have closed it is the server that ends the stream.
             return outcome;
         }
         input = Input::new(&mut read[..count]);
     }
+}
+
+/// Reads what has been received, at least a byte; nothing at the end of the stream.
+async fn receive<T: Read>(socket: &mut T, buf: &mut [u8]) -> Result<usize, Failed<T::Error>> {
+    loop {
+        match socket.read(buf).await {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result.map_err(Failed::Transport),
+        }
+    }
+}
+
+/// Writes all of it. The trait's `write_all` would panic when the transport takes nothing.
+async fn write<T: Write>(socket: &mut T, mut bytes: &[u8]) -> Result<(), Failed<T::Error>> {
+    while !bytes.is_empty() {
+        match socket.write(bytes).await {
+            Ok(0) => return Err(Failed::Lost),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Failed::Transport(error)),
+        }
+    }
+    socket.flush().await.map_err(Failed::Transport)
 }
 
 /// Asks the next question, or closes when there is none.

@@ -1,14 +1,51 @@
-//! What an embedded machine has, made of what the host has: a transport that does not block, and somebody who polls.
+//! What an embedded machine has, made of what the host has: a transport that blocks until a deadline, one that does not
+//! block, and an executor with a timer.
 
 use std::{
     future::{Future, poll_fn},
-    io::{self, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::TcpStream,
     pin::pin,
     task::{Context, Poll, Waker},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// A socket that blocks, but not beyond a deadline. A time-out for each read would not do: a peer that sends a byte now
+/// and then would never be late.
+pub struct Timed {
+    socket: TcpStream,
+    deadline: Instant,
+}
+
+impl Timed {
+    pub fn new(socket: TcpStream, limit: Duration) -> Self {
+        Self { socket, deadline: Instant::now() + limit }
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl io::Read for Timed {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(self.left()?)?;
+        self.socket.read(buf)
+    }
+}
+
+impl io::Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(self.left()?)?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
 
 /// A socket that is asked again until it has something.
 pub struct Polled(TcpStream);
@@ -22,7 +59,7 @@ impl Polled {
 
     async fn ready<T>(&mut self, mut work: impl FnMut(&mut TcpStream) -> io::Result<T>) -> io::Result<T> {
         poll_fn(|_| match work(&mut self.0) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
             done => Poll::Ready(done),
         })
         .await
@@ -49,12 +86,15 @@ impl embedded_io_async::Write for Polled {
     }
 }
 
-/// An executor of one task, which sleeps where others wait for an interrupt.
-pub fn block_on<F: Future>(task: F) -> F::Output {
+/// An executor of one task, which sleeps where others wait for an interrupt. `None` when the task took longer than
+/// `limit`.
+pub fn block_on<F: Future>(task: F, limit: Duration) -> Option<F::Output> {
+    let deadline = Instant::now() + limit;
     let mut task = pin!(task);
     loop {
         match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => return output,
+            Poll::Ready(output) => return Some(output),
+            Poll::Pending if Instant::now() >= deadline => return None,
             Poll::Pending => thread::sleep(Duration::from_millis(1)),
         }
     }

@@ -1,6 +1,6 @@
 //! A server that repeats every message, over a transport that blocks: a serial line, a TCP stack that waits by itself.
 
-use embedded_io::{Read, Write};
+use embedded_io::{Error, ErrorKind, Read, Write};
 use websocket_proto::{
     Config, Connection, Event, FixedStorage, Input, Message, SendError, Sender, Server, Storage, Transport, server,
 };
@@ -19,7 +19,7 @@ pub fn serve<T: Read + Write>(socket: &mut T, room: &mut Room) -> Result<(), Fai
         FixedStorage::new(&mut output[..]),
     );
     let mut input = loop {
-        let count = socket.read(&mut read[..]).map_err(Failed::Transport)?;
+        let count = receive(socket, read)?;
         let mut input = Input::new(&mut read[..count]);
         if handshake.read(&mut input) || count == 0 {
             break input;
@@ -30,7 +30,7 @@ pub fn serve<T: Read + Write>(socket: &mut T, room: &mut Room) -> Result<(), Fai
         Err(refusal) => {
             let mut response = FixedStorage::new([0; 256]);
             let _ = refusal.response().write(&mut response);
-            socket.write_all(response.as_slice()).and_then(|()| socket.flush()).map_err(Failed::Transport)?;
+            write(socket, response.as_slice())?;
             return Err(Failed::Request(refusal));
         }
     };
@@ -54,7 +54,7 @@ pub fn serve<T: Read + Write>(socket: &mut T, room: &mut Room) -> Result<(), Fai
         if tx.transport() == Transport::CloseNow {
             return outcome;
         }
-        let count = socket.read(&mut read[..]).map_err(Failed::Transport)?;
+        let count = receive(socket, read)?;
         if count == 0 {
             return outcome;
         }
@@ -78,9 +78,30 @@ fn send<T: Write, S: Storage>(
 }
 
 fn flush<T: Write, S: Storage>(socket: &mut T, tx: &mut Sender<Server, S>) -> Result<(), Failed<T::Error>> {
-    while !tx.is_empty() {
-        let count = socket.write(tx.pending()).map_err(Failed::Transport)?;
-        tx.consume(count);
+    write(socket, tx.pending())?;
+    tx.consume(usize::MAX);
+    Ok(())
+}
+
+/// Reads what has been received, at least a byte; nothing at the end of the stream.
+fn receive<T: Read>(socket: &mut T, buf: &mut [u8]) -> Result<usize, Failed<T::Error>> {
+    loop {
+        match socket.read(buf) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result.map_err(Failed::Transport),
+        }
+    }
+}
+
+/// Writes all of it. The trait's `write_all` would panic when the transport takes nothing.
+fn write<T: Write>(socket: &mut T, mut bytes: &[u8]) -> Result<(), Failed<T::Error>> {
+    while !bytes.is_empty() {
+        match socket.write(bytes) {
+            Ok(0) => return Err(Failed::Lost),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Failed::Transport(error)),
+        }
     }
     socket.flush().map_err(Failed::Transport)
 }

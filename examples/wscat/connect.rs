@@ -15,8 +15,7 @@ use crate::{
     screen::{self, Harmless},
 };
 
-/// How long an address may take to answer, and a server to complete the handshake.
-const PATIENCE: Duration = Duration::from_secs(10);
+const NO_TLS: &str = "TLS is not built in: put a tunnel such as stunnel or socat in front, and use its ws:// address";
 
 /// How long the body of a refusal is waited for.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
@@ -39,9 +38,7 @@ pub(crate) struct Connected {
 pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
     let uri = Uri::parse(&options.url).map_err(usage)?;
     if uri.is_secure() {
-        return Err(usage(
-            "TLS is not built in: put a tunnel such as stunnel or socat in front, and use its ws:// address",
-        ));
+        return Err(usage(NO_TLS));
     }
 
     // The request borrows what it is made of, and is written in one piece when the handshake begins.
@@ -60,8 +57,8 @@ pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
     let random = SystemRandom::new().map_err(|error| End::Io(error.to_string()))?;
     let handshake = client::Handshake::new(config, &request, random).map_err(usage)?;
 
-    let socket = open_socket(uri)?;
-    shake_hands(socket, handshake)
+    let socket = open_socket(uri, options.connect_timeout)?;
+    shake_hands(socket, handshake, options.connect_timeout)
 }
 
 fn usage(error: impl ToString) -> End {
@@ -69,34 +66,53 @@ fn usage(error: impl ToString) -> End {
 }
 
 /// Tries all addresses of the host.
-fn open_socket(uri: Uri<'_>) -> Result<TcpStream, End> {
-    let cannot = |error| End::Lost(format!("cannot connect to {}: {error}", uri.host_header()));
-    let mut error = io::Error::new(ErrorKind::NotFound, "no address");
-    for address in (uri.host(), uri.port()).to_socket_addrs().map_err(cannot)? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
+fn open_socket(uri: Uri<'_>, patience: Duration) -> Result<TcpStream, End> {
+    let cannot = |why| End::Lost(format!("cannot connect to {}: {why}", uri.host_header()));
+    let addresses = (uri.host(), uri.port()).to_socket_addrs();
+    let addresses = addresses.map_err(|error| cannot(format!("no such host; is it spelled right? ({error})")))?;
+    let mut problem = None;
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, patience) {
             Ok(socket) => {
                 screen::note(&format_args!("connected to {address}"));
                 return Ok(socket);
             }
-            Err(why) => {
-                screen::note(&format_args!("no connection to {address}: {why}"));
-                error = why;
-            }
+            Err(error) => problem = Some(error),
         }
     }
-    Err(cannot(error))
+    Err(cannot(match problem {
+        None => "the host has no address".into(),
+        Some(error) => match error.kind() {
+            ErrorKind::ConnectionRefused => "connection refused; is the server running, and the port right?".into(),
+            ErrorKind::TimedOut => {
+                format!("no answer within {patience:?}; is the address right, or a firewall in the way?")
+            }
+            _ => error.to_string(),
+        },
+    }))
 }
 
-fn shake_hands(mut socket: TcpStream, mut handshake: Handshake) -> Result<Connected, End> {
-    let lost = |error| End::Lost(format!("connection lost in the handshake: {error}"));
+fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Duration) -> Result<Connected, End> {
+    let lost = |error: io::Error| match error.kind() {
+        ErrorKind::TimedOut => {
+            End::Lost(format!("no response to the handshake within {patience:?}; is it a WebSocket server?"))
+        }
+        _ => End::Lost(format!("connection lost in the handshake: {error}")),
+    };
+    let deadline = Instant::now() + patience;
     // Small messages should leave at once.
     socket.set_nodelay(true).map_err(lost)?;
-    socket.write_all(handshake.pending()).map_err(lost)?;
+    // A server that reads nothing must not hold us. The request is small, so one time-out will do.
+    socket.set_write_timeout(Some(patience)).map_err(lost)?;
+    socket.write_all(handshake.pending()).and_then(|()| socket.flush()).map_err(lost)?;
+    socket.set_write_timeout(None).map_err(lost)?;
 
-    let deadline = Instant::now() + PATIENCE;
     let mut buf = [0; 4096];
+    let mut head = Vec::new();
     let input = loop {
         let n = read_by(deadline, &mut socket, &mut buf).map_err(lost)?;
+        head.extend_from_slice(&buf[..n]);
+        check_is_http(&head, n == 0)?;
         let mut input = Input::new(&mut buf[..n]);
         // If the stream ends too early, `into_response` says so.
         if handshake.read(&mut input) || n == 0 {
@@ -106,7 +122,6 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake) -> Result<Connec
     let response = handshake.into_response().map_err(|error| End::Refused(format!("no WebSocket server: {error}")))?;
 
     if response.status() != 101 {
-        screen::error(&format_args!("HTTP {}", response.status()));
         for header in response.headers() {
             screen::error(&header);
         }
@@ -118,13 +133,39 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake) -> Result<Connec
     if let Some(extensions) = response.headers().get("Sec-WebSocket-Extensions") {
         screen::note(&format_args!("extension {}", Harmless(extensions)));
     }
-    let redirect = response.headers().get("Location").filter(|_| matches!(response.status(), 300..400));
-    let redirect = redirect.map(|location| format!(", and points to {}", Harmless(location))).unwrap_or_default();
+    let location = response.headers().get("Location");
+    let advice = match (response.status(), location) {
+        (300..=399, Some(location)) => format!(", and points to {}", Harmless(location)),
+        (401 | 403, _) => "; does it want a --header or an --origin?".into(),
+        (200 | 404, _) => "; is the path right?".into(),
+        _ => String::new(),
+    };
     match response.upgrade() {
         Ok(connection) => Ok(Connected { socket, connection, early: input.remaining().to_vec() }),
-        Err(error @ client::UpgradeError::Refused { .. }) => Err(End::Refused(format!("{error}{redirect}"))),
+        Err(error @ client::UpgradeError::Refused { .. }) => Err(End::Refused(format!("{error}{advice}"))),
         Err(error) => Err(End::Refused(format!("not a valid handshake: {error}"))),
     }
+}
+
+/// Fails as soon as the response can't be HTTP. A server of another kind may wait for more from us, and never end the
+/// stream.
+fn check_is_http(head: &[u8], is_end: bool) -> Result<(), End> {
+    if head.is_empty() && is_end {
+        let what =
+            "no WebSocket server: it ended the connection without a response; is the port right, or does it want TLS?";
+        return Err(End::Refused(what.into()));
+    }
+    const HTTP: &[u8] = b"HTTP/";
+    let begins = head.len().min(HTTP.len());
+    if head[..begins] == HTTP[..begins] {
+        return Ok(());
+    }
+    // An alert record: what a TLS server answers to HTTP (RFC 8446 §5.1).
+    if head[0] == 21 {
+        return Err(End::Refused(format!("the server wants TLS on this port, and {NO_TLS}")));
+    }
+    let line = head[..head.len().min(80)].split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    Err(End::Refused(format!("no WebSocket server: it says '{}'; is the port right?", Harmless(line))))
 }
 
 /// Shows the beginning of a refusal's body, of which `body` has come already.

@@ -108,6 +108,7 @@ impl Link {
             // Without the lock, because it may take for ever: if the receiver had to wait for it with its reply, and the
             // peer did not read before we do, nobody would.
             socket.write_all(&bytes)?;
+            socket.flush()?;
 
             // More may have become pending meanwhile, but always behind this.
             let mut state = self.lock();

@@ -24,6 +24,9 @@ Options:
   --max-message BYTES     fail on messages longer than this (no limit)
   --wait SECONDS          wait between the end of stdin and the Close (0.3): some
                           servers drop their last answers when they see a Close
+  --connect-timeout SECONDS
+                          how long an address may take to answer, and the server
+                          to complete the handshake (10)
   --close-timeout SECONDS how long the server may be silent after our Close (10),
                           or begin new messages (ten times as long)
   --quiet                 errors only: no notices, no progress
@@ -54,6 +57,7 @@ pub(crate) struct Options {
     pub(crate) output: Option<PathBuf>,
     pub(crate) max_message: u64,
     pub(crate) wait: Duration,
+    pub(crate) connect_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) quiet: bool,
 }
@@ -69,6 +73,7 @@ impl Options {
             output: None,
             max_message: u64::MAX,
             wait: Duration::from_millis(300),
+            connect_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
             quiet: false,
         };
@@ -91,6 +96,7 @@ impl Options {
                     options.max_message = value.parse().map_err(|_| format!("not a number of bytes: {value}"))?;
                 }
                 "--wait" => options.wait = seconds(value()?)?,
+                "--connect-timeout" => options.connect_timeout = seconds(value()?)?,
                 "--close-timeout" => options.close_timeout = seconds(value()?)?,
                 "--quiet" => options.quiet = true,
                 "--help" | "-h" => return Ok(Invocation::Help),

@@ -2,15 +2,28 @@
 //!
 //! `autobahn_client --url ws://127.0.0.1:9001 --agent NAME`; see `tests/autobahn/run`.
 
+#[path = "../../examples/arguments/mod.rs"]
+mod arguments;
+
 use std::{
-    env,
     error::Error,
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::TcpStream,
     time::Duration,
 };
 
+use arguments::Arguments;
 use websocket_proto::{Config, Connection, Event, Input, SystemRandom, Transport, Uri, client, deflate::Deflate};
+
+const HELP: &str = "\
+The client that the fuzzing server of the Autobahn Testsuite tests.
+
+Usage: autobahn_client [--url URL] [--agent NAME]
+
+  --url URL     the address of the fuzzing server (ws://127.0.0.1:9001)
+  --agent NAME  what the client is called in the reports (websocket-proto)
+  --help        show this
+";
 
 /// The suite's largest messages have 16 MiB, its most fragmented one 65 536 parts; where there is compression, everything is.
 const CONFIG: Config = Config::new()
@@ -21,14 +34,13 @@ const CONFIG: Config = Config::new()
     .deflate(Deflate::new().threshold(0));
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args().skip(1);
+    let mut arguments = Arguments::new(HELP);
     let (mut url, mut agent) = (String::from("ws://127.0.0.1:9001"), String::from("websocket-proto"));
     while let Some(flag) = arguments.next() {
-        let value = arguments.next().ok_or("an option without a value")?;
         match flag.as_str() {
-            "--url" => url = value,
-            "--agent" => agent = value,
-            _ => return Err(format!("no such option: {flag}").into()),
+            "--url" => url = arguments.value("a URL"),
+            "--agent" => agent = arguments.value("a name"),
+            _ => arguments.unknown(),
         }
     }
     let count: u32 = echo(&format!("{url}/getCaseCount"))?.ok_or("no case count")?.parse()?;
@@ -53,7 +65,7 @@ fn echo(address: &str) -> Result<Option<String>, Box<dyn Error>> {
 
     let mut buf = vec![0; 64 << 10];
     let mut input = loop {
-        let n = socket.read(&mut buf)?;
+        let n = read(&mut socket, &mut buf)?;
         let mut input = Input::new(&mut buf[..n]);
         if handshake.read(&mut input) || n == 0 {
             break input;
@@ -72,24 +84,30 @@ fn echo(address: &str) -> Result<Option<String>, Box<dyn Error>> {
                 _ => {}
             }
         }
-        while !tx.is_empty() {
-            match socket.write(tx.pending()) {
-                Ok(written) => tx.consume(written),
-                // The suite has hung up on us in the middle: what it sent before may still be read.
-                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
-                    tx.consume(usize::MAX);
-                }
-                Err(error) => return Err(error.into()),
-            }
+        match socket.write_all(tx.pending()) {
+            // The suite has hung up on us in the middle: what it sent before may still be read.
+            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+            result => result?,
         }
+        tx.consume(usize::MAX);
         if tx.transport() == Transport::CloseNow {
             return Ok(last);
         }
-        let n = socket.read(&mut buf)?;
+        let n = read(&mut socket, &mut buf)?;
         if n == 0 {
             rx.end_of_input()?;
             return Ok(last);
         }
         input = Input::new(&mut buf[..n]);
+    }
+}
+
+/// Reads once, again when a signal was in the way.
+fn read(socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buf) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }

@@ -3,22 +3,38 @@
 //! `interop_client --url ws://127.0.0.1:PORT`; a line per scenario, exit code 0 when all passed. The variable `INTEROP_MODE` says
 //! how the server is set to compress.
 
+#[path = "../../examples/arguments/mod.rs"]
+mod arguments;
+
 use std::{
     collections::VecDeque,
     env,
     error::Error,
     fmt::Debug,
-    io::{Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     process::ExitCode,
     time::Duration,
 };
 
+use arguments::Arguments;
 use websocket_proto::{
     Client, Config, Connection, Event, Input, Kind, Receiver, Sender, SystemRandom, Transport, Uri, client,
     deflate::{Deflate, Prepared, WindowBits},
     frame::CloseCode,
 };
+
+const HELP: &str = "\
+The client that is tested with the servers of others: a line for each scenario.
+
+Usage: interop_client --url URL
+
+  --url URL  the address of a server, such as ws://127.0.0.1:9002
+  --help     show this
+
+INTEROP_MODE says how the server is set to compress: plain, deflate or limits.
+INTEROP_SKIP names scenarios to leave out. Exit code 0 when all others passed.
+";
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 type Scenario = fn(&str) -> Outcome;
@@ -56,9 +72,17 @@ const OFFERS: [(&str, Scenario); 7] = [
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let [flag, url] = &arguments[..] else { panic!("usage: interop_client --url ws://HOST:PORT") };
-    assert_eq!(flag, "--url", "the only option");
+    let mut url = String::new();
+    let mut arguments = Arguments::new(HELP);
+    while let Some(flag) = arguments.next() {
+        match flag.as_str() {
+            "--url" => url = arguments.value("a URL"),
+            _ => arguments.unknown(),
+        }
+    }
+    if url.is_empty() {
+        arguments.wrong("--url is missing");
+    }
     let mut failed = 0;
     let offers = if mode() == "deflate" { &OFFERS[..] } else { &[] };
     let skip = env::var("INTEROP_SKIP").unwrap_or_default();
@@ -66,7 +90,7 @@ fn main() -> ExitCode {
         if skip.split(' ').any(|skipped| skipped == *name) {
             continue;
         }
-        match scenario(url) {
+        match scenario(&url) {
             Ok(()) => println!("ok {name}"),
             Err(error) => {
                 println!("FAILED {name}: {error}");
@@ -123,7 +147,7 @@ impl Session {
         socket.write_all(handshake.pending())?;
         let mut buf = [0; 4096];
         let mut input = loop {
-            let n = socket.read(&mut buf)?;
+            let n = read(&mut socket, &mut buf)?;
             let mut input = Input::new(&mut buf[..n]);
             if handshake.read(&mut input) || n == 0 {
                 break input;
@@ -162,15 +186,13 @@ impl Session {
     fn next(&mut self) -> Outcome<Seen> {
         let mut buf = vec![0; 64 << 10];
         loop {
-            while !self.tx.is_empty() {
-                let written = self.socket.write(self.tx.pending())?;
-                self.tx.consume(written);
-                self.sent += written;
-            }
+            self.socket.write_all(self.tx.pending())?;
+            self.sent += self.tx.pending().len();
+            self.tx.consume(usize::MAX);
             if let Some(seen) = self.seen.pop_front() {
                 return Ok(seen);
             }
-            let n = self.socket.read(&mut buf)?;
+            let n = read(&mut self.socket, &mut buf)?;
             if n == 0 {
                 self.rx.end_of_input()?;
                 return Ok(Seen::End);
@@ -489,4 +511,14 @@ fn threshold(url: &str) -> Outcome {
         same(&format!("{sent} of {size} bytes sent"), sent < 100, !(100..1000).contains(&size))?;
     }
     session.close()
+}
+
+/// Reads once, again when a signal was in the way.
+fn read(socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(buf) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }

@@ -1,0 +1,57 @@
+//! The command line of the examples: `--help` goes to stdout, wrong usage to stderr with exit code 2.
+
+use std::{
+    env,
+    io::{self, Write},
+    process,
+    str::FromStr,
+};
+
+pub(crate) struct Arguments {
+    left: env::ArgsOs,
+    help: &'static str,
+    /// The argument that `next` has returned last.
+    current: String,
+}
+
+impl Arguments {
+    pub(crate) fn new(help: &'static str) -> Self {
+        let mut left = env::args_os();
+        left.next();
+        Self { left, help, current: String::new() }
+    }
+
+    /// The next argument. `--help` ends the process here.
+    pub(crate) fn next(&mut self) -> Option<String> {
+        self.current = self.text()?;
+        if matches!(self.current.as_str(), "--help" | "-h") {
+            // Unlike `print!`, this does not panic in `… --help | head -1`.
+            let _ = io::stdout().write_all(self.help.as_bytes());
+            process::exit(0);
+        }
+        Some(self.current.clone())
+    }
+
+    /// The value of the current option. `what` names it: "a port".
+    pub(crate) fn value<T: FromStr>(&mut self, what: &str) -> T {
+        let Some(value) = self.text() else { self.wrong(&format!("{} needs {what}", self.current)) };
+        value.parse().unwrap_or_else(|_| self.wrong(&format!("{} needs {what}, not {value:?}", self.current)))
+    }
+
+    /// The current argument is none that the program knows.
+    pub(crate) fn unknown(&self) -> ! {
+        self.wrong(&format!("no such option: {}", self.current))
+    }
+
+    /// The usage is wrong: ends the process.
+    pub(crate) fn wrong(&self, problem: &str) -> ! {
+        let name = env!("CARGO_BIN_NAME");
+        eprintln!("{name}: {problem} (see {name} --help)");
+        process::exit(2)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let argument = self.left.next()?;
+        Some(argument.into_string().unwrap_or_else(|argument| self.wrong(&format!("not Unicode: {argument:?}"))))
+    }
+}
