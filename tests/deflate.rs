@@ -7,7 +7,7 @@ use common::{ClientEnd, Keys, Mode, Seen, ServerEnd, Trace, feed, feed_either, f
 use proptest::prelude::*;
 use websocket_proto::{
     Config, EndOfInput, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Storage, Uri, client,
-    deflate::{Agreement, Deflate, Pool, Prepared, WindowBits},
+    deflate::{Agreement, Deflate, Level, Pool, Prepared, WindowBits},
     http::HeaderFault,
     server,
 };
@@ -403,6 +403,10 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
         let trace = feed(open(config, config).0, &common::header(first, &length(len), true), [], Mode::Whole);
         assert_eq!(trace.seen, Vec::from_iter(failure.map(Seen::Failed)), "{first:#x} with {len} bytes");
     }
+}
+
+fn effort(level: u8) -> Level {
+    Level::new(level).unwrap()
 }
 
 /// What C's zlib makes of a message.
@@ -909,9 +913,9 @@ proptest! {
         read in 1..5000_usize,
     ) {
         let deflate = Deflate::new().send_window(server_window).receive_window(client_window)
-            .send_takeover(takeover[0]).receive_takeover(takeover[1]).level(level).memory_level(memory_level).threshold(threshold);
+            .send_takeover(takeover[0]).receive_takeover(takeover[1]).level(effort(level)).memory_level(effort(memory_level)).threshold(threshold);
         let config = Config::new().deflate(deflate);
-        let (server, client) = open(config, Config::new().deflate(Deflate::new().threshold(threshold).level(level)));
+        let (server, client) = open(config, Config::new().deflate(Deflate::new().threshold(threshold).level(effort(level))));
         let (mut server, mut client) = (server, client);
         let mut expected = Vec::new();
         for (payload, cuts, is_text, is_followed) in &messages {

@@ -12,7 +12,7 @@ use plain_inflate::{End, Inflated, MAX_REACH, TAIL};
 use proptest::{prelude::*, sample::Index};
 use websocket_proto::{
     Config, Failure, FixedStorage, Message, SendError, Sender, Server,
-    deflate::{Deflate, Pool, Prepared},
+    deflate::{Deflate, Level, Pool, Prepared},
     frame::CloseCode,
     server,
 };
@@ -137,6 +137,10 @@ fn deflate(zlib: &mut Compress, message: &[u8], steps: &[Step]) -> Vec<u8> {
         // There was nothing to flush, so the whole message is an empty block.
         None => [&packed[..], &[0x00]].concat(),
     }
+}
+
+fn effort(level: u8) -> Level {
+    Level::new(level).unwrap()
 }
 
 /// What a compressor makes of it that knows nothing of messages: a stream, and nothing behind it.
@@ -448,7 +452,7 @@ proptest! {
         memory_level in 1..=9_u8,
         sent in prop::collection::vec((message(), cuts()), 1..8),
     ) {
-        let mut out = Out::new(terms.open(config(Deflate::new().level(level).memory_level(memory_level))));
+        let mut out = Out::new(terms.open(config(Deflate::new().level(effort(level)).memory_level(effort(memory_level)))));
         for (message, cuts) in &sent {
             out.send(message, cuts);
         }
@@ -473,7 +477,7 @@ proptest! {
             Seen::Binary(vec![]),
         ];
         let prepared = news.each_ref().map(|news| Prepared::new(as_message(news)));
-        let config = config(Deflate::new().level(level)).deflate(Deflate::new().level(level).threshold(threshold));
+        let config = config(Deflate::new().level(effort(level))).deflate(Deflate::new().level(effort(level)).threshold(threshold));
         let mut out = Out::new(terms.open(config.high_water(10_000)));
         let mut expected = Vec::new();
         for act in &acts {
@@ -555,7 +559,7 @@ fn distances_are_within_the_window() {
         // One of each way that zlib has to search, and the best of them.
         for level in [1, 2, 6, 9] {
             let terms = Terms { send_window: bits, ..Terms::LARGEST };
-            let mut out = Out::new(terms.open(config(Deflate::new().level(level))));
+            let mut out = Out::new(terms.open(config(Deflate::new().level(effort(level)))));
             let mut readers = Readers::new(terms);
             let window = 1 << bits;
             // A compressor looks back a window less 262 bytes, and takes one of 512 for that of 8 bits.
@@ -669,7 +673,7 @@ fn a_message_that_may_not_fit_is_refused() {
     for level in [1, 2, 4, 6, 9] {
         for memory_level in [1, 2, 8] {
             for (room, is_whole) in (4000..5500).step_by(23).flat_map(|room| [(room, true), (room, false)]) {
-                let deflate = Deflate::new().level(level).memory_level(memory_level).threshold(0);
+                let deflate = Deflate::new().level(effort(level)).memory_level(effort(memory_level)).threshold(0);
                 let stores = [(); 4].map(|()| FixedStorage::new(vec![0; room]));
                 let (ServerEnd { mut sender, .. }, _) = open_in(Config::new().deflate(deflate), stores);
                 match if is_whole { sender.send_binary(&worst) } else { sender.send_binary_fragment(&worst, false) } {

@@ -13,7 +13,7 @@ use counting::{Measured, NOTHING, measure};
 use flate2::{Compress, Compression, FlushCompress};
 use websocket_proto::{
     ChunkEvent, Config, Connection, Event, Failure, Input, Role, Sender,
-    deflate::{Deflate, Pool, WindowBits},
+    deflate::{Deflate, Level, Pool, WindowBits},
 };
 
 /// Keeps nothing: what a connection lets go of is free.
@@ -46,7 +46,7 @@ impl Case {
         let (send_window, memory_level) = self.sender.unwrap_or((15, 8));
         Deflate::new()
             .send_window(bits(send_window))
-            .memory_level(memory_level)
+            .memory_level(Level::new(memory_level).unwrap())
             .receive_window(bits(self.receiver.unwrap_or(15)))
             .send_takeover(self.sender.is_some())
             .receive_takeover(self.receiver.is_some())

@@ -1,7 +1,7 @@
 //! Compression: what the ends want of it, and what it may cost.
 
 use arbitrary::Arbitrary;
-use websocket_proto::deflate::{Deflate, Pool, WindowBits};
+use websocket_proto::deflate::{Deflate, Level, Pool, WindowBits};
 
 /// So that no run of a target finds what an earlier one has left: each begins and ends with [`Pool::clear`].
 pub static POOL: Pool = Pool::new(2);
@@ -61,11 +61,15 @@ impl Wanted {
             .receive_window_limit(self.receive_window_limit())
             .send_takeover(self.send_takeover())
             .receive_takeover(self.receive_takeover())
-            .level(self.level % 11)
-            .memory_level(self.memory_level % 11)
+            .level(level(self.level))
+            .memory_level(level(self.memory_level))
             .threshold(self.threshold())
             .pool(&POOL)
     }
+}
+
+fn level(number: u8) -> Level {
+    Level::new(1 + number % 9).unwrap()
 }
 
 /// 0 is the largest, as it is where nobody has a wish.

@@ -62,7 +62,7 @@ mod settings;
 pub use negotiation::Agreement;
 pub use pool::Pool;
 pub use prepared::Prepared;
-pub use settings::{Deflate, WindowBits};
+pub use settings::{Deflate, Level, WindowBits};
 
 pub(crate) use deflater::Deflater;
 pub(crate) use inflater::{Inflated, Inflater, Piece};

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zlib_rs::{DeflateConfig, Inflate, Method, Strategy};
 
-use super::{ROOM, WindowBits};
+use super::{Level, ROOM, WindowBits};
 
 /// Compressors and decompressors that remember nothing, to be used by whichever connection needs one next.
 ///
@@ -35,8 +35,8 @@ pub struct Pool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) window: WindowBits,
-    pub(crate) level: u8,
-    pub(crate) memory_level: u8,
+    pub(crate) level: Level,
+    pub(crate) memory_level: Level,
 }
 
 static SHARED: Pool = Pool::new(8);
@@ -67,11 +67,11 @@ impl Pool {
     pub(crate) fn deflate(&self, shape: Shape) -> zlib_rs::Deflate {
         self.deflates.take(shape).unwrap_or_else(|| {
             zlib_rs::Deflate::new_with_config(DeflateConfig {
-                level: shape.level.into(),
+                level: shape.level.get().into(),
                 method: Method::Deflated,
                 // Raw deflate has no 8. With 9 it looks back 250 bytes at most, which a window of 256 allows.
                 window_bits: -i32::from(shape.window.get().max(9)),
-                mem_level: shape.memory_level.into(),
+                mem_level: shape.memory_level.get().into(),
                 strategy: Strategy::Default,
             })
         })

@@ -18,8 +18,8 @@ use super::{Agreement, Pool};
 /// What a connection holds in memory follows from these: see [`Agreement`].
 #[derive(Clone, Copy, Debug)]
 pub struct Deflate {
-    pub(crate) level: u8,
-    pub(crate) memory_level: u8,
+    pub(crate) level: Level,
+    pub(crate) memory_level: Level,
     pub(crate) threshold: usize,
     /// `None` for the shared one: a constant can't refer to what changes.
     pool: Option<&'static Pool>,
@@ -40,8 +40,8 @@ impl Deflate {
     /// The defaults.
     pub const fn new() -> Self {
         Self {
-            level: 6,
-            memory_level: 8,
+            level: Level(6),
+            memory_level: Level(8),
             threshold: 64,
             pool: None,
             send_window: WindowBits::MAX,
@@ -52,15 +52,15 @@ impl Deflate {
         }
     }
 
-    /// The compression level, 1 to 9; others are taken for the nearest.
-    pub const fn level(mut self, level: u8) -> Self {
-        self.level = clamp(level);
+    /// The compression level: [`Level::MIN`] is the fastest, [`Level::MAX`] makes the smallest messages.
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = level;
         self
     }
 
-    /// How much memory the compressor's tables may use, 1 to 9: about 2^(level + 9) bytes. Others are taken for the nearest.
-    pub const fn memory_level(mut self, level: u8) -> Self {
-        self.memory_level = clamp(level);
+    /// How much memory the compressor's tables may use: about 2^(level + 9) bytes.
+    pub const fn memory_level(mut self, level: Level) -> Self {
+        self.memory_level = level;
         self
     }
 
@@ -134,11 +134,36 @@ impl Deflate {
     }
 }
 
-const fn clamp(level: u8) -> u8 {
-    match level {
-        0 => 1,
-        1..=9 => level,
-        _ => 9,
+/// 1 to 9: how hard to compress, or how much memory to do it with.
+///
+/// ```
+/// use websocket_proto::deflate::{Deflate, Level};
+///
+/// const FAST: Deflate = Deflate::new().level(Level::MIN);
+/// const SMALL: Deflate = Deflate::new().level(Level::MAX);
+/// assert_eq!(Level::new(10), None);
+/// # let _ = (FAST, SMALL);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level(u8);
+
+impl Level {
+    /// The least work, or memory.
+    pub const MIN: Self = Self(1);
+    /// The most.
+    pub const MAX: Self = Self(9);
+
+    /// From 1 to 9; `None` for every other number.
+    pub const fn new(level: u8) -> Option<Self> {
+        match level {
+            1..=9 => Some(Self(level)),
+            _ => None,
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0
     }
 }
 
