@@ -855,3 +855,62 @@ fn one_byte_at_a_time_until_a_message_is_too_large() {
     assert_eq!(pair.server.receiver.end_of_input(), Err(EndOfInput::Failed(failure)));
     assert_eq!(pair.client.receiver.end_of_input(), Ok(()));
 }
+
+/// A slow reader of an output that stays full decides how often, but not how far bytes are moved: what is pending stays where it is in
+/// memory, or is little, or moves after as much has been written. (7 µs for each frame of 100 bytes were spent on that with 1 MiB.)
+#[test]
+fn a_full_output_moves_little_however_slowly_it_is_read() {
+    for capacity in [600, 4000, 5000, 100_000, 1 << 20] {
+        for taken in [1, 7, 102, 131, 5000] {
+            let config = Config::new().high_water(usize::MAX);
+            let stores = [fixed(400), fixed(capacity), fixed(400), fixed(400)];
+            let (mut server, _) = open_in(config, stores);
+            let tx = &mut server.sender;
+            let (mut number, mut sent, mut wire, mut moved, mut written) = (0_u32, Vec::new(), Vec::new(), 0, 0);
+            // Until the output has been filled and emptied a few times, or long enough to see.
+            while written < (3 * capacity).min(taken * 20_000) {
+                let before = tx.pending().as_ptr();
+                let payload = [&number.to_be_bytes()[..], &[7; 96]].concat();
+                let waiting = tx.backlog();
+                let outcome = if number % 5 == 0 {
+                    tx.frame(&payload[..]).map(|frame| frame.sent(0))
+                } else {
+                    tx.send_binary(&payload)
+                };
+                match outcome {
+                    Ok(()) => {
+                        // A limit is believed to the last byte, wherever the output begins.
+                        assert!(waiting + 102 <= capacity - 127);
+                        number += 1;
+                        sent.push((0x82, payload));
+                        if tx.pending().as_ptr() != before {
+                            moved += waiting;
+                            assert!(
+                                waiting <= 4096 || written >= waiting,
+                                "{waiting} bytes of {capacity} moved at once"
+                            );
+                        }
+                    }
+                    Err(SendError::Backlog { waiting: found, limit }) => {
+                        assert_eq!((found, limit), (waiting, capacity - 127));
+                        assert!(waiting + 102 > limit);
+                        let count = taken.min(tx.pending().len());
+                        wire.extend_from_slice(&tx.pending()[..count]);
+                        tx.consume(count);
+                        written += count;
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert!(
+                capacity <= 5000 || moved <= written,
+                "{capacity} in steps of {taken}: {moved} bytes moved for {written}"
+            );
+            while !tx.is_empty() {
+                wire.extend_from_slice(tx.pending());
+                tx.consume(usize::MAX);
+            }
+            assert!(frames(&wire) == sent, "{capacity} in steps of {taken}");
+        }
+    }
+}

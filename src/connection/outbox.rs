@@ -7,56 +7,67 @@ use crate::{
     storage::{OutputStore, StorageFull},
 };
 
-/// Whole frames that wait for the socket, and how far into the first of them the socket has got.
+/// Whole frames that wait for the socket, of the first of them perhaps only the rest.
 ///
 /// Because only whole frames are added, its end is always a frame boundary: nothing can be put inside a half-written
 /// frame. And what is pending only grows, at its end, until it is consumed: a copy of it can be on its way meanwhile.
 pub(crate) struct Outbox<S> {
-    store: S,
-    /// How much of the store has been written. Moving the rest down on every write would be quadratic.
-    head: usize,
+    queue: S,
     /// How much memory may stay when it is empty.
     keep: usize,
 }
 
 // Not what waits: it may be megabytes, and somebody's secrets.
-impl<S> fmt::Debug for Outbox<S> {
+impl<S: OutputStore> fmt::Debug for Outbox<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outbox({} bytes written)", self.head)
+        write!(f, "Outbox({} bytes)", self.len())
     }
 }
 
 impl<S: OutputStore> Outbox<S> {
-    /// What is in `store` is pending.
-    pub(crate) fn new(store: S, keep: usize) -> Self {
-        Self { store, head: 0, keep }
+    /// What is in `queue` is pending.
+    pub(crate) fn new(queue: S, keep: usize) -> Self {
+        Self { queue, keep }
     }
 
+    /// What to write next: none only when nothing waits.
     #[inline]
     pub(crate) fn pending(&self) -> &[u8] {
-        self.store.bytes().get(self.head..).unwrap_or_default()
+        self.queue.front()
+    }
+
+    /// How many bytes wait.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether all that waits is [pending](Self::pending), in one piece.
+    #[inline]
+    pub(crate) fn is_in_one_piece(&self) -> bool {
+        self.pending().len() == self.len()
     }
 
     /// The most that it can ever hold.
     pub(crate) fn capacity(&self) -> usize {
-        self.store.capacity()
+        self.queue.capacity()
     }
 
-    /// Forgets what has been written.
+    /// Forgets what has been written of that which is pending.
     #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
-        if count < self.pending().len() {
-            self.head += count;
-        } else {
-            self.head = 0;
-            self.store.clear(self.keep);
-        }
+        self.queue.drop_front(count, self.keep);
     }
 
-    /// Lets go of memory that holds nothing.
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear(self.keep);
+    }
+
+    /// Frees memory that holds nothing.
     pub(crate) fn release(&mut self) {
-        if self.pending().is_empty() {
-            self.store.clear(0);
+        if self.len() == 0 {
+            self.queue.clear(0);
         }
     }
 
@@ -78,7 +89,7 @@ impl<S: OutputStore> Outbox<S> {
         }
         let ([front, back], header_len) = header.padded();
         let len = header_len + payload.len();
-        let room = self.store.room(len.max(front.len() + back.len()))?;
+        let room = self.queue.room(len.max(front.len() + back.len()))?;
         // A copy whose length the compiler knows is a move; the payload goes over what is too much of it.
         let (half, rest) = room.split_first_chunk_mut()?;
         (*half, *rest.first_chunk_mut()?) = (front, back);
@@ -87,7 +98,7 @@ impl<S: OutputStore> Outbox<S> {
             None => copy(payload, room)?,
             Some(key) => _ = key.apply_copied(payload, room.get_mut(..payload.len())?),
         }
-        self.store.fill(len);
+        self.queue.fill(len);
         Some(())
     }
 
@@ -99,29 +110,6 @@ impl<S: OutputStore> Outbox<S> {
         payload: &[u8],
         mask: Option<MaskingKey>,
     ) -> Result<(), StorageFull> {
-        self.make_room(header.len() + payload.len())?;
-        self.store.append(header)?;
-        match mask {
-            None => self.store.append(payload),
-            Some(key) => self.store.append_masked(payload, key),
-        }
-    }
-
-    fn make_room(&mut self, len: usize) -> Result<(), StorageFull> {
-        if len <= self.store.spare() {
-            return Ok(());
-        }
-        let pending = self.pending().len();
-        if len > self.store.capacity().saturating_sub(pending) {
-            return Err(StorageFull);
-        }
-        // The rest is moved down only when as much has been written before, so a byte moves once on average;
-        // a store that can't grow has no choice.
-        let full = len > self.store.capacity().saturating_sub(self.head + pending);
-        if self.head >= pending || full {
-            self.store.drop_front(self.head);
-            self.head = 0;
-        }
-        self.store.reserve(len)
+        self.queue.append(header, payload, mask)
     }
 }

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use zlib_rs::{DeflateFlush, Status};
 
 use super::{Agreement, Deflate, TAIL, WindowBits, pool::Shape};
-use crate::storage::StorageFull;
+use crate::storage::{StorageFull, trim};
 
 /// The sender's side: messages in, their compressed form out.
 pub(crate) struct Deflater {
@@ -93,8 +93,7 @@ impl Deflater {
 
     /// What was packed has been sent.
     pub(crate) fn done(&mut self) {
-        self.packed.clear();
-        self.packed.shrink_to(self.keep);
+        trim(&mut self.packed, self.keep);
     }
 
     pub(crate) fn release(&mut self) {

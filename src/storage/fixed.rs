@@ -1,11 +1,7 @@
 use core::fmt;
 
-use super::{Bytes, ControlPayload, MessageStore, OutputStore, StorageFull, Store};
-use crate::{
-    bytes::{copy, move_down},
-    frame::MaskingKey,
-    utf8,
-};
+use super::{Bytes, ControlPayload, MessageStore, StorageFull, Store, ring::Ring};
+use crate::{bytes::copy, frame::MaskingKey, utf8};
 
 /// A store over an array or a slice of the caller's, for machines without an allocator.
 ///
@@ -89,12 +85,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Bytes for FixedStorage<B> {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
     type Message = Self;
-    type Output = Self;
+    type Output = Ring<B>;
     type Control = ControlPayload;
 
     #[inline]
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
-        if more > self.spare() { Err(StorageFull) } else { Ok(()) }
+        if more > self.spare_mut().len() { Err(StorageFull) } else { Ok(()) }
     }
 
     #[inline]
@@ -113,7 +109,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MessageStore for FixedStorage<B> {
 
     fn append(&mut self, bytes: &[u8], mask: Option<MaskingKey>, _missing: usize) -> Result<(), StorageFull> {
         match mask {
-            Some(key) => self.append_masked(bytes, key),
+            Some(key) => {
+                key.apply_copied(bytes, self.take_room(bytes.len())?);
+                Ok(())
+            }
             None => Store::append(self, bytes),
         }
     }
@@ -137,38 +136,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MessageStore for FixedStorage<B> {
     }
 
     fn fill(&mut self, count: usize) {
-        OutputStore::fill(self, count);
+        self.len = self.capacity().min(self.len + count);
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for FixedStorage<B> {
-    fn spare(&self) -> usize {
-        self.capacity().saturating_sub(self.len)
-    }
-
-    fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
-        Store::reserve(self, more)
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        Store::append(self, bytes)
-    }
-
-    fn append_masked(&mut self, bytes: &[u8], key: MaskingKey) -> Result<(), StorageFull> {
-        key.apply_copied(bytes, self.take_room(bytes.len())?);
-        Ok(())
-    }
-
-    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
-        self.spare_mut().get_mut(..count)
-    }
-
-    fn fill(&mut self, count: usize) {
-        self.len = self.capacity().min(self.len + count);
-    }
-
-    fn drop_front(&mut self, count: usize) {
-        move_down(self.room.as_mut().get_mut(..self.len).unwrap_or_default(), count);
-        self.len -= count.min(self.len);
+impl<B: AsRef<[u8]> + AsMut<[u8]>> From<FixedStorage<B>> for Ring<B> {
+    fn from(FixedStorage { room, len }: FixedStorage<B>) -> Self {
+        Self::new(room, len)
     }
 }

@@ -4,9 +4,12 @@ mod control;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod growing;
+mod ring;
 
 pub(crate) use control::{ControlPayload, ControlStore};
 pub use fixed::FixedStorage;
+#[cfg(feature = "deflate")]
+pub(crate) use growing::trim;
 
 use crate::frame::MaskingKey;
 
@@ -80,26 +83,29 @@ pub(crate) trait MessageStore: Bytes {
     fn fill(&mut self, count: usize);
 }
 
-/// A queue of output: added at the back, dropped from the front.
-pub(crate) trait OutputStore: Bytes {
-    /// Room for more without growing.
-    fn spare(&self) -> usize;
+/// A queue of output: frames are added at the back, bytes dropped from the front.
+pub(crate) trait OutputStore {
+    /// The bytes at the front that lie in one piece: none only when the queue is empty.
+    fn front(&self) -> &[u8];
 
-    /// Makes room for `more` bytes, so that as much can be added.
-    fn reserve(&mut self, more: usize) -> Result<(), StorageFull>;
+    /// How many bytes are in it.
+    fn len(&self) -> usize;
 
-    /// Adds all of `bytes`, or none.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
+    /// The most it can ever hold.
+    fn capacity(&self) -> usize;
 
-    /// Adds all of `bytes`, masked, or none.
-    fn append_masked(&mut self, bytes: &[u8], key: MaskingKey) -> Result<(), StorageFull>;
+    /// Drops the first `count` bytes, at most the [front](Self::front). A queue that becomes empty frees all memory but `keep` bytes.
+    fn drop_front(&mut self, count: usize, keep: usize);
 
-    /// Room for `count` bytes, if it was written to before.
+    /// Drops everything, and all memory but `keep` bytes.
+    fn clear(&mut self, keep: usize);
+
+    /// Room for `count` bytes in one piece, if it was written to before.
     fn room(&mut self, count: usize) -> Option<&mut [u8]>;
 
-    /// So many bytes have been put into the room.
+    /// This many bytes have been put into the [room](Self::room).
     fn fill(&mut self, count: usize);
 
-    /// Drops the first `count` bytes by moving the rest down, which costs as much as the rest is long.
-    fn drop_front(&mut self, count: usize);
+    /// Adds both, the payload masked if there is a key; or neither.
+    fn append(&mut self, header: &[u8], payload: &[u8], mask: Option<MaskingKey>) -> Result<(), StorageFull>;
 }

@@ -99,8 +99,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Until they are [consumed](Self::consume) they stay as they are, and more may come behind them: a copy of them may be on its way
     /// while other things are sent.
     ///
-    /// After a flood of pings there may be a last Pong that becomes pending only when those before it are consumed, so a loop
-    /// that sleeps in a read writes until [`is_empty`](Self::is_empty) says so, and then flushes the socket.
+    /// It may not be all that waits: after a flood of pings there may be a last Pong that becomes pending only when those before it are
+    /// consumed; and an array with more than 4 KiB waiting in it is used in a circle, so that what lies behind its end becomes pending then.
+    /// So a loop that sleeps in a read writes until [`is_empty`](Self::is_empty) says so, and then flushes the socket.
     #[inline]
     pub fn pending(&self) -> &[u8] {
         self.out.pending()
@@ -115,7 +116,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// How many bytes wait for the socket: the figure that [`Config::high_water`] bounds.
     #[inline]
     pub fn backlog(&self) -> usize {
-        self.out.pending().len() + self.newest_pong_len()
+        self.out.len() + self.newest_pong_len()
     }
 
     /// The socket has taken the first `count` bytes of [`pending`](Self::pending) (no more than all of them).
@@ -247,7 +248,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let first = FirstByte::last(message.kind().opcode());
         let mut payload = message.as_bytes();
         let mut header = EncodedHeader::EMPTY;
-        if R::PEER_IS_CLIENT && !self.compresses(payload) {
+        if R::PEER_IS_CLIENT && !self.compresses(payload) && self.out.is_in_one_piece() {
             self.admit(payload.len())?;
             header = self.next_header(first, payload.len()).encode();
         } else {
@@ -376,7 +377,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[inline]
     fn admit(&mut self, payload_len: usize) -> Result<(), SendError> {
         // With the longest header, for a start.
-        let most = self.out.pending().len() + Header::MAX_LEN + payload_len;
+        let most = self.out.len() + Header::MAX_LEN + payload_len;
         if STRAIGHT_PATHS && most <= self.high_water && self.newest_pong.is_none() {
             return Ok(());
         }
@@ -441,7 +442,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     /// There is no memory for what must be said: the transport ends without it.
     fn give_up(&mut self) {
-        self.out.consume(usize::MAX);
+        self.out.clear();
         self.newest_pong = None;
         let _ = self.closing.failed();
     }

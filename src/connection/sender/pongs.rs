@@ -29,7 +29,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     fn try_push_pong(&mut self, payload: &[u8]) -> bool {
         let len = Self::frame_len(payload.len());
-        if self.out.pending().len() + len > Self::limit(&self.out) {
+        if self.out.len() + len > Self::limit(&self.out) {
             return false;
         }
         let header = self.next_header(FirstByte::last(Opcode::Pong), payload.len());
@@ -43,7 +43,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Some of what was pending has been written, and a Pong or several may have been in it.
     #[cold]
     pub(super) fn pongs_consumed(&mut self) {
-        self.pongs = self.pongs.min(u16::try_from(self.out.pending().len()).unwrap_or(u16::MAX));
+        self.pongs = self.pongs.min(u16::try_from(self.out.len()).unwrap_or(u16::MAX));
         if self.newest_pong.is_some() && self.backlog() <= MAX_PONGS {
             self.push_newest_pong();
         }

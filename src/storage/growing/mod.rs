@@ -1,0 +1,198 @@
+//! `Vec<u8>` as a store.
+
+mod message;
+mod queue;
+
+use alloc::vec::Vec;
+
+use super::{Bytes, ControlStore, StorageFull, Store};
+use crate::frame::MaskingKey;
+
+use {message::GrowingMessage, queue::GrowingQueue};
+
+/// Empties a `Vec`, and frees all of its memory but `keep` bytes. It can't fail, as a `Vec` that shrinks in place can: where memory is out,
+/// nothing is kept.
+pub(crate) fn trim(memory: &mut Vec<u8>, keep: usize) {
+    memory.clear();
+    if memory.capacity() > keep {
+        *memory = Vec::new();
+        let _ = memory.try_reserve_exact(keep);
+    }
+}
+
+impl Bytes for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn capacity(&self) -> usize {
+        isize::MAX as usize
+    }
+
+    fn clear(&mut self, keep: usize) {
+        trim(self, keep);
+    }
+}
+
+impl Store for Vec<u8> {
+    type Message = GrowingMessage;
+    type Output = GrowingQueue;
+    type Control = Self;
+
+    fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
+        self.try_reserve(more).map_err(|_| StorageFull)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+        Store::reserve(self, bytes.len())?;
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Most connections never need it.
+impl ControlStore for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
+        Store::append(self, bytes)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::new();
+    }
+}
+
+/// A `Vec` that remembers how much of its memory has been written to before: safe code can lend a socket only such, and copy into it
+/// without a detour; and to do so once is enough.
+pub(crate) struct Growing {
+    memory: Vec<u8>,
+    /// How much of the memory, from its front, is what is kept here.
+    filled: usize,
+}
+
+/// How much new memory is written to at a time: little enough to be in the cache still when it is used.
+const FRESH: usize = 128 << 10;
+
+/// The least memory to ask for, if that many bytes are missing: a message that is received in tiny reads asks less often.
+const LEAST: usize = 64;
+
+/// How much memory to ask for behind `len` bytes, to add `more` now and what is `missing` later: so much that there is twice as much in
+/// all, but no more than will be used.
+fn growth(len: usize, capacity: usize, more: usize, missing: usize) -> usize {
+    let twice = capacity.saturating_mul(2).max(LEAST) - len;
+    more.saturating_add(missing).min(twice).max(more)
+}
+
+impl From<Vec<u8>> for Growing {
+    fn from(memory: Vec<u8>) -> Self {
+        Self { filled: memory.len(), memory }
+    }
+}
+
+impl Growing {
+    /// Makes room for `more` bytes.
+    #[cold]
+    fn grow(&mut self, more: usize, missing: usize) -> Result<(), StorageFull> {
+        let growth = growth(self.filled, self.memory.capacity(), more, missing);
+        self.memory.truncate(self.filled);
+        self.memory.try_reserve_exact(growth).map_err(|_| StorageFull)
+    }
+
+    /// Adds all of `bytes`, or none.
+    #[inline]
+    fn append(&mut self, bytes: &[u8], missing: usize) -> Result<(), StorageFull> {
+        let end = self.filled + bytes.len();
+        match self.memory.get_mut(self.filled..end) {
+            Some(room) => room.copy_from_slice(bytes),
+            None => {
+                if end > self.memory.capacity() {
+                    self.grow(bytes.len(), missing)?;
+                }
+                self.memory.truncate(self.filled);
+                self.memory.extend_from_slice(bytes);
+            }
+        }
+        self.filled = end;
+        Ok(())
+    }
+
+    /// The same with bytes that are masked: where memory has been written to before, they are unmasked on the way.
+    #[inline]
+    fn append_unmasked(&mut self, bytes: &[u8], key: MaskingKey, missing: usize) -> Result<(), StorageFull> {
+        let (start, end) = (self.filled, self.filled + bytes.len());
+        match self.memory.get_mut(start..end) {
+            Some(room) => {
+                key.apply_copied(bytes, room);
+                self.filled = end;
+            }
+            None => {
+                self.append(bytes, missing)?;
+                key.apply(self.memory.get_mut(start..end).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the next bytes can be lent for a read: all that were written to before, or new ones in memory that is there already, but of
+    /// those no more than are filled.
+    fn lendable(&self, most: usize) -> usize {
+        let written = self.memory.len() - self.filled;
+        most.min(self.spare()).min(written.max(FRESH.min(self.filled)))
+    }
+
+    /// Sees to it that the next `count` bytes of memory have been written to, for which there is memory.
+    fn write_to(&mut self, count: usize) {
+        let end = self.filled + count;
+        debug_assert!(end <= self.memory.capacity(), "only memory that is there is written to");
+        if self.memory.len() < end {
+            self.memory.resize(end, 0);
+        }
+    }
+
+    /// How much can be added without growing.
+    #[inline]
+    fn spare(&self) -> usize {
+        self.memory.capacity() - self.filled
+    }
+
+    /// The next `count` bytes, if they were written to before.
+    #[inline]
+    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
+        self.memory.get_mut(self.filled..)?.get_mut(..count)
+    }
+
+    /// This many bytes have been put into the [room](Self::room).
+    #[inline]
+    fn fill(&mut self, count: usize) {
+        self.filled = self.memory.len().min(self.filled + count);
+    }
+
+    #[cold]
+    fn shrink(&mut self, keep: usize) {
+        trim(&mut self.memory, keep);
+        self.write_to(self.spare().min(FRESH));
+    }
+}
+
+impl Bytes for Growing {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.filled).unwrap_or_default()
+    }
+
+    #[inline]
+    fn capacity(&self) -> usize {
+        isize::MAX as usize
+    }
+
+    #[inline]
+    fn clear(&mut self, keep: usize) {
+        self.filled = 0;
+        if self.memory.capacity() > keep {
+            self.shrink(keep);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+use super::{OutputStore, StorageFull};
+use crate::{
+    bytes::{copy, move_down},
+    frame::MaskingKey,
+};
+
+/// A queue in an array.
+///
+/// It lies in one piece as long as that is cheap: what doesn't fit at the array's end makes the rest move to its beginning, if that is little, or
+/// no more than was dropped before. Else the queue goes on at the beginning: a peer that takes few bytes at a time can't make it move many.
+pub(crate) struct Ring<B> {
+    array: B,
+    /// Where the first byte is.
+    start: usize,
+    len: usize,
+}
+
+/// A copy of so many bytes takes hardly longer than that of a frame.
+const CHEAP: usize = if cfg!(fuzzing) { 300 } else { 4 << 10 };
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
+    /// The first `len` bytes of the array are in it.
+    pub(crate) const fn new(array: B, len: usize) -> Self {
+        Self { array, start: 0, len }
+    }
+
+    /// Where the next bytes go, as many as there is room for in one piece.
+    fn back(&mut self) -> &mut [u8] {
+        let (end, capacity) = (self.start + self.len, self.capacity());
+        let free = if end < capacity { end..capacity } else { end - capacity..self.start };
+        self.array.as_mut().get_mut(free).unwrap_or_default()
+    }
+
+    /// Makes the next `count` bytes follow in one piece, if that is cheap.
+    fn straighten(&mut self, count: usize) {
+        let end = self.start + self.len;
+        let (fits, is_round) = (count <= self.capacity().saturating_sub(end), end > self.capacity());
+        if !fits && !is_round && self.len <= self.start.max(CHEAP) {
+            move_down(self.array.as_mut().get_mut(..end).unwrap_or_default(), self.start);
+            self.start = 0;
+        }
+    }
+
+    /// Adds bytes for which there is room.
+    fn put(&mut self, mut bytes: &[u8], mut mask: Option<MaskingKey>) {
+        // At the end of the array, and at its beginning.
+        for _ in 0..2 {
+            let back = self.back();
+            let Some((piece, rest)) = bytes.split_at_checked(bytes.len().min(back.len())) else { return };
+            match mask {
+                None => _ = copy(piece, back),
+                Some(key) => mask = Some(key.apply_copied(piece, back.get_mut(..piece.len()).unwrap_or_default())),
+            }
+            self.len += piece.len();
+            bytes = rest;
+        }
+        debug_assert!(bytes.is_empty(), "there was room for all of it");
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for Ring<B> {
+    fn front(&self) -> &[u8] {
+        let end = self.capacity().min(self.start + self.len);
+        self.array.as_ref().get(self.start..end).unwrap_or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn capacity(&self) -> usize {
+        self.array.as_ref().len()
+    }
+
+    fn drop_front(&mut self, count: usize, _keep: usize) {
+        let count = count.min(self.front().len());
+        (self.start, self.len) = (self.start + count, self.len - count);
+        if self.len == 0 || self.start == self.capacity() {
+            self.start = 0;
+        }
+    }
+
+    fn clear(&mut self, _keep: usize) {
+        (self.start, self.len) = (0, 0);
+    }
+
+    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
+        // Whether to go on at the beginning is for `append` to say.
+        let ends_there = self.start + self.len == self.capacity();
+        if ends_there { None } else { self.back().get_mut(..count) }
+    }
+
+    fn fill(&mut self, count: usize) {
+        self.len = self.capacity().min(self.len + count);
+    }
+
+    fn append(&mut self, header: &[u8], payload: &[u8], mask: Option<MaskingKey>) -> Result<(), StorageFull> {
+        if header.len() + payload.len() > self.capacity().saturating_sub(self.len) {
+            return Err(StorageFull);
+        }
+        self.straighten(header.len() + payload.len());
+        self.put(header, None);
+        self.put(payload, mask);
+        Ok(())
+    }
+}
