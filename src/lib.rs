@@ -171,7 +171,8 @@
 //! doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock,
 //! [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them
 //! through a channel to the writer, which gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the
-//! [pongs](Reply::is_pong) only the newest must arrive, every other reply must.
+//! [pongs](Reply::is_pong) only the newest must arrive, every other reply must. When a read finds the stream's end, the writer may sleep
+//! with nothing to write: [`tx.transport_lost()`](Sender::transport_lost) tells it, and has the writer's whole loop.
 //!
 //! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
 //!
@@ -268,6 +269,8 @@ struct Readme;
 /// Whether common cases have code of their own, only to be fast. Where there is no allocator, size matters more.
 const STRAIGHT_PATHS: bool = cfg!(feature = "alloc");
 
+#[cfg(feature = "deflate")]
+mod boxed;
 mod bytes;
 mod connection;
 #[cfg(feature = "deflate")]

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{frame, frames, open, open_in};
+use common::{Store, frame, frames, open, open_in};
 use websocket_proto::{
     Config, Connection, Event, FixedStorage, Input, Message, OwnedReply, Reply, Role, SendCloseError, SendError,
-    Sender, Storage, Transport, frame::CloseCode,
+    Sender, Server, Storage, Transport, frame::CloseCode,
 };
 
 /// Runs a test with the sender of either role. `$masked` is whether its frames are.
@@ -520,4 +520,51 @@ fn pongs_before_messages_are_counted_as_far_as_they_go() {
     assert_eq!((pings, sent.len()), (1000, 2000), "each ping has its pong, before the message behind it");
     server.sender.consume(usize::MAX);
     assert!(server.sender.is_empty());
+}
+
+/// A read has found the stream's end: nobody waits for anything that was sent, in whatever state it was.
+#[test]
+fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
+    type Step = fn(&mut Sender<Server, Store>);
+    let steps: [(&str, Step); 9] = [
+        ("open", |_| {}),
+        ("a backlog", |tx| tx.send_binary(&[1; 1000]).unwrap()),
+        ("a backlog, of which a part is written", |tx| {
+            tx.send_binary(&[1; 1000]).unwrap();
+            tx.consume(500);
+        }),
+        ("a fragmented message", |tx| tx.send_text_fragment("begun", false).unwrap()),
+        ("a flood of pings", |tx| (0..200).for_each(|_| ping(tx, &[9; 100]))),
+        ("we have closed", |tx| tx.close(CloseCode::NORMAL, "bye").unwrap()),
+        ("the peer has closed", |tx| peer_closes(tx, b"")),
+        ("the peer has broken the protocol", |tx| peer_fails(tx)),
+        ("it is known already", Sender::transport_lost),
+    ];
+    for (label, step) in steps {
+        let (mut server, _) = open(Config::new().keep(1 << 20));
+        let tx = &mut server.sender;
+        step(tx);
+        tx.transport_lost();
+        assert_eq!((tx.pending(), tx.backlog(), tx.is_empty()), (&b""[..], 0, true), "{label}");
+        assert_eq!((tx.is_open(), tx.transport()), (false, Transport::CloseNow), "{label}");
+        for refused in [
+            tx.send_text("text"),
+            tx.send_binary(b"bytes"),
+            tx.send_text_fragment("text", true),
+            tx.send_binary_fragment(b"bytes", false),
+            tx.frame("text").map(drop),
+            tx.ping(b""),
+            tx.pong(b""),
+        ] {
+            assert_eq!(refused, Err(SendError::TransportLost), "{label}");
+        }
+        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendCloseError::TransportLost), "{label}");
+        assert_eq!(tx.close_without_code(), Err(SendCloseError::TransportLost), "{label}");
+        // What the receiver still finds to say goes nowhere.
+        ping(tx, b"late");
+        peer_closes(tx, b"");
+        peer_fails(tx);
+        tx.consume(usize::MAX);
+        assert_eq!((tx.backlog(), tx.transport()), (0, Transport::CloseNow), "{label}");
+    }
 }

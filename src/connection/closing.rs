@@ -9,6 +9,9 @@
 ///         │                        │
 ///         └────────────────────────┴────────▶ Failed
 ///            the peer broke the protocol
+///
+///       any state ────────────────▶ Lost
+///                  transport is gone
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
@@ -16,6 +19,7 @@ pub(crate) enum Closing {
     CloseSent,
     Closed,
     Failed,
+    Lost,
 }
 
 /// What a transition leaves to be done.
@@ -51,11 +55,16 @@ impl Closing {
         self.end(Self::Failed)
     }
 
+    /// The transport is gone: nothing can be said any more.
+    pub(crate) fn lost(&mut self) {
+        *self = Self::Lost;
+    }
+
     fn end(&mut self, end: Self) -> Owed {
         let (next, owed) = match *self {
             Self::Open => (end, Owed::Close),
             Self::CloseSent => (end, Owed::Nothing),
-            over @ (Self::Closed | Self::Failed) => (over, Owed::Nothing),
+            over @ (Self::Closed | Self::Failed | Self::Lost) => (over, Owed::Nothing),
         };
         *self = next;
         owed
@@ -67,7 +76,7 @@ impl Closing {
             Self::Closed | Self::Failed if !all_written => Transport::Closing,
             Self::CloseSent => Transport::Closing,
             Self::Closed if !we_close_first => Transport::AwaitEnd,
-            Self::Closed | Self::Failed => Transport::CloseNow,
+            Self::Closed | Self::Failed | Self::Lost => Transport::CloseNow,
         }
     }
 }
@@ -91,7 +100,7 @@ pub enum Transport {
     /// with the connection in TIME_WAIT. Any end is a clean one now, an error of `read` included: many servers end a
     /// TLS stream without a `close_notify`, which a TLS library reports as `UnexpectedEof`.
     AwaitEnd,
-    /// Everything has been said: close the transport.
+    /// Everything has been said, or the transport [is gone](crate::Sender::transport_lost): close it.
     ///
     /// On TCP, a socket that is closed with unread input in it, or that something still comes to, resets the connection, and the Close on its way
     /// may be lost. So shut down writing, read and drop what comes for a second or two, then close. Over TLS send a

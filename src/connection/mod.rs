@@ -42,7 +42,7 @@ pub use send_error::{SendCloseError, SendError};
 pub use sender::Sender;
 pub use vectored::VectoredFrame;
 
-use crate::Storage;
+use crate::{Storage, storage::OutOfMemory};
 
 /// What the handshake has agreed on beside the protocol itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,10 +66,16 @@ pub struct Connection<R, I: Storage, O: Storage> {
 
 impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
     /// The two halves; `output` may hold what has to be sent first.
-    pub(crate) fn new(role: R, config: &Config, extensions: Extensions, message: I, output: O) -> Self {
-        Self {
-            receiver: Receiver::new(config, extensions, message),
-            sender: Sender::new(role, config, extensions, output),
-        }
+    pub(crate) fn new(
+        role: R,
+        config: &Config,
+        extensions: Extensions,
+        message: I,
+        output: O,
+    ) -> Result<Self, OutOfMemory> {
+        Ok(Self {
+            receiver: Receiver::new(config, extensions, message)?,
+            sender: Sender::new(role, config, extensions, output)?,
+        })
     }
 }

@@ -1,8 +1,5 @@
 //! The payloads of frames as they were before an extension changed them.
 
-#[cfg(feature = "deflate")]
-use alloc::boxed::Box;
-
 #[cfg(not(feature = "deflate"))]
 pub(crate) use super::no_inflater::{Inflated, Piece};
 #[cfg(not(feature = "deflate"))]
@@ -12,16 +9,21 @@ use super::{
     frames::{Data, Frames, MOST_OF_EXTENSION, Next, Wanted},
 };
 #[cfg(feature = "deflate")]
+use crate::boxed::Boxed;
+#[cfg(feature = "deflate")]
 use crate::deflate::{self, Agreement, Inflater, RSV1};
 #[cfg(feature = "deflate")]
 pub(crate) use crate::deflate::{Inflated, Piece};
-use crate::{Input, storage::ControlStore};
+use crate::{
+    Input,
+    storage::{ControlStore, OutOfMemory},
+};
 
 /// What the frames bring, decompressed where that was agreed on.
 pub(crate) struct Payloads<R, C> {
     pub(crate) frames: Frames<R, C>,
     #[cfg(feature = "deflate")]
-    inflater: Option<Box<Inflater>>,
+    inflater: Option<Boxed<Inflater>>,
     #[cfg(not(feature = "deflate"))]
     inflater: Option<Inflater>,
 }
@@ -51,17 +53,17 @@ impl<'b> From<Data<'b>> for Payload<'b> {
 impl<R: Role, C: ControlStore> Payloads<R, C> {
     #[inline]
     #[cfg(feature = "deflate")]
-    pub(crate) fn new(config: &Config, extensions: Extensions) -> Self {
+    pub(crate) fn new(config: &Config, extensions: Extensions) -> Result<Self, OutOfMemory> {
         let inflater = extensions.deflate.zip(config.deflate);
-        let inflater = inflater.map(|(agreement, wanted)| Box::new(Inflater::new(agreement, &wanted)));
+        let inflater = inflater.map(|(agreement, wanted)| Boxed::new(Inflater::new(agreement, &wanted))).transpose()?;
         let (claimed_rsv, longest) =
             if inflater.is_some() { (RSV1, deflate::bound(config.max_message)) } else { (0, u64::MAX) };
-        Self { frames: Frames::new(config, claimed_rsv, longest), inflater }
+        Ok(Self { frames: Frames::new(config, claimed_rsv, longest), inflater })
     }
 
     #[cfg(not(feature = "deflate"))]
-    pub(crate) fn new(config: &Config, _: Extensions) -> Self {
-        Self { frames: Frames::new(config, 0, u64::MAX), inflater: None }
+    pub(crate) fn new(config: &Config, _: Extensions) -> Result<Self, OutOfMemory> {
+        Ok(Self { frames: Frames::new(config, 0, u64::MAX), inflater: None })
     }
 
     #[cfg(feature = "deflate")]

@@ -9,6 +9,8 @@ pub enum SendError {
     /// One of the sides has closed, or the connection failed: "The application MUST NOT send any more
     /// data frames after sending a Close frame" (RFC 6455 §5.5.1).
     Closing,
+    /// The transport is gone: see [`Sender::transport_lost`](crate::Sender::transport_lost).
+    TransportLost,
     /// A fragmented message must end before another one begins (RFC 6455 §5.4).
     MessageOpen,
     /// Too much waits for the socket: the peer reads too slowly. Write, then try again.
@@ -36,6 +38,8 @@ pub enum SendError {
 pub enum SendCloseError {
     /// One was sent before, by the application or in answer to the peer.
     AlreadyClosing,
+    /// The transport is gone: see [`Sender::transport_lost`](crate::Sender::transport_lost).
+    TransportLost,
     /// A reason of more than 123 bytes.
     ReasonTooLong {
         /// Its length in bytes.
@@ -44,11 +48,13 @@ pub enum SendCloseError {
 }
 
 const CLOSING: &str = "the connection is closing";
+const TRANSPORT_LOST: &str = "the transport is gone";
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closing => f.write_str(CLOSING),
+            Self::TransportLost => f.write_str(TRANSPORT_LOST),
             Self::MessageOpen => f.write_str("a fragmented message is open"),
             Self::Backlog { waiting, limit } => write!(f, "{waiting} bytes wait for the socket (at most {limit})"),
             Self::TooLong { len, limit } => write!(f, "{len} bytes are too many for one frame (at most {limit})"),
@@ -61,6 +67,7 @@ impl fmt::Display for SendCloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyClosing => f.write_str(CLOSING),
+            Self::TransportLost => f.write_str(TRANSPORT_LOST),
             Self::ReasonTooLong { len } => write!(f, "close reason of {len} bytes (at most {MAX_CLOSE_REASON})"),
         }
     }

@@ -1,8 +1,8 @@
-use alloc::string::{String, ToString};
-use core::{fmt, mem};
+use core::{fmt, fmt::Write as _, mem, str};
 
 use super::{Deflate, WindowBits};
 use crate::{
+    bytes::copy,
     handshake::{
         EXTENSIONS,
         extensions::{self, Extension, extensions},
@@ -113,7 +113,7 @@ pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted
             client_bits: below_max(agreement.receive_window).map(Some),
         };
         (agreement.receive_window <= wanted.receive_window_limit)
-            .then(|| Accepted { agreement, answer: answer.to_string() })
+            .then(|| Accepted { agreement, answer: Text::new(format_args!("{answer}")) })
     })
 }
 
@@ -121,20 +121,18 @@ pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) agreement: Agreement,
-    pub(crate) answer: String,
+    pub(crate) answer: Text<LONGEST>,
 }
 
 /// The client's offer: what it wants, and behind it, where that may be too much to ask, what it allows.
-pub(crate) fn offer(wanted: &Deflate) -> String {
-    let [mut offer, fallback] = offers(wanted).map(|terms| terms.map_or_else(String::new, |terms| terms.to_string()));
-    if !fallback.is_empty() {
-        offer += ", ";
-        offer += &fallback;
+pub(crate) fn offer(wanted: &Deflate) -> Text<{ 2 * LONGEST + 2 }> {
+    match offers(wanted) {
+        (offer, Some(fallback)) => Text::new(format_args!("{offer}, {fallback}")),
+        (offer, None) => Text::new(format_args!("{offer}")),
     }
-    offer
 }
 
-fn offers(wanted: &Deflate) -> [Option<Terms>; 2] {
+fn offers(wanted: &Deflate) -> (Terms, Option<Terms>) {
     let terms = |server_bits: WindowBits| Terms {
         server_no_takeover: !wanted.receive_takeover,
         client_no_takeover: !wanted.send_takeover,
@@ -142,7 +140,7 @@ fn offers(wanted: &Deflate) -> [Option<Terms>; 2] {
         client_bits: Some(below_max(wanted.send_window)),
     };
     let fallback = Some(wanted.receive_window_limit).filter(|limit| *limit > wanted.receive_window);
-    [Some(terms(wanted.receive_window)), fallback.map(terms)]
+    (terms(wanted.receive_window), fallback.map(terms))
 }
 
 /// The client's part: whether what the server has answered is what was offered. `None` if it has not answered.
@@ -153,7 +151,8 @@ pub(crate) fn check_answer(wanted: &Deflate, response: &Headers<'_>) -> Option<R
     let mut answers = terms(response);
     let answer = answers.next()?;
     let (Some(answer), None) = (answer, answers.next()) else { return Some(Err(NotOffered)) };
-    let agreed = offers(wanted).into_iter().flatten().find_map(|offer| {
+    let (offer, fallback) = offers(wanted);
+    let agreed = [Some(offer), fallback].into_iter().flatten().find_map(|offer| {
         let server_bits = answer.server_bits.unwrap_or(WindowBits::MAX);
         let client_bits = match (answer.client_bits, offer.client_bits) {
             (None, bits) => bits.flatten().unwrap_or(WindowBits::MAX),
@@ -171,6 +170,48 @@ pub(crate) fn check_answer(wanted: &Deflate, response: &Headers<'_>) -> Option<R
         })
     });
     Some(agreed.ok_or(NotOffered))
+}
+
+/// The most bytes of one offer or answer.
+const LONGEST: usize = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+    server_max_window_bits=15; client_max_window_bits=15"
+    .len();
+
+/// The value of a header, in place: nothing here needs the allocator.
+pub(crate) struct Text<const LEN: usize> {
+    bytes: [u8; LEN],
+    len: usize,
+}
+
+impl<const LEN: usize> Text<LEN> {
+    fn new(text: fmt::Arguments<'_>) -> Self {
+        let mut new = Self { bytes: [0; LEN], len: 0 };
+        let written = new.write_fmt(text);
+        debug_assert!(written.is_ok(), "{LEN} bytes are enough for {text}");
+        new
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl<const LEN: usize> fmt::Write for Text<LEN> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        copy(text.as_bytes(), self.bytes.get_mut(self.len..).unwrap_or_default()).ok_or(fmt::Error)?;
+        self.len += text.len();
+        Ok(())
+    }
+}
+
+impl<const LEN: usize> fmt::Debug for Text<LEN> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
 }
 
 /// The server has agreed on something that was not offered.

@@ -2,7 +2,7 @@ use alloc::{string::String, vec::Vec};
 use std::sync::OnceLock;
 
 use super::{Deflate, Deflater, WindowBits};
-use crate::{Kind, Message};
+use crate::{Kind, Message, SendError};
 
 /// A message that is sent to many connections, and compressed at most once for all of them.
 ///
@@ -34,13 +34,31 @@ enum Owned {
 }
 
 impl Prepared {
-    /// Copies the message; nothing is compressed before it is needed.
+    /// Copies the message; nothing is compressed before it is needed. Aborts when memory is out, as `Vec` does.
     pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
         let message = match message.into() {
             Message::Text(text) => Owned::Text(text.into()),
             Message::Binary(bytes) => Owned::Binary(bytes.into()),
         };
         Self { message, packed: OnceLock::new() }
+    }
+
+    /// As [`new`](Self::new), for programs that survive a lack of memory.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::OutOfMemory`], when there is none for the copy.
+    pub fn try_new<'m>(message: impl Into<Message<'m>>) -> Result<Self, SendError> {
+        let message = match message.into() {
+            Message::Text(text) => {
+                let mut copy = String::new();
+                copy.try_reserve_exact(text.len()).map_err(|_| SendError::OutOfMemory)?;
+                copy.push_str(text);
+                Owned::Text(copy)
+            }
+            Message::Binary(bytes) => Owned::Binary(try_copy(bytes)?),
+        };
+        Ok(Self { message, packed: OnceLock::new() })
     }
 
     /// Text or binary.
@@ -71,12 +89,25 @@ impl Prepared {
 
     /// The compressed form, made with the settings of the first connection that asks. `None` when it is not shorter than the
     /// message, unless both that connection and this one [compress all messages](Deflate::compresses_all).
-    pub(crate) fn packed(&self, wanted: &Deflate) -> Option<&[u8]> {
+    pub(crate) fn packed(&self, wanted: &Deflate) -> Result<Option<&[u8]>, SendError> {
         let is_wanted = |packed: &&[u8]| wanted.compresses_all() || packed.len() < self.as_bytes().len();
-        let packed = self.packed.get_or_init(|| {
-            let mut deflater = Deflater::alone(wanted, WindowBits::MAX);
-            deflater.compress(self.as_bytes(), true).ok().filter(is_wanted).map(<[u8]>::to_vec)
-        });
-        packed.as_deref().filter(is_wanted)
+        let packed = match self.packed.get() {
+            Some(packed) => packed,
+            None => {
+                let mut deflater = Deflater::alone(wanted, WindowBits::MAX);
+                let packed = Some(deflater.compress(self.as_bytes(), true)?).filter(is_wanted);
+                let packed = packed.map(try_copy).transpose()?;
+                // Another thread may have been faster.
+                self.packed.get_or_init(|| packed)
+            }
+        };
+        Ok(packed.as_deref().filter(is_wanted))
     }
+}
+
+fn try_copy(bytes: &[u8]) -> Result<Vec<u8>, SendError> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| SendError::OutOfMemory)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }

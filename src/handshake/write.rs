@@ -10,23 +10,24 @@ pub(crate) fn write<S: Storage>(
     store: &mut S,
     behind: usize,
     render: impl Fn(&mut dyn FnMut(&[u8])),
-) -> Result<(), TooSmall> {
+) -> Result<(), NotWritten> {
     let mut len = 0_usize;
     render(&mut |part| len = len.saturating_add(part.len()));
-    let too_small = TooSmall { needed: len.saturating_add(behind), capacity: store.capacity() };
-    if too_small.needed > too_small.capacity {
-        return Err(too_small);
+    let (needed, capacity) = (len.saturating_add(behind), store.capacity());
+    if needed > capacity {
+        return Err(NotWritten::TooSmall { needed, capacity });
     }
-    store.reserve(len).map_err(|StorageFull| too_small)?;
-    let mut written = Ok(());
+    // What fits can still find no memory.
+    let mut written = store.reserve(len);
     render(&mut |part| written = written.and_then(|()| store.append(part)));
-    written.map_err(|StorageFull| too_small)
+    written.map_err(|StorageFull| NotWritten::OutOfMemory)
 }
 
+/// Why a head was not written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TooSmall {
-    pub(crate) needed: usize,
-    pub(crate) capacity: usize,
+pub(crate) enum NotWritten {
+    TooSmall { needed: usize, capacity: usize },
+    OutOfMemory,
 }
 
 /// A header line.

@@ -32,6 +32,10 @@ impl<S: Store> Storage for S {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StorageFull;
 
+/// The allocator had no memory for something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutOfMemory;
+
 /// Bytes one behind the other.
 pub(crate) trait Bytes {
     fn bytes(&self) -> &[u8];

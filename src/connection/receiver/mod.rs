@@ -7,7 +7,7 @@ use crate::deflate::Agreement;
 use crate::{
     Input, STRAIGHT_PATHS, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
-    storage::{Bytes, MessageStore},
+    storage::{Bytes, MessageStore, OutOfMemory},
     utf8::{self, Checked, InvalidUtf8, Utf8},
 };
 
@@ -68,9 +68,9 @@ enum State {
 }
 
 impl<R: Role, S: Storage> Receiver<R, S> {
-    pub(crate) fn new(config: &Config, extensions: Extensions, store: S) -> Self {
-        Self {
-            payloads: Payloads::new(config, extensions),
+    pub(crate) fn new(config: &Config, extensions: Extensions, store: S) -> Result<Self, OutOfMemory> {
+        Ok(Self {
+            payloads: Payloads::new(config, extensions)?,
             state: State::AtRest,
             utf8: Utf8::default(),
             begun: false,
@@ -79,7 +79,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             store: store.into(),
             max_message: config.max_message,
             keep: config.keep,
-        }
+        })
     }
 
     /// The next whole message or control frame; `None` when the input is used up.

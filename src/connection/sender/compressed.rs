@@ -36,7 +36,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
             deflater.is_worth_it(message.as_bytes().len()) && deflater.agreement().send_window == WindowBits::MAX
         });
         let Some(sharing) = sharing else { return self.push_message(message) };
-        let packed = match prepared.packed(sharing.wanted()) {
+        let packed = match prepared.packed(sharing.wanted())? {
             Some(packed) => packed,
             None if sharing.wanted().compresses_all() => return self.push_message(message),
             None => return self.push_frame(first, message.as_bytes()),

@@ -2,16 +2,15 @@
 mod compressed;
 mod pongs;
 
-#[cfg(feature = "deflate")]
-use alloc::boxed::Box;
 use core::fmt;
 
-#[cfg(feature = "deflate")]
-use crate::deflate::Deflater;
 use crate::{
     STRAIGHT_PATHS, Storage,
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
+    storage::OutOfMemory,
 };
+#[cfg(feature = "deflate")]
+use crate::{boxed::Boxed, deflate::Deflater};
 
 use super::{
     Config, Extensions, Kind, Message, Replies, Reply, Role, SendCloseError, SendError, Transport, VectoredFrame,
@@ -52,7 +51,7 @@ pub struct Sender<R, S: Storage> {
     /// [`Config::high_water`], or what the store can hold beside a Close if that is less.
     high_water: usize,
     #[cfg(feature = "deflate")]
-    deflater: Option<Box<Deflater>>,
+    deflater: Option<Boxed<Deflater>>,
 }
 
 #[derive(Clone, Copy)]
@@ -76,9 +75,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub(crate) const MIN_CAPACITY: usize = 2 * Self::MAX_CONTROL_FRAME;
 
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
-    pub(crate) fn new(role: R, config: &Config, extensions: Extensions, store: S) -> Self {
+    pub(crate) fn new(role: R, config: &Config, extensions: Extensions, store: S) -> Result<Self, OutOfMemory> {
         let out = Outbox::new(store.into(), config.keep);
-        Self {
+        Ok(Self {
             role,
             high_water: config.high_water.min(Self::limit(&out)),
             out,
@@ -90,8 +89,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
             deflater: extensions
                 .deflate
                 .zip(config.deflate)
-                .map(|(agreement, wanted)| Box::new(Deflater::new(agreement, &wanted, config.keep))),
-        }
+                .map(|(agreement, wanted)| Boxed::new(Deflater::new(agreement, &wanted, config.keep)))
+                .transpose()?,
+        })
     }
 
     /// The bytes to write to the socket now; empty when there is nothing to do.
@@ -278,7 +278,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     fn send_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
         if !self.is_open() {
-            return Err(SendError::Closing);
+            return Err(self.not_open());
         }
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::TooLong { len: payload.len(), limit: MAX_CONTROL_PAYLOAD });
@@ -308,8 +308,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     fn send_close(&mut self, close: Close<'_>) -> Result<(), SendCloseError> {
-        if !self.is_open() {
-            return Err(SendCloseError::AlreadyClosing);
+        match self.closing {
+            Closing::Open => {}
+            Closing::Lost => return Err(SendCloseError::TransportLost),
+            _ => return Err(SendCloseError::AlreadyClosing),
         }
         let mut room = [0; MAX_CONTROL_PAYLOAD];
         let Some(payload) = close.encode(&mut room) else {
@@ -341,6 +343,43 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.newest_pong = None;
     }
 
+    /// The transport is gone: its end was read, a read or a write failed, or it was closed. What was pending is dropped,
+    /// [`transport`](Self::transport) says `CloseNow`, and whoever still sends is told so.
+    ///
+    /// A loop that reads and writes knows it and simply ends. Where a task reads and another writes, the reader finds out first, and
+    /// the writer may sleep until there is something to write: so the reader calls this, and wakes it.
+    ///
+    /// ```
+    /// use std::{io::{self, Write}, sync::{Condvar, Mutex}};
+    /// use websocket_proto::{Sender, Server, Transport};
+    ///
+    /// /// The writer's task: ends when everything has been said, or when the reader has called `transport_lost` and notified it.
+    /// fn write(mut socket: impl Write, sender: &Mutex<Sender<Server, Vec<u8>>>, changed: &Condvar) -> io::Result<()> {
+    ///     let mut copy = Vec::new();
+    ///     loop {
+    ///         let mut tx = sender.lock().unwrap();
+    ///         tx.consume(copy.len());                                  // what was written, which stayed as it was meanwhile
+    ///         while tx.is_empty() {
+    ///             if tx.transport() == Transport::CloseNow { return Ok(()) }
+    ///             tx = changed.wait(tx).unwrap();
+    ///         }
+    ///         copy.clear();
+    ///         copy.extend_from_slice(tx.pending());
+    ///         drop(tx);                                                // the reader needs it, and writing may take long
+    ///         socket.write_all(&copy)?;
+    ///         socket.flush()?;
+    ///     }
+    /// }
+    /// # let sender = None::<Mutex<Sender<Server, Vec<u8>>>>;
+    /// # if let Some(sender) = sender { write(io::sink(), &sender, &Condvar::new()).unwrap() }
+    /// ```
+    pub fn transport_lost(&mut self) {
+        self.closing.lost();
+        self.out.clear();
+        (self.newest_pong, self.fragmented) = (None, None);
+        self.release();
+    }
+
     /// Frees memory that is kept for the next message (see [`Config::keep`]). What holds something stays.
     pub fn release(&mut self) {
         #[cfg(feature = "deflate")]
@@ -365,12 +404,17 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[inline]
     fn may_begin(&self) -> Result<(), SendError> {
         if !self.is_open() {
-            Err(SendError::Closing)
+            Err(self.not_open())
         } else if self.fragmented.is_some() {
             Err(SendError::MessageOpen)
         } else {
             Ok(())
         }
+    }
+
+    /// Why nothing can be sent when the connection is not open.
+    fn not_open(&self) -> SendError {
+        if self.closing == Closing::Lost { SendError::TransportLost } else { SendError::Closing }
     }
 
     /// Whether a frame fits behind what waits. A Pong that waits has then gone before it.

@@ -14,8 +14,12 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub(super) fn push_pong(&mut self, payload: &[u8]) {
         let few = self.newest_pong.is_none() && usize::from(self.pongs) + Self::MAX_CONTROL_FRAME <= MAX_PONGS;
         if !few || !self.try_push_pong(payload) {
-            // Without memory it has to go unanswered: the next Ping may have more luck.
-            let _ = self.newest_pong.insert(S::Control::default()).append(payload);
+            // Where there is no memory for it this Ping is left unanswered, and an earlier one that waits is not forgotten: "a Pong frame sent in
+            // response to a Ping frame must have identical" data (§5.5.3), so there can't be an empty one.
+            let mut newest = S::Control::default();
+            if newest.append(payload).is_ok() {
+                self.newest_pong = Some(newest);
+            }
         }
     }
 

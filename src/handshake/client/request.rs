@@ -8,7 +8,7 @@ use crate::{
         EXTENSIONS, VERSION,
         grammar::{is_header_value, is_token},
         key::Key,
-        write::{self, InvalidHeader, TooSmall},
+        write::{self, InvalidHeader, NotWritten},
     },
 };
 
@@ -116,6 +116,8 @@ pub enum RequestError {
         /// How many the store holds.
         capacity: usize,
     },
+    /// The allocator had no memory for it.
+    OutOfMemory,
 }
 
 impl fmt::Display for RequestError {
@@ -127,14 +129,18 @@ impl fmt::Display for RequestError {
             Self::StoreTooSmall { needed, capacity } => {
                 write!(f, "request of {needed} bytes (the store holds {capacity})")
             }
+            Self::OutOfMemory => f.write_str("out of memory for the request"),
         }
     }
 }
 
 impl core::error::Error for RequestError {}
 
-impl From<TooSmall> for RequestError {
-    fn from(TooSmall { needed, capacity }: TooSmall) -> Self {
-        Self::StoreTooSmall { needed, capacity }
+impl From<NotWritten> for RequestError {
+    fn from(error: NotWritten) -> Self {
+        match error {
+            NotWritten::TooSmall { needed, capacity } => Self::StoreTooSmall { needed, capacity },
+            NotWritten::OutOfMemory => Self::OutOfMemory,
+        }
     }
 }

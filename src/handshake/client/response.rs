@@ -11,6 +11,7 @@ use crate::{
         key::AcceptKey,
         lines::{self, StatusLine},
     },
+    storage::OutOfMemory,
 };
 
 /// The server's response: 101, or anything else that a server may say.
@@ -73,7 +74,8 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         let Self { mut head, mut request, random, config, .. } = self;
         head.clear(config.keep);
         request.clear(config.keep);
-        Ok(Connection::new(Client::new(random), &config, extensions, head, request))
+        Connection::new(Client::new(random), &config, extensions, head, request)
+            .map_err(|OutOfMemory| UpgradeError::OutOfMemory)
     }
 
     fn check(&self) -> Result<Extensions, UpgradeError> {
@@ -125,6 +127,8 @@ pub enum UpgradeError {
     },
     /// A header of the acceptance is missing, repeated, wrong, or not what was offered.
     Header(HeaderFault),
+    /// The server accepted, but the allocator had no memory for the connection.
+    OutOfMemory,
 }
 
 impl fmt::Display for UpgradeError {
@@ -132,6 +136,7 @@ impl fmt::Display for UpgradeError {
         match self {
             Self::Refused { status } => write!(f, "the server refused with status {status}"),
             Self::Header(fault) => fault.fmt(f),
+            Self::OutOfMemory => f.write_str("out of memory for the connection"),
         }
     }
 }

@@ -7,8 +7,9 @@ use crate::{
     handshake::{
         PROTOCOL,
         key::AcceptKey,
-        write::{self, InvalidHeader, TooSmall},
+        write::{self, InvalidHeader, NotWritten},
     },
+    storage::OutOfMemory,
 };
 #[cfg(feature = "deflate")]
 use crate::{deflate, handshake::EXTENSIONS};
@@ -114,7 +115,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
             }
             out(b"\r\n");
         })?;
-        Ok(self.connect())
+        self.connect()
     }
 
     /// The headers of the 101 response, for whoever writes it elsewhere (see [`Request::from_parts`](super::Request::from_parts)).
@@ -140,14 +141,14 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         if capacity < needed {
             return Err(AcceptError::StoreTooSmall { needed, capacity });
         }
-        Ok(self.connect())
+        self.connect()
     }
 
     #[inline]
-    fn connect(self) -> Connection<Server, I, O> {
+    fn connect(self) -> Result<Connection<Server, I, O>, AcceptError> {
         let Request { mut head, output, config, .. } = self.request;
         head.clear(config.keep);
-        Connection::new(Server, &config, self.answer.extensions(), head, output)
+        Ok(Connection::new(Server, &config, self.answer.extensions(), head, output)?)
     }
 
     fn check(&self, accept: &Accept<'_>) -> Result<(), AcceptError> {
@@ -171,7 +172,7 @@ impl Answer {
     /// Those that say what was agreed on by the library itself.
     fn agreed(&self) -> impl Iterator<Item = (&str, &str)> {
         #[cfg(feature = "deflate")]
-        let extensions = self.deflate.as_ref().map(|accepted| (EXTENSIONS, &*accepted.answer));
+        let extensions = self.deflate.as_ref().map(|accepted| (EXTENSIONS, accepted.answer.as_str()));
         #[cfg(not(feature = "deflate"))]
         let extensions = None;
         extensions.into_iter()
@@ -234,6 +235,8 @@ pub enum AcceptError {
         /// How many it does.
         capacity: usize,
     },
+    /// The allocator had no memory for the response, or for the connection.
+    OutOfMemory,
 }
 
 impl fmt::Display for AcceptError {
@@ -244,14 +247,24 @@ impl fmt::Display for AcceptError {
             Self::StoreTooSmall { needed, capacity } => {
                 write!(f, "output store of {capacity} bytes (at least {needed})")
             }
+            Self::OutOfMemory => f.write_str("out of memory for the connection"),
         }
     }
 }
 
 impl core::error::Error for AcceptError {}
 
-impl From<TooSmall> for AcceptError {
-    fn from(TooSmall { needed, capacity }: TooSmall) -> Self {
-        Self::StoreTooSmall { needed, capacity }
+impl From<NotWritten> for AcceptError {
+    fn from(error: NotWritten) -> Self {
+        match error {
+            NotWritten::TooSmall { needed, capacity } => Self::StoreTooSmall { needed, capacity },
+            NotWritten::OutOfMemory => Self::OutOfMemory,
+        }
+    }
+}
+
+impl From<OutOfMemory> for AcceptError {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::OutOfMemory
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         lines::{self, HeaderLine, HeaderLines, RequestLine},
         uri::{is_authority, split_before, strip_scheme},
     },
+    storage::StorageFull,
 };
 
 /// A whole HTTP request: perhaps for a WebSocket, perhaps for a page.
@@ -107,9 +108,10 @@ impl<I: Storage, O: Storage> Request<I, O> {
         output.clear(usize::MAX);
         let limit = config.max_head.min(input.capacity());
         let mut put = |part: &[u8]| {
-            let fits = part.len() <= limit.saturating_sub(input.bytes().len());
-            let put = if fits { input.append(part).ok() } else { None };
-            put.ok_or(Refusal::Head(HeadError::TooLarge { limit }))
+            if part.len() > limit.saturating_sub(input.bytes().len()) {
+                return Err(HeadError::TooLarge { limit });
+            }
+            input.append(part).map_err(|StorageFull| HeadError::OutOfMemory)
         };
         for part in [method, " ", target, " HTTP/1.1\r\n"] {
             put(part.as_bytes())?;

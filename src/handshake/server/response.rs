@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::{
     Storage,
-    handshake::write::{self, InvalidHeader},
+    handshake::write::{self, InvalidHeader, NotWritten},
 };
 
 /// An HTTP response other than 101: a refusal with any status, headers and body, or a page on the same port.
@@ -101,7 +101,10 @@ impl<'a> Response<'a> {
                 out(self.body);
             }
         })
-        .map_err(|error| ResponseError::StoreTooSmall { needed: error.needed, capacity: error.capacity })
+        .map_err(|error| match error {
+            NotWritten::TooSmall { needed, capacity } => ResponseError::StoreTooSmall { needed, capacity },
+            NotWritten::OutOfMemory => ResponseError::OutOfMemory,
+        })
     }
 }
 
@@ -152,6 +155,8 @@ pub enum ResponseError {
         /// How many the store holds.
         capacity: usize,
     },
+    /// The allocator had no memory for it.
+    OutOfMemory,
 }
 
 impl fmt::Display for ResponseError {
@@ -162,6 +167,7 @@ impl fmt::Display for ResponseError {
             Self::StoreTooSmall { needed, capacity } => {
                 write!(f, "response of {needed} bytes (the store holds {capacity})")
             }
+            Self::OutOfMemory => f.write_str("out of memory for the response"),
         }
     }
 }

@@ -1,0 +1,141 @@
+//! One thread reads and another writes: what the reader finds out, the writer has to be told.
+#![cfg(feature = "std")]
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use websocket_proto::{
+    Config, Connection, EndOfInput, Input, Receiver, Reply, SendError, Sender, Server, Transport, server,
+};
+
+type Tx = Sender<Server, Vec<u8>>;
+
+/// A sender that both share.
+struct Shared {
+    sender: Mutex<Tx>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn with<T>(&self, act: impl FnOnce(&mut Tx) -> T) -> T {
+        let done = act(&mut self.sender.lock().unwrap());
+        self.changed.notify_one();
+        done
+    }
+}
+
+/// Writes until everything has been said; how the transport stood then.
+fn write(mut socket: TcpStream, shared: &Shared) -> Transport {
+    let mut copy = Vec::new();
+    loop {
+        let mut guard = shared.sender.lock().unwrap();
+        guard.consume(copy.len());
+        while guard.is_empty() {
+            let transport = guard.transport();
+            if transport == Transport::CloseNow {
+                return transport;
+            }
+            guard = shared.changed.wait(guard).unwrap();
+        }
+        copy.clear();
+        copy.extend_from_slice(guard.pending());
+        drop(guard);
+        // A write that fails is found out by the reader as well.
+        let _ = socket.write_all(&copy).and_then(|()| socket.flush());
+    }
+}
+
+/// Reads and echoes until the stream ends, then tells the writer if that must know.
+fn read(mut socket: TcpStream, mut rx: Receiver<Server, Vec<u8>>, shared: &Shared) -> Result<(), EndOfInput> {
+    let mut buf = [0; 4096];
+    loop {
+        let n = socket.read(&mut buf).unwrap_or(0);
+        if n == 0 {
+            shared.with(Sender::transport_lost);
+            return rx.end_of_input();
+        }
+        let mut input = Input::new(&mut buf[..n]);
+        while let Some(event) = rx.next_message(&mut input, &mut |reply: Reply<'_>| shared.with(|tx| tx.reply(reply))) {
+            if let Some(message) = event.message() {
+                let _ = shared.with(|tx| tx.send(message));
+            }
+        }
+    }
+}
+
+/// A client that does this; how reader and writer have ended, and what is said of a message after that.
+fn serve(client: impl FnOnce(TcpStream) + Send + 'static) -> (Result<(), EndOfInput>, Transport, Option<SendError>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = thread::spawn(move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        socket.write_all(request).unwrap();
+        let mut response = [0; 129];
+        socket.read_exact(&mut response).unwrap();
+        client(socket);
+    });
+    let (mut socket, _) = listener.accept().unwrap();
+    let mut handshake = server::Handshake::new(Config::new());
+    let mut byte = [0];
+    while {
+        socket.read_exact(&mut byte).unwrap();
+        !handshake.read(&mut Input::new(&mut byte))
+    } {}
+    let connection = handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
+    let Connection { receiver, sender } = connection;
+    let shared = Arc::new(Shared { sender: Mutex::new(sender), changed: Condvar::new() });
+
+    let (told, outcome) = mpsc::channel();
+    let (writer_socket, writer_shared) = (socket.try_clone().unwrap(), Arc::clone(&shared));
+    thread::spawn(move || told.send(write(writer_socket, &writer_shared)));
+    let end = read(socket, receiver, &shared);
+    client.join().unwrap();
+    let transport = outcome.recv_timeout(Duration::from_secs(10)).expect("the writer ends");
+    let refused = shared.with(|tx| tx.send_text("too late")).err();
+    (end, transport, refused)
+}
+
+#[test]
+fn a_writer_ends_when_the_peer_has_gone() {
+    let lost = (Err(EndOfInput::WithoutClose), Transport::CloseNow, Some(SendError::TransportLost));
+    // At once, after an echo, and in the middle of a message; by an end of the stream, and by a reset.
+    assert_eq!(serve(drop), lost);
+    assert_eq!(
+        serve(|mut socket| {
+            socket.write_all(b"\x81\x82\0\0\0\0hi").unwrap();
+            let mut echo = [0; 4];
+            socket.read_exact(&mut echo).unwrap();
+            assert_eq!(&echo, b"\x81\x02hi");
+            socket.shutdown(Shutdown::Both).unwrap();
+        }),
+        lost
+    );
+    assert_eq!(
+        serve(|mut socket| {
+            socket.write_all(b"\x81\x82\0\0\0\0hi").unwrap();
+            // Something unread when it is closed makes a reset of it.
+            thread::sleep(Duration::from_millis(100));
+        }),
+        lost
+    );
+    let inside = (Err(EndOfInput::InsideMessage), Transport::CloseNow, Some(SendError::TransportLost));
+    assert_eq!(serve(|mut socket| socket.write_all(b"\x81\x85\0\0\0\0he").unwrap()), inside);
+}
+
+#[test]
+fn a_writer_ends_when_both_have_closed() {
+    let closed = serve(|mut socket| {
+        socket.write_all(b"\x88\x80\0\0\0\0").unwrap();
+        let mut answer = [0; 2];
+        socket.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"\x88\0");
+    });
+    assert_eq!(closed, (Ok(()), Transport::CloseNow, Some(SendError::TransportLost)));
+}
