@@ -66,6 +66,7 @@ pub struct Connection<R, I: Storage, O: Storage> {
 
 impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
     /// The two halves; `output` may hold what has to be sent first.
+    #[inline]
     pub(crate) fn new(
         role: R,
         config: &Config,

@@ -1,13 +1,14 @@
-use core::{fmt, fmt::Write as _, mem, str};
+use alloc::string::String;
+use core::{fmt, fmt::Write as _, mem};
 
 use super::{Deflate, WindowBits};
 use crate::{
-    bytes::copy,
     handshake::{
         EXTENSIONS,
         extensions::{self, Extension, extensions},
     },
     http::Headers,
+    storage::OutOfMemory,
 };
 
 pub(crate) const NAME: &str = "permessage-deflate";
@@ -94,7 +95,7 @@ fn terms<'h>(headers: &Headers<'h>) -> impl Iterator<Item = Option<Terms>> + use
 
 /// The server's part: the first offer that it can accept, in the client's order.
 pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted> {
-    terms(request).flatten().find_map(|offer| {
+    let (agreement, answer) = terms(request).flatten().find_map(|offer| {
         let mut agreement = wanted.agreement();
         agreement.send_takeover &= !offer.server_no_takeover;
         agreement.receive_takeover &= !offer.client_no_takeover;
@@ -112,23 +113,24 @@ pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted
             server_bits: below_max(agreement.send_window).or(offer.server_bits.map(|_| agreement.send_window)),
             client_bits: below_max(agreement.receive_window).map(Some),
         };
-        (agreement.receive_window <= wanted.receive_window_limit)
-            .then(|| Accepted { agreement, answer: Text::new(format_args!("{answer}")) })
-    })
+        (agreement.receive_window <= wanted.receive_window_limit).then_some((agreement, answer))
+    })?;
+    // Without memory for the answer there is no agreement.
+    text(format_args!("{answer}")).ok().map(|answer| Accepted { agreement, answer })
 }
 
 /// What a server has accepted, and how it says so: the value of the response's `Sec-WebSocket-Extensions`.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) agreement: Agreement,
-    pub(crate) answer: Text<LONGEST>,
+    pub(crate) answer: String,
 }
 
 /// The client's offer: what it wants, and behind it, where that may be too much to ask, what it allows.
-pub(crate) fn offer(wanted: &Deflate) -> Text<{ 2 * LONGEST + 2 }> {
+pub(crate) fn offer(wanted: &Deflate) -> Result<String, OutOfMemory> {
     match offers(wanted) {
-        (offer, Some(fallback)) => Text::new(format_args!("{offer}, {fallback}")),
-        (offer, None) => Text::new(format_args!("{offer}")),
+        (offer, Some(fallback)) => text(format_args!("{offer}, {fallback}")),
+        (offer, None) => text(format_args!("{offer}")),
     }
 }
 
@@ -177,41 +179,12 @@ const LONGEST: usize = "permessage-deflate; server_no_context_takeover; client_n
     server_max_window_bits=15; client_max_window_bits=15"
     .len();
 
-/// The value of a header, in place: nothing here needs the allocator.
-pub(crate) struct Text<const LEN: usize> {
-    bytes: [u8; LEN],
-    len: usize,
-}
-
-impl<const LEN: usize> Text<LEN> {
-    fn new(text: fmt::Arguments<'_>) -> Self {
-        let mut new = Self { bytes: [0; LEN], len: 0 };
-        let written = new.write_fmt(text);
-        debug_assert!(written.is_ok(), "{LEN} bytes are enough for {text}");
-        new
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-}
-
-impl<const LEN: usize> fmt::Write for Text<LEN> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        copy(text.as_bytes(), self.bytes.get_mut(self.len..).unwrap_or_default()).ok_or(fmt::Error)?;
-        self.len += text.len();
-        Ok(())
-    }
-}
-
-impl<const LEN: usize> fmt::Debug for Text<LEN> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().fmt(f)
-    }
+/// A text of at most an offer and its fallback. Unlike [`ToString`](alloc::string::ToString) it can fail, where memory is out.
+fn text(text: fmt::Arguments<'_>) -> Result<String, OutOfMemory> {
+    let mut string = String::new();
+    string.try_reserve_exact(2 * LONGEST + ", ".len()).map_err(|_| OutOfMemory)?;
+    string.write_fmt(text).map_err(|_| OutOfMemory)?;
+    Ok(string)
 }
 
 /// The server has agreed on something that was not offered.

@@ -1,7 +1,7 @@
 #[cfg(feature = "std")]
 use fearless_simd::{Level, prelude::*};
 
-use crate::bytes::copy;
+use crate::{STRAIGHT_PATHS, bytes::copy};
 
 /// The 32 bits that a client XORs over each frame's payload, so that no script in a browser can choose the bytes
 /// that a proxy sees (RFC 6455 §5.3, §10.3).
@@ -84,6 +84,9 @@ const UNROLLED: usize = 4;
 #[cfg(feature = "std")]
 const LINE: usize = 64;
 
+/// How many bytes are done in each turn of a loop without vectors of its own.
+const BLOCK: usize = 32;
+
 #[inline]
 fn xor(bytes: &mut [u8], key: MaskingKey) {
     #[cfg(feature = "std")]
@@ -91,7 +94,7 @@ fn xor(bytes: &mut [u8], key: MaskingKey) {
         xor_long::<false>(bytes, key);
         return;
     }
-    xor_blocks::<32>(bytes, key.word());
+    xor_blocks(bytes, key.word());
 }
 
 /// Compiled once for each width of vectors: what there is, is found out when the program runs. Sees on the way, if it is to `LOOK`, whether
@@ -101,11 +104,11 @@ fn xor(bytes: &mut [u8], key: MaskingKey) {
 fn xor_long<const LOOK: bool>(bytes: &mut [u8], key: MaskingKey) -> bool {
     let before = if bytes.len() < VERY_LONG { 0 } else { bytes.as_ptr().align_offset(LINE).min(bytes.len()) };
     let (front, lines) = bytes.split_at_mut(before);
-    xor_blocks::<32>(front, key.word());
+    xor_blocks(front, key.word());
     let word = key.at(before).word();
     let (rest, is_ascii) = fearless_simd::dispatch!(Level::new(), simd => xor_vectors::<_, LOOK>(simd, lines, word));
     if !rest.is_empty() {
-        xor_blocks::<32>(rest, word);
+        xor_blocks(rest, word);
     }
     LOOK && is_ascii && front.is_ascii() && rest.is_ascii()
 }
@@ -135,7 +138,7 @@ fn xor_vectors<S: Simd, const LOOK: bool>(simd: S, bytes: &mut [u8], word: u64) 
 
 /// Blocks of several words are what the compiler turns into vectors; then come words, then at most seven bytes.
 #[inline(always)]
-fn xor_blocks<const BLOCK: usize>(bytes: &mut [u8], word: u64) {
+fn xor_blocks(bytes: &mut [u8], word: u64) {
     let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
     for block in blocks {
         xor_words(block, word);
@@ -167,7 +170,7 @@ fn xor_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
     if from.len() >= LONG {
         return xor_long_copied(from, to, key.word());
     }
-    xor_blocks_copied::<32>(from, to, key.word());
+    if STRAIGHT_PATHS { xor_blocks_copied(from, to, key.word()) } else { xor_fours_copied(from, to, key) }
 }
 
 #[cfg(feature = "std")]
@@ -175,7 +178,7 @@ fn xor_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
 fn xor_long_copied(from: &[u8], to: &mut [u8], word: u64) {
     let len = fearless_simd::dispatch!(Level::new(), simd => xor_vectors_copied(simd, from, to, word));
     match (from.get(len..), to.get_mut(len..)) {
-        (Some(from), Some(to)) if !from.is_empty() => xor_blocks_copied::<32>(from, to, word),
+        (Some(from), Some(to)) if !from.is_empty() => xor_blocks_copied(from, to, word),
         _ => {}
     }
 }
@@ -196,7 +199,7 @@ fn xor_vectors_copied<S: Simd>(simd: S, from: &[u8], to: &mut [u8], word: u64) -
 }
 
 #[inline(always)]
-fn xor_blocks_copied<const BLOCK: usize>(from: &[u8], to: &mut [u8], word: u64) {
+fn xor_blocks_copied(from: &[u8], to: &mut [u8], word: u64) {
     let ((blocks, from), (rooms, to)) = (from.as_chunks::<BLOCK>(), to.as_chunks_mut::<BLOCK>());
     for (block, room) in blocks.iter().zip(rooms) {
         // By way of registers: that the two don't overlap is then plain to the compiler.
@@ -206,7 +209,18 @@ fn xor_blocks_copied<const BLOCK: usize>(from: &[u8], to: &mut [u8], word: u64) 
     }
     // At most a block: a copy in the innermost cache costs little.
     if copy(from, to).is_some() {
-        xor_blocks::<32>(to, word);
+        xor_blocks(to, word);
+    }
+}
+
+/// The same with little code.
+fn xor_fours_copied(from: &[u8], to: &mut [u8], MaskingKey(key): MaskingKey) {
+    let ((fours, from), (rooms, to)) = (from.as_chunks(), to.as_chunks_mut());
+    for (four, room) in fours.iter().zip(rooms) {
+        *room = (u32::from_ne_bytes(*four) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    for ((byte, room), key) in from.iter().zip(to).zip(key) {
+        *room = byte ^ key;
     }
 }
 

@@ -90,36 +90,37 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         let len = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
         let room = self.max_size - self.seen;
         let piece = input.take(len.min(room));
+        let ended = piece.strip_suffix(b"\n");
         if self.lines == 0 {
-            piece.iter().filter(|byte| **byte != b'\n').try_for_each(|byte| self.first_line.next(*byte))?;
+            ended.unwrap_or(piece).iter().try_for_each(|byte| self.first_line.next(*byte))?;
         }
         if len > room {
             return Err(HeadError::TooLarge { limit: self.max_size });
         }
         self.store.append(piece).map_err(|_| HeadError::OutOfMemory)?;
         (self.line, self.seen) = (self.line + len, self.seen + len);
-        if piece.last() == Some(&b'\n') { self.end_line() } else { Ok(()) }
+        if ended.is_some() { self.end_line() } else { Ok(()) }
     }
 
     /// Judges the line that is complete now.
     fn end_line(&mut self) -> Result<(), HeadError> {
-        let line = mem::take(&mut self.line);
-        let line = self.store.bytes().get(self.store.bytes().len() - line..).unwrap_or_default();
-        match (line, self.lines) {
+        let start = self.store.bytes().len() - mem::take(&mut self.line);
+        let line = self.store.bytes().get(start..).unwrap_or_default();
+        // A parser that takes LF for CRLF and one that does not see two different messages.
+        let Some(text) = line.strip_suffix(b"\r\n") else { return Err(HeadError::Malformed("line ending")) };
+        match (text.is_empty(), self.lines) {
             // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
             // (RFC 9112 §2.2)
-            (b"\r\n", 0) => {
+            (true, 0) => {
                 self.restart();
                 return Ok(());
             }
-            (b"\r\n", _) => self.progress = Progress::Whole,
-            ([.., b'\r', b'\n'], 0) => L::check(line)?,
-            ([.., b'\r', b'\n'], headers) if headers > self.max_headers => {
+            (true, _) => self.progress = Progress::Whole,
+            (false, 0) => L::check(line)?,
+            (false, headers) if headers > self.max_headers => {
                 return Err(HeadError::TooManyHeaders { limit: self.max_headers });
             }
-            ([.., b'\r', b'\n'], _) => HeaderLine::check(line)?,
-            // A parser that takes LF for CRLF and one that does not see two different messages.
-            _ => return Err(HeadError::Malformed("line ending")),
+            (false, _) => HeaderLine::check(line)?,
         }
         self.lines += 1;
         Ok(())

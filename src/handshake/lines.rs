@@ -15,7 +15,7 @@ pub(crate) trait FirstLine: Default {
     /// Judges the next byte. The line feed is not among them.
     fn next(&mut self, byte: u8) -> Result<(), HeadError>;
 
-    /// Judges a complete line, with its CRLF.
+    /// Judges what could not be before the line was complete, with its CRLF.
     fn check(line: &[u8]) -> Result<(), HeadError>;
 
     /// Judges a head that was received whole, if that is not done when it is read.
@@ -166,12 +166,14 @@ impl FirstLine for StatusStart {
         Ok(())
     }
 
-    fn check(line: &[u8]) -> Result<(), HeadError> {
-        StatusLine::parse(line).map(|_| ())
+    fn check(_: &[u8]) -> Result<(), HeadError> {
+        Ok(())
     }
 
     fn check_whole(head: &[u8]) -> Result<(), HeadError> {
-        StatusLine::parse(head)?;
+        if let Some(fault) = fault::<Self>(head) {
+            return Err(fault);
+        }
         let lines = split_line(head).map_or(&[][..], |(_, lines)| lines);
         HeaderLines { lines }.try_for_each(|header| header.map(|_| ()))
     }
@@ -192,13 +194,11 @@ pub(crate) struct StatusLine {
 }
 
 impl StatusLine {
-    pub(crate) fn parse(head: &[u8]) -> Result<Self, HeadError> {
-        if let Some(fault) = fault::<StatusStart>(head) {
-            return Err(fault);
-        }
-        let Some([version, b' ', status @ ..]) = head.get(7..12) else { return Err(STATUS) };
-        let status = status.iter().fold(0, |status, digit| 10 * status + u16::from(digit.wrapping_sub(b'0')));
-        Ok(Self { status, version: version.wrapping_sub(b'0') })
+    /// Of a head that was found to be right.
+    pub(crate) fn read(head: &[u8]) -> Self {
+        let Some([.., version, _, a, b, c]) = head.first_chunk::<12>() else { return Self { status: 0, version: 0 } };
+        let status = [a, b, c].iter().fold(0, |status, digit| 10 * status + u16::from(digit.wrapping_sub(b'0')));
+        Self { status, version: version.wrapping_sub(b'0') }
     }
 }
 

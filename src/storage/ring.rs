@@ -1,8 +1,5 @@
 use super::{OutputStore, StorageFull};
-use crate::{
-    bytes::{copy, move_down},
-    frame::MaskingKey,
-};
+use crate::{bytes::move_down, frame::MaskingKey};
 
 /// A queue in an array.
 ///
@@ -41,22 +38,22 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
         }
     }
 
-    /// Adds bytes for which there is room.
-    fn put(&mut self, mut bytes: &[u8], mut mask: Option<MaskingKey>) {
-        // At the end of the array, and at its beginning.
-        for _ in 0..2 {
+    /// Adds bytes for which there is room, masked.
+    fn put(&mut self, mut bytes: &[u8], mut key: MaskingKey) {
+        // Once, or at the end of the array and at its beginning.
+        while !bytes.is_empty() {
             let back = self.back();
-            let Some((piece, rest)) = bytes.split_at_checked(bytes.len().min(back.len())) else { return };
-            match mask {
-                None => _ = copy(piece, back),
-                Some(key) => mask = Some(key.apply_copied(piece, back.get_mut(..piece.len()).unwrap_or_default())),
-            }
+            let (piece, rest) = bytes.split_at_checked(back.len()).unwrap_or((bytes, &[]));
+            debug_assert!(!piece.is_empty(), "there is room for all of it");
+            key = key.apply_copied(piece, back.get_mut(..piece.len()).unwrap_or_default());
             self.len += piece.len();
             bytes = rest;
         }
-        debug_assert!(bytes.is_empty(), "there was room for all of it");
     }
 }
+
+/// A mask that changes nothing: one loop does for both.
+const UNMASKED: MaskingKey = MaskingKey([0; 4]);
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for Ring<B> {
     fn front(&self) -> &[u8] {
@@ -99,8 +96,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for Ring<B> {
             return Err(StorageFull);
         }
         self.straighten(header.len() + payload.len());
-        self.put(header, None);
-        self.put(payload, mask);
+        self.put(header, UNMASKED);
+        self.put(payload, mask.unwrap_or(UNMASKED));
         Ok(())
     }
 }

@@ -68,6 +68,7 @@ enum State {
 }
 
 impl<R: Role, S: Storage> Receiver<R, S> {
+    #[inline]
     pub(crate) fn new(config: &Config, extensions: Extensions, store: S) -> Result<Self, OutOfMemory> {
         Ok(Self {
             payloads: Payloads::new(config, extensions)?,

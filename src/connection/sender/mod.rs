@@ -75,6 +75,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub(crate) const MIN_CAPACITY: usize = 2 * Self::MAX_CONTROL_FRAME;
 
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
+    #[inline]
     pub(crate) fn new(role: R, config: &Config, extensions: Extensions, store: S) -> Result<Self, OutOfMemory> {
         let out = Outbox::new(store.into(), config.keep);
         Ok(Self {

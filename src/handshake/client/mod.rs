@@ -136,8 +136,8 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
         while self.head.read(input) {
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response" (RFC 9110 §15.2);
             // 101 is final here.
-            match self.head.whole().map(StatusLine::parse) {
-                Some(Ok(StatusLine { status: 100 | 102..=199, version: 1 })) => self.head.restart(),
+            match self.head.whole().map(StatusLine::read) {
+                Some(StatusLine { status: 100 | 102..=199, version: 1 }) => self.head.restart(),
                 _ => return true,
             }
         }
@@ -151,6 +151,6 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
     /// When its head is incomplete, too large, or not HTTP.
     pub fn into_response(self) -> Result<Response<K, I, O>, HeadError> {
         let Self { random, head, request, accept_key, config, .. } = self;
-        Response::parse(head.into_store()?, random, request, accept_key, config)
+        Ok(Response::new(head.into_store()?, random, request, accept_key, config))
     }
 }

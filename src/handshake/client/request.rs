@@ -1,7 +1,5 @@
 use core::fmt;
 
-#[cfg(feature = "deflate")]
-use crate::deflate;
 use crate::{
     Config, Storage, Uri,
     handshake::{
@@ -11,6 +9,8 @@ use crate::{
         write::{self, InvalidHeader, NotWritten},
     },
 };
+#[cfg(feature = "deflate")]
+use crate::{deflate, storage::OutOfMemory};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ impl<'a> Request<'a> {
     pub(crate) fn write<S: Storage>(&self, config: &Config, key: &Key, out: &mut S) -> Result<(), RequestError> {
         self.check()?;
         #[cfg(feature = "deflate")]
-        let extensions = config.deflate.as_ref().map(deflate::offer);
+        let extensions = config.deflate.as_ref().map(deflate::offer).transpose()?;
         #[cfg(not(feature = "deflate"))]
         let extensions: Option<&str> = None;
         write::write(out, 0, |out| {
@@ -135,6 +135,13 @@ impl fmt::Display for RequestError {
 }
 
 impl core::error::Error for RequestError {}
+
+#[cfg(feature = "deflate")]
+impl From<OutOfMemory> for RequestError {
+    fn from(OutOfMemory: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
 
 impl From<NotWritten> for RequestError {
     fn from(error: NotWritten) -> Self {

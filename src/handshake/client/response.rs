@@ -6,7 +6,7 @@ use crate::{
     Client, Config, Connection, Randomness, Storage,
     connection::Extensions,
     handshake::{
-        EXTENSIONS, HeadError, Headers, PROTOCOL,
+        EXTENSIONS, Headers, PROTOCOL,
         headers::{HeaderFault, NO_CONNECTION, connection_upgrade},
         key::AcceptKey,
         lines::{self, StatusLine},
@@ -34,14 +34,9 @@ impl<K, I, O> fmt::Debug for Response<K, I, O> {
 }
 
 impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
-    pub(crate) fn parse(
-        head: I,
-        random: K,
-        request: O,
-        accept_key: AcceptKey,
-        config: Config,
-    ) -> Result<Self, HeadError> {
-        Ok(Self { line: StatusLine::parse(head.bytes())?, head, random, request, accept_key, config })
+    /// From a head that was found to be right.
+    pub(crate) fn new(head: I, random: K, request: O, accept_key: AcceptKey, config: Config) -> Self {
+        Self { line: StatusLine::read(head.bytes()), head, random, request, accept_key, config }
     }
 
     /// The status: 101 when the server speaks WebSocket.
