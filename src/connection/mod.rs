@@ -42,13 +42,32 @@ pub use send_error::{SendCloseError, SendError};
 pub use sender::Sender;
 pub use vectored::VectoredFrame;
 
-use crate::{Storage, storage::OutOfMemory};
+use payloads::Payloads;
+
+use crate::Storage;
+#[cfg(feature = "deflate")]
+use crate::{
+    boxed::Boxed,
+    deflate::{Agreement, Deflater, Inflater},
+    storage::OutOfMemory,
+};
 
 /// What the handshake has agreed on beside the protocol itself.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Extensions {
     #[cfg(feature = "deflate")]
-    pub(crate) deflate: Option<crate::deflate::Agreement>,
+    deflate: Option<(Boxed<Inflater>, Boxed<Deflater>)>,
+}
+
+#[cfg(feature = "deflate")]
+impl Extensions {
+    /// What is needed for compressed messages, if both sides have them. Before anything else of a connection, because it can fail.
+    pub(crate) fn new(agreement: Option<Agreement>, config: &Config) -> Result<Self, OutOfMemory> {
+        let Some((agreement, wanted)) = agreement.zip(config.deflate) else { return Ok(Self::default()) };
+        let inflater = Boxed::new(Inflater::new(agreement, &wanted))?;
+        let deflater = Boxed::new(Deflater::new(agreement, &wanted, config.keep))?;
+        Ok(Self { deflate: Some((inflater, deflater)) })
+    }
 }
 
 /// An open WebSocket connection, as it comes out of a handshake.
@@ -67,16 +86,20 @@ pub struct Connection<R, I: Storage, O: Storage> {
 impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
     /// The two halves; `output` may hold what has to be sent first.
     #[inline]
-    pub(crate) fn new(
-        role: R,
-        config: &Config,
-        extensions: Extensions,
-        message: I,
-        output: O,
-    ) -> Result<Self, OutOfMemory> {
-        Ok(Self {
-            receiver: Receiver::new(config, extensions, message)?,
-            sender: Sender::new(role, config, extensions, output)?,
-        })
+    #[cfg(feature = "deflate")]
+    pub(crate) fn new(role: R, config: &Config, extensions: Extensions, message: I, output: O) -> Self {
+        let (inflater, deflater) = extensions.deflate.unzip();
+        Self {
+            receiver: Receiver::new(Payloads::new(config, inflater), config, message),
+            sender: Sender::new(role, config, output, deflater),
+        }
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    pub(crate) fn new(role: R, config: &Config, _: Extensions, message: I, output: O) -> Self {
+        Self {
+            receiver: Receiver::new(Payloads::new(config), config, message),
+            sender: Sender::new(role, config, output),
+        }
     }
 }

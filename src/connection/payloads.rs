@@ -5,7 +5,7 @@ pub(crate) use super::no_inflater::{Inflated, Piece};
 #[cfg(not(feature = "deflate"))]
 use super::no_inflater::{Inflater, RSV1};
 use super::{
-    Config, Extensions, Failure, Kind, Role,
+    Config, Failure, Kind, Role,
     frames::{Data, Frames, MOST_OF_EXTENSION, Next, Wanted},
 };
 #[cfg(feature = "deflate")]
@@ -14,10 +14,7 @@ use crate::boxed::Boxed;
 use crate::deflate::{self, Agreement, Inflater, RSV1};
 #[cfg(feature = "deflate")]
 pub(crate) use crate::deflate::{Inflated, Piece};
-use crate::{
-    Input,
-    storage::{ControlStore, OutOfMemory},
-};
+use crate::{Input, storage::ControlStore};
 
 /// What the frames bring, decompressed where that was agreed on.
 pub(crate) struct Payloads<R, C> {
@@ -53,17 +50,15 @@ impl<'b> From<Data<'b>> for Payload<'b> {
 impl<R: Role, C: ControlStore> Payloads<R, C> {
     #[inline]
     #[cfg(feature = "deflate")]
-    pub(crate) fn new(config: &Config, extensions: Extensions) -> Result<Self, OutOfMemory> {
-        let inflater = extensions.deflate.zip(config.deflate);
-        let inflater = inflater.map(|(agreement, wanted)| Boxed::new(Inflater::new(agreement, &wanted))).transpose()?;
+    pub(crate) fn new(config: &Config, inflater: Option<Boxed<Inflater>>) -> Self {
         let (claimed_rsv, longest) =
             if inflater.is_some() { (RSV1, deflate::bound(config.max_message)) } else { (0, u64::MAX) };
-        Ok(Self { frames: Frames::new(config, claimed_rsv, longest), inflater })
+        Self { frames: Frames::new(config, claimed_rsv, longest), inflater }
     }
 
     #[cfg(not(feature = "deflate"))]
-    pub(crate) fn new(config: &Config, _: Extensions) -> Result<Self, OutOfMemory> {
-        Ok(Self { frames: Frames::new(config, 0, u64::MAX), inflater: None })
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { frames: Frames::new(config, 0, u64::MAX), inflater: None }
     }
 
     #[cfg(feature = "deflate")]

@@ -7,12 +7,12 @@ use crate::deflate::Agreement;
 use crate::{
     Input, STRAIGHT_PATHS, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
-    storage::{Bytes, MessageStore, OutOfMemory},
+    storage::{Bytes, MessageStore},
     utf8::{self, Checked, InvalidUtf8, Utf8},
 };
 
 use super::{
-    Chunk, ChunkEvent, Config, EndOfInput, Event, Extensions, Failure, Kind, Replies, Reply, Role,
+    Chunk, ChunkEvent, Config, EndOfInput, Event, Failure, Kind, Replies, Reply, Role,
     frames::{Most, Next, Wanted},
     part::{Content, Part},
     payloads::{Payload, Payloads, Source},
@@ -69,9 +69,9 @@ enum State {
 
 impl<R: Role, S: Storage> Receiver<R, S> {
     #[inline]
-    pub(crate) fn new(config: &Config, extensions: Extensions, store: S) -> Result<Self, OutOfMemory> {
-        Ok(Self {
-            payloads: Payloads::new(config, extensions)?,
+    pub(crate) fn new(payloads: Payloads<R, S::Control>, config: &Config, store: S) -> Self {
+        Self {
+            payloads,
             state: State::AtRest,
             utf8: Utf8::default(),
             begun: false,
@@ -80,7 +80,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             store: store.into(),
             max_message: config.max_message,
             keep: config.keep,
-        })
+        }
     }
 
     /// The next whole message or control frame; `None` when the input is used up.

@@ -7,13 +7,12 @@ use core::fmt;
 use crate::{
     STRAIGHT_PATHS, Storage,
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
-    storage::OutOfMemory,
 };
 #[cfg(feature = "deflate")]
 use crate::{boxed::Boxed, deflate::Deflater};
 
 use super::{
-    Config, Extensions, Kind, Message, Replies, Reply, Role, SendCloseError, SendError, Transport, VectoredFrame,
+    Config, Kind, Message, Replies, Reply, Role, SendCloseError, SendError, Transport, VectoredFrame,
     closing::{Closing, Owed},
     outbox::Outbox,
     reply::ReplyKind,
@@ -74,11 +73,15 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// The smallest store that can answer a peer: with a Pong and a Close.
     pub(crate) const MIN_CAPACITY: usize = 2 * Self::MAX_CONTROL_FRAME;
 
-    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
     #[inline]
-    pub(crate) fn new(role: R, config: &Config, extensions: Extensions, store: S) -> Result<Self, OutOfMemory> {
+    pub(crate) fn new(
+        role: R,
+        config: &Config,
+        store: S,
+        #[cfg(feature = "deflate")] deflater: Option<Boxed<Deflater>>,
+    ) -> Self {
         let out = Outbox::new(store.into(), config.keep);
-        Ok(Self {
+        Self {
             role,
             high_water: config.high_water.min(Self::limit(&out)),
             out,
@@ -87,12 +90,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
             closing: Closing::Open,
             fragmented: None,
             #[cfg(feature = "deflate")]
-            deflater: extensions
-                .deflate
-                .zip(config.deflate)
-                .map(|(agreement, wanted)| Boxed::new(Deflater::new(agreement, &wanted, config.keep)))
-                .transpose()?,
-        })
+            deflater,
+        }
     }
 
     /// The bytes to write to the socket now; empty when there is nothing to do.

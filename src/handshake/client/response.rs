@@ -1,7 +1,5 @@
 use core::{fmt, str};
 
-#[cfg(feature = "deflate")]
-use crate::deflate;
 use crate::{
     Client, Config, Connection, Randomness, Storage,
     connection::Extensions,
@@ -11,8 +9,9 @@ use crate::{
         key::AcceptKey,
         lines::{self, StatusLine},
     },
-    storage::OutOfMemory,
 };
+#[cfg(feature = "deflate")]
+use crate::{deflate, storage::OutOfMemory};
 
 /// The server's response: 101, or anything else that a server may say.
 ///
@@ -69,8 +68,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         let Self { mut head, mut request, random, config, .. } = self;
         head.clear(config.keep);
         request.clear(config.keep);
-        Connection::new(Client::new(random), &config, extensions, head, request)
-            .map_err(|OutOfMemory| UpgradeError::OutOfMemory)
+        Ok(Connection::new(Client::new(random), &config, extensions, head, request))
     }
 
     fn check(&self) -> Result<Extensions, UpgradeError> {
@@ -101,7 +99,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
             let deflate = deflate::check_answer(wanted, headers)
                 .transpose()
                 .map_err(|deflate::NotOffered| HeaderFault::Unexpected(EXTENSIONS))?;
-            return Ok(Extensions { deflate });
+            return Extensions::new(deflate, &self.config).map_err(|OutOfMemory| UpgradeError::OutOfMemory);
         }
         // None was offered, so none can be accepted.
         match headers.tokens(EXTENSIONS).next() {

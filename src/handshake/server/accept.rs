@@ -2,7 +2,7 @@ use core::{fmt, str};
 
 use super::{Refusal, Request};
 use crate::{
-    Connection, Sender, Server, Storage,
+    Config, Connection, Sender, Server, Storage,
     connection::Extensions,
     handshake::{
         PROTOCOL,
@@ -105,6 +105,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     pub fn accept(mut self, accept: &Accept<'_>) -> Result<Connection<Server, I, O>, AcceptError> {
         self.check(accept)?;
         let Self { request, answer } = &mut self;
+        let extensions = answer.extensions(&request.config)?;
         // Whatever comes next, a Close must be possible.
         write::write(&mut request.output, Sender::<Server, O>::MAX_CONTROL_FRAME, |out| {
             out(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
@@ -115,7 +116,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
             }
             out(b"\r\n");
         })?;
-        self.connect()
+        Ok(self.connect(extensions))
     }
 
     /// The headers of the 101 response, for whoever writes it elsewhere (see [`Request::from_parts`](super::Request::from_parts)).
@@ -141,14 +142,15 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         if capacity < needed {
             return Err(AcceptError::StoreTooSmall { needed, capacity });
         }
-        self.connect()
+        let extensions = self.answer.extensions(&self.request.config)?;
+        Ok(self.connect(extensions))
     }
 
     #[inline]
-    fn connect(self) -> Result<Connection<Server, I, O>, AcceptError> {
+    fn connect(self, extensions: Extensions) -> Connection<Server, I, O> {
         let Request { mut head, output, config, .. } = self.request;
         head.clear(config.keep);
-        Ok(Connection::new(Server, &config, self.answer.extensions(), head, output)?)
+        Connection::new(Server, &config, extensions, head, output)
     }
 
     fn check(&self, accept: &Accept<'_>) -> Result<(), AcceptError> {
@@ -178,11 +180,14 @@ impl Answer {
         extensions.into_iter()
     }
 
-    fn extensions(&self) -> Extensions {
-        Extensions {
-            #[cfg(feature = "deflate")]
-            deflate: self.deflate.as_ref().map(|accepted| accepted.agreement),
-        }
+    #[cfg(feature = "deflate")]
+    fn extensions(&self, config: &Config) -> Result<Extensions, OutOfMemory> {
+        Extensions::new(self.deflate.as_ref().map(|accepted| accepted.agreement), config)
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn extensions(&self, _: &Config) -> Result<Extensions, OutOfMemory> {
+        Ok(Extensions::default())
     }
 }
 
