@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use websocket_proto::{Client, Config, Connection, Input, SystemRandom, Uri, client, deflate::Deflate, http::Headers};
+use websocket_proto::{
+    Client, Config, Connection, Input, SystemRandom, Uri, client,
+    deflate::Deflate,
+    http::{HeadError, Headers},
+};
 
 use crate::{
     End, is_no_error,
@@ -22,6 +26,9 @@ const BODY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How much of it is shown.
 const BODY: usize = 4 << 10;
+
+/// How much is shown of what a server says that is no HTTP.
+const LONGEST_GREETING: usize = 80;
 
 /// Between messages each half may keep as much memory as the largest fragment of a file needs.
 const KEEP: usize = 1 << 20;
@@ -49,8 +56,7 @@ pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
         request = request.origin(origin);
     }
     // Messages are never stored here, so they may have any length and come in any number of pieces.
-    let mut config =
-        Config::new().max_frame(u64::MAX).max_fragments(u32::MAX).max_message(options.max_message).keep(KEEP);
+    let mut config = Config::new().max_fragments(u32::MAX).max_message(options.max_message).keep(KEEP);
     if options.deflate {
         config = config.deflate(Deflate::new());
     }
@@ -108,18 +114,19 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Durati
     socket.set_write_timeout(None).map_err(lost)?;
 
     let mut buf = [0; 4096];
-    let mut head = Vec::new();
+    let mut said = Vec::new();
     let input = loop {
         let n = read_by(deadline, &mut socket, &mut buf).map_err(lost)?;
-        head.extend_from_slice(&buf[..n]);
-        check_is_http(&head, n == 0)?;
+        if said.len() < LONGEST_GREETING {
+            said.extend_from_slice(&buf[..n]);
+        }
         let mut input = Input::new(&mut buf[..n]);
         // If the stream ends too early, `into_response` says so.
         if handshake.read(&mut input) || n == 0 {
             break input;
         }
     };
-    let response = handshake.into_response().map_err(|error| End::Refused(format!("no WebSocket server: {error}")))?;
+    let response = handshake.into_response().map_err(|error| no_response(error, &said))?;
 
     if response.status() != 101 {
         for header in response.headers() {
@@ -147,25 +154,20 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Durati
     }
 }
 
-/// Fails as soon as the response can't be HTTP. A server of another kind may wait for more from us, and never end the
-/// stream.
-fn check_is_http(head: &[u8], is_end: bool) -> Result<(), End> {
-    if head.is_empty() && is_end {
-        let what =
-            "no WebSocket server: it ended the connection without a response; is the port right, or does it want TLS?";
-        return Err(End::Refused(what.into()));
-    }
-    const HTTP: &[u8] = b"HTTP/";
-    let begins = head.len().min(HTTP.len());
-    if head[..begins] == HTTP[..begins] {
-        return Ok(());
-    }
-    // An alert record: what a TLS server answers to HTTP (RFC 8446 §5.1).
-    if head[0] == 21 {
-        return Err(End::Refused(format!("the server wants TLS on this port, and {NO_TLS}")));
-    }
-    let line = head[..head.len().min(80)].split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-    Err(End::Refused(format!("no WebSocket server: it says '{}'; is the port right?", Harmless(line))))
+/// What to say to a server that has `said` something else than HTTP.
+fn no_response(error: HeadError, said: &[u8]) -> End {
+    let line = said.get(..LONGEST_GREETING).unwrap_or(said).split(|byte| matches!(byte, b'\r' | b'\n')).next();
+    End::Refused(match (error, line) {
+        (HeadError::Tls, _) => format!("the server wants TLS on this port, and {NO_TLS}"),
+        (HeadError::Incomplete { seen: 0 }, _) => {
+            "no WebSocket server: it ended the connection without a response; is the port right, or does it want TLS?"
+                .into()
+        }
+        (_, Some(line)) if !line.is_empty() && !said.starts_with(b"HTTP/") => {
+            format!("no WebSocket server: it says '{}'; is the port right?", Harmless(line))
+        }
+        _ => format!("no WebSocket server: {error}"),
+    })
 }
 
 /// Shows the beginning of a refusal's body, of which `body` has come already.
