@@ -30,8 +30,6 @@ use crate::{
 
 /// A picture is one message. Four of them may wait for a peer that reads slowly; the next one ends it.
 pub(crate) static CONFIG: Config = Config::new()
-    // Compressed, what can't be made smaller becomes a little larger; not every client then sends it as it is.
-    .max_frame(MAX_PICTURE as u64 + (64 << 10))
     .max_message(MAX_PICTURE as u64)
     .high_water(4 * MAX_PICTURE + (64 << 10))
     // Neither side remembers earlier messages: what goes to everyone is compressed once for all of them, so it can't
