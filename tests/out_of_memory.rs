@@ -327,7 +327,9 @@ fn receive(connection: Connection<Server, Vec<u8>, Vec<u8>>, wire: &[u8], size: 
 fn while_messages_are_sent() {
     let text = "text that can be compressed, text that can be compressed";
     let long = "long ".repeat(1000);
-    for config in [Config::new().keep(300), config()] {
+    // A compressor that remembers must forget what found no memory on its way to the peer.
+    let remembering = Config::new().deflate(Deflate::new().pool(&POOL).threshold(0));
+    for config in [Config::new().keep(300), config(), remembering] {
         let places = each_refused(|| {
             let granted = GRANTED.replace(usize::MAX);
             let (mut server, client) = connect(config, usize::MAX).unwrap();
