@@ -400,7 +400,8 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
         (Config::new().max_message(1 << 40), 0x82, 1 << 40, None),
     ];
     for (config, first, len, failure) in rows {
-        let trace = feed(open(config, config).0, &common::header(first, &length(len), true), [], Mode::Whole);
+        // In chunks, which no store limits: one of 32 bits could not hold the longest.
+        let trace = feed(open(config, config).0, &common::header(first, &length(len), true), [], Mode::Chunks);
         assert_eq!(trace.seen, Vec::from_iter(failure.map(Seen::Failed)), "{first:#x} with {len} bytes");
     }
 }
