@@ -167,12 +167,13 @@
 //!
 //! **A handshake in a function of its own**, or under a timeout: see [`Input`].
 //!
-//! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the writer
-//! doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock,
-//! [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them through a channel to the writer, which
-//! gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the [pongs](Reply::is_pong) only the newest
-//! must arrive, every other reply must. When a read finds the stream's end, the writer may be asleep with nothing to write:
-//! tell it with [`tx.transport_lost()`](Sender::transport_lost), where the writer's whole loop is shown.
+//! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the
+//! writer doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock,
+//! [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them through a channel to the writer,
+//! which gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the [pongs](Reply::is_pong) only
+//! the newest must arrive, every other reply must. When a read finds the stream's end, the writer may be asleep with
+//! nothing to write: tell it with [`tx.transport_lost()`](Sender::transport_lost), where the writer's whole loop is
+//! shown.
 //!
 //! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
 //!

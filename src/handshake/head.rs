@@ -5,9 +5,9 @@ use crate::{Config, Input, STRAIGHT_PATHS, Storage};
 
 /// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.
 ///
-/// The first line is judged byte by byte and each header when its line is complete, so that bytes which are no such head
-/// fail without waiting for more. Every byte is looked at a fixed number of times: the cost is linear, however the reads cut
-/// the head.
+/// The first line is judged byte by byte and each header when its line is complete, so that bytes which are no such
+/// head fail without waiting for more. Every byte is looked at a fixed number of times: the cost is linear, however the
+/// reads cut the head.
 pub(crate) struct Head<S, L> {
     store: S,
     first_line: L,
@@ -66,7 +66,8 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         !matches!(self.progress, Progress::Collecting)
     }
 
-    /// Takes the input if it is a head, all of it and nothing else, and its lines end as they should: most heads are received so.
+    /// Takes the input if it is a head, all of it and nothing else, and its lines end as they should: most heads are
+    /// received so.
     fn read_whole(&mut self, input: &mut Input<'_>) -> bool {
         let len = input.remaining().len();
         if !STRAIGHT_PATHS || len > self.max_size {

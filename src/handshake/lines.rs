@@ -1,5 +1,5 @@
-//! The lines of a head: the first one, which is judged byte by byte as it arrives and read when it is complete, and those
-//! of the headers.
+//! The lines of a head: the first one, which is judged byte by byte as it arrives and read when it is complete, and
+//! those of the headers.
 
 use core::{mem, str};
 
@@ -10,8 +10,9 @@ use super::{
 
 /// The first line of a head, as far as it has been received.
 ///
-/// It is judged byte by byte, so that what is not HTTP fails at the first byte that proves it: a TLS hello, or the greeting
-/// of a mail server. A complete line is read in a faster way, and comes here only to find out what is wrong with it.
+/// It is judged byte by byte, so that what is not HTTP fails at the first byte that proves it: a TLS hello, or the
+/// greeting of a mail server. A complete line is read in a faster way, and comes here only to find out what is wrong
+/// with it.
 pub(crate) trait FirstLine: Default {
     /// Judges the next byte. The line feed is not among them.
     fn next(&mut self, byte: u8) -> Result<(), HeadError>;

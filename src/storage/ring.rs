@@ -3,9 +3,9 @@ use crate::{bytes::move_down, frame::MaskingKey};
 
 /// A queue in an array.
 ///
-/// It lies in one piece as long as that is cheap. When a frame doesn't fit before the array's end, the queue is moved to the
-/// array's beginning, if it is short, or no longer than what was dropped before. Otherwise it continues at the beginning: a
-/// peer that takes few bytes at a time can't cause many to be moved.
+/// It lies in one piece as long as that is cheap. When a frame doesn't fit before the array's end, the queue is moved
+/// to the array's beginning, if it is short, or no longer than what was dropped before. Otherwise it continues at the
+/// beginning: a peer that takes few bytes at a time can't cause many to be moved.
 pub(crate) struct Ring<B> {
     array: B,
     /// Where the first byte is.

@@ -99,10 +99,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Until they are [consumed](Self::consume) they stay as they are, and more may come behind them: a copy of them may be on its way
     /// while other things are sent.
     ///
-    /// They may not be all that waits. After a flood of pings the last Pong becomes pending only when those before it are
-    /// consumed. And an array in which more than 4 KiB wait may be used in a circle: what continues at its beginning becomes
-    /// pending when the bytes up to its end are consumed. So a loop that sleeps in a read writes until
-    /// [`is_empty`](Self::is_empty) says so, and then flushes the socket.
+    /// They may not be all that waits. After a flood of pings the last Pong becomes pending only when those before it
+    /// are consumed. And an array in which more than 4 KiB wait may be used in a circle: what continues at its
+    /// beginning becomes pending when the bytes up to its end are consumed. So a loop that sleeps in a read writes
+    /// until [`is_empty`](Self::is_empty) says so, and then flushes the socket.
     #[inline]
     pub fn pending(&self) -> &[u8] {
         self.out.pending()
@@ -344,13 +344,13 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.newest_pong = None;
     }
 
-    /// Tells the sender that the transport is gone: its end was read, a read or a write failed, or it was closed. What was
-    /// pending is dropped, [`transport`](Self::transport) says `CloseNow`, and sending fails with
+    /// Tells the sender that the transport is gone: its end was read, a read or a write failed, or it was closed. What
+    /// was pending is dropped, [`transport`](Self::transport) says `CloseNow`, and sending fails with
     /// [`TransportLost`](SendError::TransportLost).
     ///
-    /// A loop that reads and writes needs no telling, and simply ends. Where one task reads and another writes, the reader
-    /// finds out first, while the writer may sleep until there is something to write. So the reader calls this and wakes the
-    /// writer.
+    /// A loop that reads and writes needs no telling, and simply ends. Where one task reads and another writes, the
+    /// reader finds out first, while the writer may sleep until there is something to write. So the reader calls this
+    /// and wakes the writer.
     ///
     /// ```
     /// use std::{io::{self, Write}, sync::{Condvar, Mutex}};

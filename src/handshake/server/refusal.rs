@@ -7,8 +7,8 @@ use crate::handshake::{HeadError, HeaderFault};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Not the head of an HTTP/1.1 request: 431 when it is too large or has too many headers, 505 for another version, 503
-    /// when there was no memory for it, else 400.
+    /// Not the head of an HTTP/1.1 request: 431 when it is too large or has too many headers, 505 for another version,
+    /// 503 when there was no memory for it, else 400.
     Head(HeadError),
     /// A target that is neither a path nor an address: 400.
     Target,
@@ -43,8 +43,8 @@ impl Refusal {
         }
     }
 
-    /// The whole response: the status, the headers that belong to it, and a line of text. A response to HEAD has no text, nor
-    /// has one to a head that can't be read, because its method may have been HEAD.
+    /// The whole response: the status, the headers that belong to it, and a line of text. A response to HEAD has no
+    /// text, nor has one to a head that can't be read, because its method may have been HEAD.
     pub const fn response(self) -> Response<'static> {
         let (headers, body): (&[_], &str) = match self {
             Self::Head(_) => (&[], ""),
