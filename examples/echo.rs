@@ -308,8 +308,8 @@ fn linger(socket: &mut Timed) {
     while matches!(socket.read(&mut buf), Ok(1..)) {}
 }
 
-/// A socket whose reads and writes fail with `TimedOut` at a deadline. A time for each of them would not do: a peer that
-/// sends or takes a byte now and then would never be late.
+/// A socket whose reads and writes fail with `TimedOut` at a deadline. A time for each of them would not do: a peer
+/// that sends or takes a byte now and then would never be late.
 struct Timed {
     socket: TcpStream,
     patience: Duration,
@@ -335,11 +335,11 @@ impl Timed {
     /// ends, a handshake in progress ends with it.
     fn by_deadline<T>(&self, mut io: impl FnMut(&TcpStream, Option<Duration>) -> io::Result<T>) -> io::Result<T> {
         loop {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.in_handshake && ENDING.load(Ordering::Relaxed) {
+            let remaining = self.deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() || self.in_handshake && ENDING.load(Ordering::Relaxed) {
                 return Err(ErrorKind::TimedOut.into());
             }
-            match io(&self.socket, Some(left.min(TICK))) {
+            match io(&self.socket, Some(remaining.min(TICK))) {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 }
@@ -351,8 +351,8 @@ impl Timed {
 
 impl Read for Timed {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.by_deadline(|mut socket, left| {
-            socket.set_read_timeout(left)?;
+        self.by_deadline(|mut socket, remaining| {
+            socket.set_read_timeout(remaining)?;
             socket.read(buf)
         })
     }
@@ -360,8 +360,8 @@ impl Read for Timed {
 
 impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.by_deadline(|mut socket, left| {
-            socket.set_write_timeout(left)?;
+        self.by_deadline(|mut socket, remaining| {
+            socket.set_write_timeout(remaining)?;
             socket.write(bytes)
         })
     }

@@ -146,11 +146,11 @@ impl Echo {
         loop {
             let mut time = self.time_to_wait();
             if let Some(ending) = self.ending {
-                let left = ending.saturating_duration_since(Instant::now());
-                if left.is_zero() || self.free.len() == self.peers.len() {
+                let remaining = ending.saturating_duration_since(Instant::now());
+                if remaining.is_zero() || self.free.len() == self.peers.len() {
                     return Ok(());
                 }
-                time = Some(time.map_or(left, |time| time.min(left)));
+                time = Some(time.map_or(remaining, |time| time.min(remaining)));
             }
             match self.poll.poll(&mut events, time) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -246,13 +246,13 @@ impl Echo {
 
     /// How long to wait for events.
     fn time_to_wait(&mut self) -> Option<Duration> {
-        let left = self.end_overdue();
+        let remaining = self.end_overdue();
         if !self.unread.is_empty() {
             Some(Duration::ZERO)
         } else if self.acceptable {
-            Some(left.map_or(RETRY, |left| left.min(RETRY)))
+            Some(remaining.map_or(RETRY, |remaining| remaining.min(RETRY)))
         } else {
-            left
+            remaining
         }
     }
 
@@ -261,9 +261,9 @@ impl Echo {
         while let Some(&(deadline, id)) = self.deadlines.front() {
             // One that is through with it, or has gone, has another deadline, or none.
             if self.peers[id].as_ref().is_some_and(|peer| peer.deadline == Some(deadline)) {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if !left.is_zero() {
-                    return Some(left);
+                let remaining = deadline.saturating_duration_since(Instant::now());
+                if !remaining.is_zero() {
+                    return Some(remaining);
                 }
                 self.remove(id);
             }
@@ -322,7 +322,7 @@ impl Peer {
         self.readable |= readiness.is_readable() || self.ended;
     }
 
-    /// Writes what is left to be written; if that was all, reads once and answers. Whether there is more to read, without waiting.
+    /// Writes what is pending; if that was all, reads once and answers. Whether there is more to read, without waiting.
     fn turn(&mut self, buf: &mut [u8], out: &mut Vec<u8>) -> io::Result<bool> {
         if self.stuck {
             self.flush()?;
@@ -411,7 +411,7 @@ impl Peer {
         match sender.transport() {
             Transport::Open => {}
             Transport::CloseNow => self.end()?,
-            // A peer that doesn't take our Close has to be left.
+            // A peer that doesn't take our Close gets no more time than this.
             Transport::Closing | Transport::AwaitEnd => self.arm(),
         }
         Ok(())

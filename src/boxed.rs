@@ -3,7 +3,7 @@ use core::ops::{Deref, DerefMut};
 
 use crate::storage::OutOfMemory;
 
-/// A value on the heap. Unlike [`Box::new`], which aborts where memory is out, to make one can fail.
+/// A value on the heap. [`Box::new`] aborts when memory is out; this [`new`](Self::new) returns an error.
 pub(crate) struct Boxed<T>(Box<[T; 1]>);
 
 impl<T> Boxed<T> {
@@ -11,7 +11,7 @@ impl<T> Boxed<T> {
         let mut one = Vec::new();
         one.try_reserve_exact(1).map_err(|_| OutOfMemory)?;
         one.push(value);
-        one.into_boxed_slice().try_into().map(Self).map_err(|_| OutOfMemory)
+        one.try_into().map(Self).map_err(|_| OutOfMemory)
     }
 }
 

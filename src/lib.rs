@@ -104,7 +104,7 @@
 //! async fn echo<R: Role>(
 //!     stream: impl AsyncRead + AsyncWrite,
 //!     connection: Connection<R, Vec<u8>, Vec<u8>>,
-//!     early: Input<'_>,                                           // what the handshake has left
+//!     early: Input<'_>,                                           // bytes that were read behind the handshake
 //! ) -> Result<(), Box<dyn Error>> {
 //!     let (mut reader, mut writer) = io::split(stream);
 //!     let Connection { receiver: mut rx, sender: mut tx } = connection;
@@ -167,12 +167,13 @@
 //!
 //! **A handshake in a function of its own**, or under a timeout: see [`Input`].
 //!
-//! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the writer
-//! doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock,
-//! [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them
-//! through a channel to the writer, which gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the
-//! [pongs](Reply::is_pong) only the newest must arrive, every other reply must. When a read finds the stream's end, the writer may sleep
-//! with nothing to write: [`tx.transport_lost()`](Sender::transport_lost) tells it, and has the writer's whole loop.
+//! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the
+//! writer doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock,
+//! [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them through a channel to the writer,
+//! which gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the [pongs](Reply::is_pong) only
+//! the newest must arrive, every other reply must. When a read finds the stream's end, the writer may be asleep with
+//! nothing to write: tell it with [`tx.transport_lost()`](Sender::transport_lost), where the writer's whole loop is
+//! shown.
 //!
 //! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
 //!
@@ -189,7 +190,7 @@
 //!
 //! # Streams
 //!
-//! The protocol has nothing to flush, and cuts in its bytes don't matter to it. The stream below has habits of its own:
+//! The protocol has nothing to flush, and cuts in its bytes don't matter to it. The stream has its own habits:
 //!
 //! | a stream may | so the loop |
 //! |-|-|
@@ -212,7 +213,7 @@
 //! use std::io::{self, ErrorKind, Read};
 //! use websocket_proto::{Receiver, Role};
 //!
-//! /// Reads what has come; 0 is the end, and after a Close any error is.
+//! /// Reads as the socket does; but after a Close an error is the end as well: 0.
 //! fn read<R: Role>(socket: &mut impl Read, buf: &mut [u8], rx: &Receiver<R, Vec<u8>>) -> io::Result<usize> {
 //!     loop {
 //!         match socket.read(buf) {

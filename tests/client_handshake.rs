@@ -569,7 +569,8 @@ fn c3_c4_failures() {
         ("C4 both",            RESPONSE.with("Sec-WebSocket-Protocol: chat, superchat"), Unexpected(PROTOCOL)),
         ("C4 empty",           RESPONSE.with("Sec-WebSocket-Protocol:"),       Unexpected(PROTOCOL)),
         ("C4 a comma",         RESPONSE.with("Sec-WebSocket-Protocol: ,"),     Unexpected(PROTOCOL)),
-        ("C4 empty and good",  RESPONSE.with("Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: chat"), Repeated(PROTOCOL)),
+        ("C4 empty and good",  RESPONSE.with("Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: chat"),
+            Repeated(PROTOCOL)),
         ("C4 not ASCII",       RESPONSE.with(b"Sec-WebSocket-Protocol: ch\xe4t"), Unexpected(PROTOCOL)),
         ("C4 twice the same",  RESPONSE.with("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat"), Repeated(PROTOCOL)),
         ("C4 twice",           RESPONSE.with("Sec-WebSocket-Protocol: chat\r\nsec-websocket-protocol: superchat"), Repeated(PROTOCOL)),
@@ -692,7 +693,8 @@ fn c7_end_of_stream() {
     assert!(error.to_string().contains("77"), "{error}");
 }
 
-/// What can't be a response fails at the byte that proves it, or with the line that the byte is in: a client needn't wait for more.
+/// What can't be a response fails at the byte that proves it, or at the end of the line that the byte is in: a client
+/// needn't wait for more.
 #[test]
 #[rustfmt::skip]
 fn c7_fails_early() {
@@ -741,7 +743,7 @@ fn c7_fails_early() {
         assert!(!handshake.read(&mut Input::new(&mut stream[..good].to_vec())), "C7 {label}: too early");
         assert!(handshake.read(&mut Input::new(&mut [stream[good]])), "C7 {label}: too late");
         assert_eq!(handshake.into_response().err(), Some(error), "C7 {label}");
-        // However it is cut, and with the rest of the head behind it, which makes it one that can be read whole.
+        // The same in every cut, and with the rest of the head behind it, so that it can be read in one piece.
         for rest in [&b""[..], b"\r\n", b"Upgrade: websocket\r\n\r\n"] {
             assert_no_head(label, Config::new(), &[&stream, rest].concat(), error);
         }
@@ -790,6 +792,7 @@ fn c7_not_http() {
 #[test]
 fn c7_floods() {
     const TOO_LARGE: HeadError = HeadError::TooLarge { limit: 16384 };
+    const TOO_MANY: HeadError = HeadError::TooManyHeaders { limit: 128 };
     #[rustfmt::skip]
     let rows = [
         ("interim responses",  "",                         INTERIM,                 TOO_LARGE),
@@ -800,8 +803,8 @@ fn c7_floods() {
         ("a line without end", "HTTP/1.1 101 ",            "a",                     TOO_LARGE),
         ("a name without end", "HTTP/1.1 101 \r\n",        "a",                     TOO_LARGE),
         ("a value without end", "HTTP/1.1 101 \r\na:",     "a",                     TOO_LARGE),
-        ("headers without end", "HTTP/1.1 101 \r\n",       "a:\r\n",                HeadError::TooManyHeaders { limit: 128 }),
-        ("... of an interim",  "HTTP/1.1 103 \r\n",        "a:\r\n",                HeadError::TooManyHeaders { limit: 128 }),
+        ("headers without end", "HTTP/1.1 101 \r\n",       "a:\r\n",                TOO_MANY),
+        ("... of an interim",  "HTTP/1.1 103 \r\n",        "a:\r\n",                TOO_MANY),
     ];
     for (label, start, more, error) in rows {
         let expected = match error {

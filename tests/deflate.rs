@@ -269,22 +269,39 @@ fn d6_d12_what_is_legal() {
         ("§7.2.3.6 an empty message",     &[(0xC1, &[0x00]), (0xC1, HELLO)], &[text(""), text("Hello")]),
         ("two streams in one message",    &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])], &[text("HelloHello")]),
         ("D6 a final block at the end",   &[(0xC1, ONE_SHOT), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
-        ("D6 each message is a stream",   &[(0xC1, ONE_SHOT), (0xC1, ONE_SHOT), (0xC1, ONE_SHOT)], &[text("Hello"), text("Hello"), text("Hello")]),
-        ("D6 in fragments",               &[(0x41, &ONE_SHOT[..3]), (0x00, &ONE_SHOT[3..6]), (0x80, &ONE_SHOT[6..]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
-        ("D6 an empty fragment behind",   &[(0x41, ONE_SHOT), (0x80, &[]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
-        ("D6 the octet in a fragment",    &[(0x41, ONE_SHOT), (0x80, &[0x00]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
-        ("D6 two streams, final blocks",  &[(0x41, ONE_SHOT), (0x80, ONE_SHOT), (0xC1, HELLO)], &[text("HelloHello"), text("Hello")]),
-        ("D6 a final block, then a flush", &[(0x41, ONE_SHOT), (0x80, HELLO), (0xC1, AGAIN)], &[text("HelloHello"), text("Hello")]),
-        ("D6 a stored final block",       &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
-        ("D6 an empty stream",            &[(0xC1, &[0x03, 0x00]), (0xC2, &[0x03, 0x00]), (0xC1, HELLO)], &[text(""), Seen::Binary(b"".into()), text("Hello")]),
-        ("D6 an empty stored stream",     &[(0xC1, &[0x01, 0x00, 0x00, 0xFF, 0xFF]), (0xC1, HELLO)], &[text(""), text("Hello")]),
-        ("D6 no payload",                 &[(0xC1, b""), (0xC2, b""), (0xC1, HELLO)], &[text(""), Seen::Binary(b"".into()), text("Hello")]),
-        ("D6 no payload, in fragments",   &[(0x41, b""), (0x00, b""), (0x80, b""), (0xC1, HELLO)], &[text(""), text("Hello")]),
-        ("D6 no payload, the window is kept", &[(0xC1, HELLO), (0xC1, b""), (0xC1, AGAIN)], &[text("Hello"), text(""), text("Hello")]),
-        ("D6 no payload behind a final block", &[(0xC1, ONE_SHOT), (0xC1, b""), (0xC1, HELLO)], &[text("Hello"), text(""), text("Hello")]),
-        ("D6 control frames between",     &[(0x41, ONE_SHOT), (0x8A, b"p"), (0x80, &[]), (0x8A, b"")], &[Seen::Pong(b"p".into()), text("Hello"), Seen::Pong(b"".into())]),
+        ("D6 each message is a stream",   &[(0xC1, ONE_SHOT), (0xC1, ONE_SHOT), (0xC1, ONE_SHOT)],
+            &[text("Hello"), text("Hello"), text("Hello")]),
+        ("D6 in fragments",
+            &[(0x41, &ONE_SHOT[..3]), (0x00, &ONE_SHOT[3..6]), (0x80, &ONE_SHOT[6..]), (0xC1, HELLO)],
+            &[text("Hello"), text("Hello")]),
+        ("D6 an empty fragment behind",   &[(0x41, ONE_SHOT), (0x80, &[]), (0xC1, HELLO)],
+            &[text("Hello"), text("Hello")]),
+        ("D6 the octet in a fragment",    &[(0x41, ONE_SHOT), (0x80, &[0x00]), (0xC1, HELLO)],
+            &[text("Hello"), text("Hello")]),
+        ("D6 two streams, final blocks",  &[(0x41, ONE_SHOT), (0x80, ONE_SHOT), (0xC1, HELLO)],
+            &[text("HelloHello"), text("Hello")]),
+        ("D6 a final block, then a flush", &[(0x41, ONE_SHOT), (0x80, HELLO), (0xC1, AGAIN)],
+            &[text("HelloHello"), text("Hello")]),
+        ("D6 a stored final block",
+            &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F]), (0xC1, HELLO)],
+            &[text("Hello"), text("Hello")]),
+        ("D6 an empty stream",            &[(0xC1, &[0x03, 0x00]), (0xC2, &[0x03, 0x00]), (0xC1, HELLO)],
+            &[text(""), Seen::Binary(b"".into()), text("Hello")]),
+        ("D6 an empty stored stream",     &[(0xC1, &[0x01, 0x00, 0x00, 0xFF, 0xFF]), (0xC1, HELLO)],
+            &[text(""), text("Hello")]),
+        ("D6 no payload",                 &[(0xC1, b""), (0xC2, b""), (0xC1, HELLO)],
+            &[text(""), Seen::Binary(b"".into()), text("Hello")]),
+        ("D6 no payload, in fragments",   &[(0x41, b""), (0x00, b""), (0x80, b""), (0xC1, HELLO)],
+            &[text(""), text("Hello")]),
+        ("D6 no payload, the window is kept", &[(0xC1, HELLO), (0xC1, b""), (0xC1, AGAIN)],
+            &[text("Hello"), text(""), text("Hello")]),
+        ("D6 no payload behind a final block", &[(0xC1, ONE_SHOT), (0xC1, b""), (0xC1, HELLO)],
+            &[text("Hello"), text(""), text("Hello")]),
+        ("D6 control frames between",     &[(0x41, ONE_SHOT), (0x8A, b"p"), (0x80, &[]), (0x8A, b"")],
+            &[Seen::Pong(b"p".into()), text("Hello"), Seen::Pong(b"".into())]),
         ("empty fragments",               &[(0x41, &[]), (0x00, HELLO), (0x80, &[])], &[text("Hello")]),
-        ("D7 uncompressed between",       &[(0xC1, HELLO), (0x81, b"plain"), (0x01, b"pl"), (0x80, b"ain"), (0xC1, AGAIN)],
+        ("D7 uncompressed between",
+            &[(0xC1, HELLO), (0x81, b"plain"), (0x01, b"pl"), (0x80, b"ain"), (0xC1, AGAIN)],
             &[text("Hello"), text("plain"), text("plain"), text("Hello")]),
         ("D8 control frames between",     &[(0x41, &HELLO[..3]), (0x8A, b"p"), (0x00, &HELLO[3..5]), (0x8A, b""), (0x80, &HELLO[5..])],
             &[Seen::Pong(b"p".into()), Seen::Pong(b"".into()), text("Hello")]),
@@ -317,13 +334,20 @@ fn f2_d10_d11_what_is_not() {
         ("F2 RSV1 on a ping",             &[(0xC9, b"")], Failure::ReservedBits(0x40)),
         ("F2 RSV1 on a close",            &[(0xC8, b"")], Failure::ReservedBits(0x40)),
         ("F1 RSV2 beside it",             &[(0xE1, HELLO)], Failure::ReservedBits(0x20)),
-        ("D6 a block that is not final, and no flush", &[(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F])], Failure::Inflate),
+        ("D6 a block that is not final, and no flush",
+            &[(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F])],
+            Failure::Inflate),
         ("D6 a final block, cut",         &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07])], Failure::Inflate),
-        ("D6 a stored final block, cut",  &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C])], Failure::Inflate),
-        ("D6 a reserved block behind a final one", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x06])], Failure::Inflate),
-        ("D6 half a block behind a final one", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2])], Failure::Inflate),
-        ("D6 the same in a fragment",     &[(0x41, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]), (0x80, &[0xF2, 0x48])], Failure::Inflate),
-        ("D6 what the sender has to remove", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00, 0x00])], Failure::Inflate),
+        ("D6 a stored final block, cut",  &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C])],
+            Failure::Inflate),
+        ("D6 a reserved block behind a final one", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x06])],
+            Failure::Inflate),
+        ("D6 half a block behind a final one", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2])],
+            Failure::Inflate),
+        ("D6 the same in a fragment",     &[(0x41, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]), (0x80, &[0xF2, 0x48])],
+            Failure::Inflate),
+        ("D6 what the sender has to remove", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00, 0x00])],
+            Failure::Inflate),
         ("D10 garbage",                   &[(0xC1, &[0xFF; 20])], Failure::Inflate),
         ("D10 a reserved block type",     &[(0xC1, &[0x06, 0x00])], Failure::Inflate),
         ("D10 no progress",               &[(0xC2, &[0x03, 0x80])], Failure::Inflate),
@@ -353,8 +377,8 @@ fn f2_d10_d11_what_is_not() {
     assert_eq!(feed(server, &frame(0xC1, HELLO, true), [], Mode::Whole).seen, [Seen::Failed(Failure::ReservedBits(0x40))]);
 }
 
-/// A message of the largest size is received, whatever deflate makes of it: where nothing else is configured, the limit for frames has room for
-/// what it adds to bytes that it can't make shorter.
+/// A message of the largest size is received, whatever deflate makes of it: the default limit for frames allows for
+/// what deflate adds to bytes that it can't make shorter.
 #[test]
 fn a_message_at_the_limit_may_be_longer_when_compressed() {
     const MAX: usize = 1 << 20;
@@ -363,8 +387,8 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
         .collect();
     let mut rows: Vec<_> =
         [0, 1, 6, 9].map(|level| (format!("level {level}"), noise.clone(), zlib(&noise, level))).into();
-    // Nine bits for each byte, as by codes that are fixed: 0xFF is 1 1111 1111 (RFC 1951 §3.2.6). The end of the block is seven zeros, and
-    // the empty block behind it begins with three.
+    // Nine bits for each byte, as with fixed codes: 0xFF is 1 1111 1111 (RFC 1951 §3.2.6). The end of the block is
+    // seven zeros, and the empty block behind it begins with three.
     let end = 3 + 9 * MAX;
     let mut fixed = vec![0xFF; (end + 7 + 3).div_ceil(8)];
     fixed[0] = 0xFA;
@@ -386,7 +410,7 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
             }
         }
     }
-    // The limits themselves: of messages, with and without compression; of frames; of frames that the caller has limited.
+    // The limits themselves: of messages, with and without compression; of frames, by default and as configured.
     let limit = (MAX + MAX / 8 + MAX / 64 + 64) as u64;
     let length = |len: u64| [&[127][..], &len.to_be_bytes()].concat();
     let rows = [
@@ -426,7 +450,8 @@ fn sent(end: &mut ServerEnd) -> Vec<(u8, Vec<u8>)> {
     sent
 }
 
-/// A threshold of 1 leaves what does not get shorter; one of 0 compresses that too, into the bytes of RFC 7692 §7.2.3.1 and §7.2.3.6.
+/// With a threshold of 1 a message that does not get shorter is sent as it is; with 0 it is compressed as well, to the
+/// bytes of RFC 7692 §7.2.3.1 and §7.2.3.6.
 #[test]
 fn d12_what_is_sent_is_as_short_as_the_rfcs() {
     let (mut server, _) = both(Deflate::new().threshold(1));
@@ -456,7 +481,7 @@ fn d12_what_is_sent_is_as_short_as_the_rfcs() {
 enum Way {
     Whole,
     Vectored,
-    /// Of which each but the last takes so many percent of what is left.
+    /// Each but the last takes this percentage of what remains.
     Fragments(&'static [usize]),
     Prepared,
 }
@@ -477,8 +502,8 @@ fn send<R: Role, S: Storage>(sender: &mut Sender<R, S>, way: Way, mut message: &
     }
 }
 
-/// Whatever the message and the way it is sent: it is marked as compressed, it arrives, and the one after it can still refer
-/// to the one before it.
+/// Every message, in every way to send it, is marked as compressed and arrives; and the one after it can still refer to
+/// the one before it.
 #[test]
 #[rustfmt::skip]
 fn d7_a_threshold_of_0_compresses_every_message() {
@@ -495,13 +520,14 @@ fn d7_a_threshold_of_0_compresses_every_message() {
         Way::Whole, Way::Vectored, Way::Prepared,
         Way::Fragments(&[]), Way::Fragments(&[50]), Way::Fragments(&[0, 50, 100]), Way::Fragments(&[0, 0]),
     ];
-    // The window, what is remembered, and whether a prepared message is: in its shared form it isn't the connection's own.
+    // The window, and whether messages are remembered, and prepared ones: in its shared form none is.
     let kinds = [(15, true, false), (9, true, true), (15, false, false), (9, false, false)];
     for (label, message) in messages {
         for (window, takeover, remembers_prepared) in kinds {
             for way in ways {
                 for from_client in [true, false] {
-                    let label = format!("{label}, {way:?}, window {window}, takeover {takeover}, from a client: {from_client}");
+                    let label =
+                        format!("{label}, {way:?}, window {window}, takeover {takeover}, from a client: {from_client}");
                     let deflate = Deflate::new().threshold(0).send_window(bits(window)).receive_window(bits(window))
                         .send_takeover(takeover).receive_takeover(takeover);
                     let (mut server, mut client) = both(deflate);
@@ -516,7 +542,7 @@ fn d7_a_threshold_of_0_compresses_every_message() {
                     let wire = if from_client { client.sender.pending() } else { server.sender.pending() }.to_vec();
                     let frames = frames(&wire);
                     for (first, _) in &frames {
-                        assert_eq!(first & 0x40 != 0, first & 0x0F != 0, "{label}: a frame that begins with {first:#04x}");
+                        assert_eq!(first & 0x40 != 0, first & 0x0F != 0, "{label}: first byte {first:#04x}");
                     }
                     let trace = feed_either(both(deflate), from_client, &wire, [], Mode::Whole);
                     assert!(trace.seen == sequence.map(|message| Seen::Binary(message.clone())), "{label}");
@@ -533,7 +559,8 @@ fn d7_a_threshold_of_0_compresses_every_message() {
     }
 }
 
-/// Connections that compress every message share even a form that is longer than the message; others send the message uncompressed.
+/// Connections that compress every message share even a form that is longer than the message; others send the message
+/// uncompressed.
 #[test]
 fn prepared_messages_that_grow_are_shared_too() {
     let message: Vec<u8> = noise(1).take(1000).collect();
@@ -561,8 +588,8 @@ fn prepared_messages_that_grow_are_shared_too() {
     }
 }
 
-/// A message that must be compressed needs space for all that it may become, one that can go uncompressed only its own length. What
-/// does not fit is refused whole.
+/// A message that must be compressed needs space for its longest compressed form, one that may be sent uncompressed
+/// only its own length. What does not fit is refused whole.
 #[test]
 #[rustfmt::skip]
 fn d7_a_message_that_may_grow_needs_space_for_that() {
@@ -912,9 +939,11 @@ proptest! {
         read in 1..5000_usize,
     ) {
         let deflate = Deflate::new().send_window(server_window).receive_window(client_window)
-            .send_takeover(takeover[0]).receive_takeover(takeover[1]).level(effort(level)).memory_level(effort(memory_level)).threshold(threshold);
+            .send_takeover(takeover[0]).receive_takeover(takeover[1])
+            .level(effort(level)).memory_level(effort(memory_level)).threshold(threshold);
         let config = Config::new().deflate(deflate);
-        let (server, client) = open(config, Config::new().deflate(Deflate::new().threshold(threshold).level(effort(level))));
+        let at_client = Deflate::new().threshold(threshold).level(effort(level));
+        let (server, client) = open(config, Config::new().deflate(at_client));
         let (mut server, mut client) = (server, client);
         let mut expected = Vec::new();
         for (payload, cuts, is_text, is_followed) in &messages {

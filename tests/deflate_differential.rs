@@ -452,7 +452,8 @@ proptest! {
         memory_level in 1..=9_u8,
         sent in prop::collection::vec((message(), cuts()), 1..8),
     ) {
-        let mut out = Out::new(terms.open(config(Deflate::new().level(effort(level)).memory_level(effort(memory_level)))));
+        let deflate = Deflate::new().level(effort(level)).memory_level(effort(memory_level));
+        let mut out = Out::new(terms.open(config(deflate)));
         for (message, cuts) in &sent {
             out.send(message, cuts);
         }
@@ -477,7 +478,8 @@ proptest! {
             Seen::Binary(vec![]),
         ];
         let prepared = news.each_ref().map(|news| Prepared::new(as_message(news)));
-        let config = config(Deflate::new().level(effort(level))).deflate(Deflate::new().level(effort(level)).threshold(threshold));
+        let deflate = Deflate::new().level(effort(level)).threshold(threshold);
+        let config = config(deflate).deflate(deflate);
         let mut out = Out::new(terms.open(config.high_water(10_000)));
         let mut expected = Vec::new();
         for act in &acts {
@@ -665,7 +667,8 @@ fn a_small_window_is_remembered_whole() {
     }
 }
 
-/// What a message or a fragment may become is known before it is compressed: when it is accepted, it leaves space for a Close.
+/// The longest compressed form of a message or fragment is known before it is compressed. What is accepted leaves space
+/// for a Close.
 #[test]
 fn a_message_that_may_not_fit_is_refused() {
     // The words that a block with the RFC's fixed ones has for these are of 9 bits.

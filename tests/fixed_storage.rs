@@ -856,8 +856,9 @@ fn one_byte_at_a_time_until_a_message_is_too_large() {
     assert_eq!(pair.client.receiver.end_of_input(), Ok(()));
 }
 
-/// A slow reader of an output that stays full decides how often, but not how far bytes are moved: what is pending stays where it is in
-/// memory, or is little, or moves after as much has been written. (7 µs for each frame of 100 bytes were spent on that with 1 MiB.)
+/// A slow reader of an output that stays full decides how often bytes are moved, but not how many: what is pending
+/// stays where it is in memory, or is short, or was preceded by at least as many bytes that were written. (To move it
+/// each time took 7 µs for each frame of 100 bytes with 1 MiB.)
 #[test]
 fn a_full_output_moves_little_however_slowly_it_is_read() {
     for capacity in [600, 4000, 5000, 100_000, 1 << 20] {

@@ -1,4 +1,5 @@
-//! Memory for a message grows with what is received of it: seldom, by no more than was announced, and whatever the reads are.
+//! Memory for a message doubles with what is received of it, and does not exceed what was announced, whatever the reads
+//! are.
 #![cfg(feature = "alloc")]
 
 mod common;
@@ -19,10 +20,11 @@ enum Reading {
     RoomFor,
 }
 
-/// Reads in pieces of this size; how many bytes of messages were received, and how many of the room for them had been filled with zeros for it.
+/// Reads in pieces of this size. Returns how many bytes of messages were received, and how many bytes of the rooms for
+/// them were filled with zeros.
 fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize, reading: Reading, memory: &mut [u8]) -> (usize, usize) {
     let (mut received, mut zeroed) = (0, 0);
-    // The addresses of the last room: what of it is lent again has been looked at.
+    // The addresses of the last room: what is lent again was counted before.
     let mut known = 0..0;
     let mut buffer = ReadBuffer::new(memory);
     let mut rest = bytes;
@@ -40,7 +42,7 @@ fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize, reading: Reading,
                 };
                 let piece;
                 (piece, rest) = rest.split_at_mut(size.min(rest.len()).min(room.len()));
-                // No byte of a read is zero, nor one that was lent before: what is, was just written to.
+                // No byte of a read is zero, nor one that was lent before: those that are were just filled with zeros.
                 let start = room.as_ptr() as usize;
                 let again = if known.contains(&start) { room.len().min(known.end - start) } else { 0 };
                 known = start..start + room.len();

@@ -1,7 +1,8 @@
 //! An allocator that refuses: every allocation of the library once, in each state, and from there on all of them.
 //!
-//! What was delivered stays delivered, what fails says that memory was out, and nobody is told anything else. (`zlib-rs` panics when it has no
-//! memory, as the documentation of the module `deflate` says; what it asks for, aligned to 64 bytes as nothing else is, is granted here.)
+//! What was delivered stays delivered, what fails says that memory was out, and the peer gets no false reply.
+//! (`zlib-rs` panics when it has no memory, as the documentation of the module `deflate` says. Its requests are granted
+//! here: they are the only ones that are aligned to 64 bytes.)
 #![cfg(feature = "deflate")]
 
 mod common;
@@ -75,8 +76,8 @@ fn armed<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Plays a scene with its first allocation refused, then with its second, until none is left; and the same with all from there on. How many
-/// there are.
+/// Plays a scene with its first allocation refused, then with its second, and so on to the last; and the same with all
+/// refused from there on. Returns how many there are.
 fn each_refused(scene: impl Fn()) -> usize {
     let mut places = 0;
     for for_good in [false, true] {
@@ -376,7 +377,8 @@ fn while_messages_are_sent() {
                     Err(error) => assert_eq!(error, SendError::OutOfMemory),
                 }
                 if !tx.is_open() {
-                    // A frame that may have been written in part could not be kept: nothing of it waits, and nothing is sent any more.
+                    // A frame that may be written in part could not be kept: none of it waits, and nothing more is
+                    // sent.
                     assert_eq!((tx.transport(), tx.backlog()), (Transport::CloseNow, 0));
                     return;
                 }

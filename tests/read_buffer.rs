@@ -364,12 +364,12 @@ fn a_store_that_offers_less_than_the_buffer_is_not_used() {
     let (mut server, _) = open(Config::new());
     let mut room = vec![0; 20_000];
     let mut buffer = ReadBuffer::new(&mut room[..]);
-    // The header is 8 bytes. The store's memory is as large as the first part of the message, then twice as large; when that is full, it
-    // grows by what is missing.
+    // The header is 8 bytes. The store's memory is as large as the first part of the message, then twice as large; when
+    // that is full, it grows by what is missing.
     let bytes = frame(0x82, &[1; 60_000], true);
     let rows = [(0, 20_000), (20_000, 20_000), (30_000, 20_000), (39_992, 20_016), (bytes.len() - 8192, 8192)];
     for (come, room) in rows {
-        assert_eq!(buffer.room_for(&mut server.receiver).len(), room, "{come} bytes have come");
+        assert_eq!(buffer.room_for(&mut server.receiver).len(), room, "{come} bytes were received");
         let next = rows.iter().map(|(next, _)| *next).chain([bytes.len()]).find(|next| *next > come).unwrap();
         let expected = if next == bytes.len() { 60_000 } else { 0 };
         assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[come..next], usize::MAX), expected);

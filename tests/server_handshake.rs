@@ -44,7 +44,8 @@ fn behind() -> Vec<u8> {
 struct Outcome {
     refusal: Option<Refusal>,
     response: Vec<u8>,
-    /// What the handshake has not touched; `None` when it gave the head up, perhaps before its end: where it stopped is not promised.
+    /// What the handshake has not touched; `None` when it refused the head, perhaps before its end: where it stopped is
+    /// not promised.
     behind: Option<Vec<u8>>,
     /// What the connection makes of that.
     events: Vec<String>,
@@ -271,7 +272,8 @@ fn s1_method() {
     ]);
 }
 
-/// "The server MUST NOT send content in the response" to HEAD (RFC 9110 §9.3.2), only the headers that it would have with GET's content.
+/// "The server MUST NOT send content in the response" to HEAD (RFC 9110 §9.3.2), only the headers that belong to the
+/// content.
 #[test]
 fn s1_head() {
     let refusal = Refusal::Method { is_head: true };
@@ -785,7 +787,8 @@ fn s8_count() {
     assert_refused("S17 thousands", Config::new(), &REQUEST.with_headers(2000), TOO_LARGE, too_many(128));
 }
 
-/// What can't be a request fails at the byte that proves it, or with the line that the byte is in; and a server needn't wait for more.
+/// What can't be a request fails at the byte that proves it, or at the end of the line that the byte is in: a server
+/// needn't wait for more.
 #[test]
 #[rustfmt::skip]
 fn s9_fails_early() {
@@ -843,9 +846,10 @@ fn s9_fails_early() {
         assert!(!handshake.read(&mut Input::new(&mut stream[..good].to_vec())), "S9 {label}: too early");
         assert!(handshake.read(&mut Input::new(&mut [stream[good]])), "S9 {label}: too late");
         assert_eq!(handshake.into_request().err(), Some(refusal), "S9 {label}");
-        // However it is cut, and with the rest of the head behind it, which makes it one that can be read whole.
+        // The same in every cut, and with the rest of the head behind it, so that it can be read in one piece.
         for rest in [&b""[..], b"\r\n", b"Host: h\r\n\r\n"] {
-            assert_eq!(serve_all(label, Config::new(), &[&stream, rest].concat(), b"").refusal, Some(refusal), "S9 {label}");
+            let outcome = serve_all(label, Config::new(), &[&stream, rest].concat(), b"");
+            assert_eq!(outcome.refusal, Some(refusal), "S9 {label}");
         }
         // A limit that the fault is beyond, and one that it is not.
         for (limit, refusal) in [(good + 1, refusal), (good, Refusal::Head(HeadError::TooLarge { limit: good }))] {

@@ -8,7 +8,7 @@ use std::{
 };
 
 pub(crate) struct Arguments {
-    left: env::ArgsOs,
+    rest: env::ArgsOs,
     help: &'static str,
     /// The argument that `next` has returned last.
     current: String,
@@ -16,9 +16,9 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn new(help: &'static str) -> Self {
-        let mut left = env::args_os();
-        left.next();
-        Self { left, help, current: String::new() }
+        let mut rest = env::args_os();
+        rest.next();
+        Self { rest, help, current: String::new() }
     }
 
     /// The next argument. `--help` ends the process here.
@@ -51,7 +51,7 @@ impl Arguments {
     }
 
     fn text(&mut self) -> Option<String> {
-        let argument = self.left.next()?;
+        let argument = self.rest.next()?;
         Some(argument.into_string().unwrap_or_else(|argument| self.wrong(&format!("not Unicode: {argument:?}"))))
     }
 }

@@ -453,7 +453,8 @@ fn deliver<A: Role, B: Role, S: Storage>(from: &mut End<A, S>, to: &mut End<B, S
     false
 }
 
-/// The most bytes that a payload can become: fixed codes take up to nine bits for eight, blocks have headers, and a flush is behind it.
+/// The most bytes that a compressed payload can have: fixed codes take up to nine bits for eight, blocks have headers,
+/// and a flush follows.
 fn bound(len: usize) -> usize {
     len + len / 8 + len / 64 + 64
 }

@@ -55,7 +55,7 @@ impl Closing {
         self.end(Self::Failed)
     }
 
-    /// The transport is gone: nothing can be said any more.
+    /// The transport is gone: nothing can be sent any more.
     pub(crate) fn lost(&mut self) {
         *self = Self::Lost;
     }

@@ -60,7 +60,8 @@ impl Config {
         self
     }
 
-    /// The most headers that a handshake's request or response may have. A browser behind a few proxies sends 70 to 130.
+    /// The most headers that a handshake's request or response may have. From a browser behind a few proxies they are
+    /// 70 to 130.
     pub const fn max_headers(mut self, count: usize) -> Self {
         self.max_headers = count;
         self
@@ -68,8 +69,9 @@ impl Config {
 
     /// The largest payload of one text, binary or continuation frame, in bytes.
     ///
-    /// By default only the message counts: a frame may be as long as [`max_message`](Self::max_message), and where compression was
-    /// agreed on longer by what deflate can add to bytes that it can't make shorter, an eighth and a little.
+    /// By default it follows from [`max_message`](Self::max_message): a frame may be as long as a message, and where
+    /// compression was agreed on, an eighth and a little longer, because deflate adds that to bytes that it can't make
+    /// shorter.
     pub const fn max_frame(mut self, bytes: u64) -> Self {
         self.max_frame = Some(bytes);
         self
@@ -84,7 +86,7 @@ impl Config {
         self
     }
 
-    /// The most frames that one message may come in, empty ones counted. The first is always allowed: 0 is as 1.
+    /// The most frames that one message may have, empty ones counted. The first is always allowed: 0 means 1.
     pub const fn max_fragments(mut self, count: u32) -> Self {
         self.max_fragments = count;
         self
@@ -112,10 +114,11 @@ impl Config {
 
     /// Agree on compression with peers that have it (permessage-deflate, RFC 7692).
     ///
-    /// [`max_frame`](Self::max_frame) is then about frames as they are received; one that is set should be a little larger than the messages,
-    /// because what can't be compressed gets longer. [`max_message`](Self::max_message) is about messages as they are, and is enforced
-    /// while they are decompressed. A limit on what a peer may make you do should count messages, not bytes from the socket: a thousand bytes
-    /// of a frame may become a million.
+    /// [`max_frame`](Self::max_frame) then limits frames as they are received, compressed. If you set it, let it be a
+    /// little larger than the messages, because what can't be compressed gets longer.
+    /// [`max_message`](Self::max_message) limits messages as they were before compression, and is enforced while they
+    /// are decompressed. A limit on what a peer may make you do should count messages, not bytes from the socket: a
+    /// thousand bytes of a frame may become a million.
     #[cfg(feature = "deflate")]
     pub const fn deflate(mut self, deflate: crate::deflate::Deflate) -> Self {
         self.deflate = Some(deflate);

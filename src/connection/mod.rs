@@ -61,7 +61,7 @@ pub(crate) struct Extensions {
 
 #[cfg(feature = "deflate")]
 impl Extensions {
-    /// What is needed for compressed messages, if both sides have them. Before anything else of a connection, because it can fail.
+    /// The state of compression, if it was agreed on. Made before the rest of a connection, because memory may be out.
     pub(crate) fn new(agreement: Option<Agreement>, config: &Config) -> Result<Self, OutOfMemory> {
         let Some((agreement, wanted)) = agreement.zip(config.deflate) else { return Ok(Self::default()) };
         let inflater = Boxed::new(Inflater::new(agreement, &wanted))?;

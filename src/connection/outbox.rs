@@ -7,7 +7,7 @@ use crate::{
     storage::{OutputStore, StorageFull},
 };
 
-/// Whole frames that wait for the socket, of the first of them perhaps only the rest.
+/// Whole frames that wait for the socket; of the first one perhaps only the rest.
 ///
 /// Because only whole frames are added, its end is always a frame boundary: nothing can be put inside a half-written
 /// frame. And what is pending only grows, at its end, until it is consumed: a copy of it can be on its way meanwhile.
@@ -30,7 +30,7 @@ impl<S: OutputStore> Outbox<S> {
         Self { queue, keep }
     }
 
-    /// What to write next: none only when nothing waits.
+    /// What to write next; empty only when nothing waits.
     #[inline]
     pub(crate) fn pending(&self) -> &[u8] {
         self.queue.front()
@@ -53,13 +53,13 @@ impl<S: OutputStore> Outbox<S> {
         self.queue.capacity()
     }
 
-    /// Forgets what has been written of that which is pending.
+    /// Drops the first `count` bytes of what is pending: they were written.
     #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         self.queue.drop_front(count, self.keep);
     }
 
-    /// Forgets everything.
+    /// Drops everything.
     pub(crate) fn clear(&mut self) {
         self.queue.clear(self.keep);
     }

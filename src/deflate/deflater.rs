@@ -43,12 +43,6 @@ impl Deflater {
         self.enabled && len >= self.wanted.threshold
     }
 
-    /// The most bytes that a payload may have when it is compressed as a fragment. The fastest way to compress uses fixed codes,
-    /// of up to nine bits for eight, whatever comes; the others store what gets longer. And a flush.
-    pub(crate) fn bound(len: usize) -> usize {
-        len.saturating_add(len / 8).saturating_add(len / 64).saturating_add(64)
-    }
-
     /// The compressed form of a message, or of its next fragment.
     pub(crate) fn compress(&mut self, payload: &[u8], last: bool) -> Result<&[u8], StorageFull> {
         self.packed.clear();

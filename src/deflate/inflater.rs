@@ -25,7 +25,8 @@ pub(crate) struct Inflater {
     input: Vec<u8>,
     used: usize,
     progress: Progress,
-    /// The message may end here though no flush ends it: nothing of it has been received, or a final block was the last of it.
+    /// Whether the message may end here without a flush: nothing of it was received, or the last of it was a final
+    /// block.
     may_end: bool,
     /// What the open message is.
     kind: Kind,
@@ -182,8 +183,8 @@ impl Inflater {
         match status {
             // A block may say that it is the last, and another stream may follow in the same message (§7.2.3.4, §7.2.3.5).
             Some(Status::StreamEnd) => {
-                // Bits behind the block are no stream. Of a message that says nothing they can be told: its block ends in zeros, or is
-                // stored and ends in ones.
+                // Other bits than zeros behind the block, in its last byte, are no stream. They show only in a message
+                // of no bytes: its block ends in zeros, or is stored and ends in 0xFF.
                 let last_byte = input.get(..consumed).and_then(<[u8]>::last);
                 self.may_end = self.total > 0 || matches!(last_byte, None | Some(0x00 | 0xFF));
                 self.restart();

@@ -41,16 +41,18 @@
 //!
 //! # What is read
 //!
-//! Blocks may say that they are the last (RFC 7692 §7.2.3.4), and others may follow them, in the same message or the next: another stream,
-//! which refers to nothing before it. Behind a last block the RFC wants an empty one, a byte of zeros. Compressors that make each message a
-//! stream of its own leave it out, and an empty payload has no block at all: both are whole messages here. A message that ends inside a block
-//! is not; nor is one with bytes behind its last block that are no stream.
+//! A block may say that it is the last (RFC 7692 §7.2.3.4), and others may follow it, in the same message or the next:
+//! they are another stream, which refers to nothing before it. Behind a last block the RFC wants an empty one, a byte
+//! of zeros. Compressors that make a separate stream of each message omit that byte, and an empty payload has no block
+//! at all: both are whole messages here. A message that ends inside a block is not; nor is one with bytes behind its
+//! last block that are no stream.
 //!
 //! # When memory is out
 //!
-//! `zlib-rs` panics when there is no memory for a compressor (380 KB with the defaults) or a decompressor (48 KB), which is taken from the
-//! [`Pool`] for the first compressed message of a connection, or for each where nothing is remembered. All other memory is asked for by this
-//! crate, and its lack is an error.
+//! `zlib-rs` panics when there is no memory for a compressor (380 KB with the defaults) or a decompressor (48 KB). Both
+//! come from the [`Pool`], for the first compressed message of a connection, or for each message where nothing is
+//! remembered. All other memory is requested by this crate, and its lack is an error, except in [`Prepared::new`],
+//! which aborts.
 
 mod deflater;
 mod inflater;
@@ -75,8 +77,9 @@ pub(crate) const RSV1: u8 = 0x40;
 /// block, which is how a flush ends.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// The most bytes that the compressed form of so many can have. The fastest way to compress uses fixed codes, of up to nine bits for eight,
-/// whatever is in them; others store what would get longer, 5 bytes for each block. And a flush.
+/// The most bytes that `len` bytes can have when they are compressed. The fastest level uses fixed codes, of up to nine
+/// bits for eight, whatever the bytes are; the other levels store what would get longer, with 5 bytes for each block. A
+/// flush follows.
 pub(crate) const fn bound(len: u64) -> u64 {
     len.saturating_add(len / 8).saturating_add(len / 64).saturating_add(64)
 }

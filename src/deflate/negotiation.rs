@@ -179,7 +179,8 @@ const LONGEST: usize = "permessage-deflate; server_no_context_takeover; client_n
     server_max_window_bits=15; client_max_window_bits=15"
     .len();
 
-/// A text of at most an offer and its fallback. Unlike [`ToString`](alloc::string::ToString) it can fail, where memory is out.
+/// A text of at most an offer and its fallback. [`ToString`](alloc::string::ToString) aborts when memory is out; this
+/// returns an error.
 fn text(text: fmt::Arguments<'_>) -> Result<String, OutOfMemory> {
     let mut string = String::new();
     string.try_reserve_exact(2 * LONGEST + ", ".len()).map_err(|_| OutOfMemory)?;

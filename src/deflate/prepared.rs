@@ -87,8 +87,8 @@ impl Prepared {
         }
     }
 
-    /// The compressed form, made with the settings of the first connection that asks. `None` when it is not shorter than the
-    /// message, unless both that connection and this one [compress all messages](Deflate::compresses_all).
+    /// The compressed form, made with the settings of the first connection that asks. `None` when it is not shorter
+    /// than the message, unless both that connection and this one [compress all messages](Deflate::compresses_all).
     pub(crate) fn packed(&self, wanted: &Deflate) -> Result<Option<&[u8]>, SendError> {
         let is_wanted = |packed: &&[u8]| wanted.compresses_all() || packed.len() < self.as_bytes().len();
         let packed = match self.packed.get() {

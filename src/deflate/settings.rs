@@ -64,8 +64,8 @@ impl Deflate {
         self
     }
 
-    /// Messages of fewer bytes are sent uncompressed. So is a longer one in one frame, if compression does not make it shorter.
-    /// Of a message in fragments, the length of the first fragment counts.
+    /// Messages of fewer bytes are sent uncompressed. So is a longer one in one frame, if compression does not make it
+    /// shorter. Of a message in fragments, the length of the first fragment counts.
     ///
     /// 0 compresses every message, also an empty one and one that gets longer. That is for peers that mishandle an
     /// uncompressed message on a compressed connection, although RFC 7692 §6 allows it: libwebsockets 4.1 delivers it

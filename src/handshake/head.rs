@@ -5,8 +5,9 @@ use crate::{Config, Input, STRAIGHT_PATHS, Storage};
 
 /// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.
 ///
-/// The first line is judged byte by byte and each header when its line is complete, so that bytes which are no such head fail
-/// before more of them is waited for. Every byte is looked at a fixed number of times: the cost is linear however the reads cut the head.
+/// The first line is judged byte by byte and each header when its line is complete, so that bytes which are no such
+/// head fail without waiting for more. Every byte is looked at a fixed number of times: the cost is linear, however the
+/// reads cut the head.
 pub(crate) struct Head<S, L> {
     store: S,
     first_line: L,
@@ -65,7 +66,8 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         !matches!(self.progress, Progress::Collecting)
     }
 
-    /// Takes the input if it is a head, all of it and nothing else, and its lines end as they should: most heads are received so.
+    /// Takes the input if it is a head, all of it and nothing else, and its lines end as they should: most heads are
+    /// received so.
     fn read_whole(&mut self, input: &mut Input<'_>) -> bool {
         let len = input.remaining().len();
         if !STRAIGHT_PATHS || len > self.max_size {
@@ -201,9 +203,9 @@ pub enum HeadError {
         /// How many bytes had come.
         seen: usize,
     },
-    /// Another version of HTTP than 1.1, or in a response no HTTP at all.
+    /// Of a request: another version of HTTP than 1.1. Of a response: neither HTTP/1.1 nor HTTP/1.0, or no HTTP at all.
     Version,
-    /// Records of TLS: one side uses `wss://`, the other `ws://`.
+    /// TLS instead of HTTP: one side uses `wss://`, the other `ws://`.
     Tls,
     /// Something else is wrong with the part that is named.
     Malformed(&'static str),

@@ -1,4 +1,5 @@
-//! The lines of a head: the first one, judged byte by byte as it arrives and read when it is complete, and those of the headers.
+//! The lines of a head: the first one, which is judged byte by byte as it arrives and read when it is complete, and
+//! those of the headers.
 
 use core::{mem, str};
 
@@ -9,23 +10,24 @@ use super::{
 
 /// The first line of a head, as far as it has been received.
 ///
-/// It is judged byte by byte, so that what is not HTTP fails at the first byte that proves it: a TLS hello, the greeting of a
-/// mail server. A complete line is read faster, and looked at here only to say what is wrong with it.
+/// It is judged byte by byte, so that what is not HTTP fails at the first byte that proves it: a TLS hello, or the
+/// greeting of a mail server. A complete line is read in a faster way, and comes here only to find out what is wrong
+/// with it.
 pub(crate) trait FirstLine: Default {
     /// Judges the next byte. The line feed is not among them.
     fn next(&mut self, byte: u8) -> Result<(), HeadError>;
 
-    /// Judges what could not be before the line was complete, with its CRLF.
+    /// Judges what could not be judged before the line was complete, with its CRLF.
     fn check(line: &[u8]) -> Result<(), HeadError>;
 
-    /// Judges a head that was received whole, if that is not done when it is read.
+    /// Judges a head that was received in one piece, unless that is done when it is read.
     fn check_whole(head: &[u8]) -> Result<(), HeadError>;
 }
 
-/// What is wrong with a first line, if that shows before its end.
-fn fault<L: FirstLine>(head: &[u8]) -> Option<HeadError> {
+/// Judges a first line byte by byte.
+fn judge<L: FirstLine>(head: &[u8]) -> Result<(), HeadError> {
     let mut line = L::default();
-    head.iter().take_while(|byte| **byte != b'\n').find_map(|byte| line.next(*byte).err())
+    head.iter().take_while(|byte| **byte != b'\n').try_for_each(|byte| line.next(*byte))
 }
 
 /// A record of TLS begins with its type (RFC 8446 §5.1).
@@ -46,7 +48,7 @@ pub(crate) enum RequestStart {
     Method,
     BeforeTarget,
     Target,
-    /// So many bytes of the version.
+    /// This many bytes of the version.
     Version(u8),
     /// Only the line feed can follow.
     Cr,
@@ -116,11 +118,11 @@ impl RequestLine {
     /// What is wrong with a line that can't be read.
     #[cold]
     fn fault(head: &[u8]) -> HeadError {
-        let is_http_0_9 = || {
-            let line = head.strip_prefix(b"GET /").and_then(split_line);
-            line.is_some_and(|(rest, _)| !rest.contains(&b' '))
-        };
-        fault::<RequestStart>(head).unwrap_or(if is_http_0_9() { HeadError::Version } else { FIRST_LINE })
+        judge::<RequestStart>(head).err().unwrap_or_else(|| {
+            // HTTP/0.9 has no version: "GET" SP path (RFC 1945 §4.1).
+            let path = head.strip_prefix(b"GET /").and_then(split_line);
+            if path.is_some_and(|(rest, _)| !rest.contains(&b' ')) { HeadError::Version } else { FIRST_LINE }
+        })
     }
 
     pub(crate) fn method<'h>(&self, head: &'h [u8]) -> &'h [u8] {
@@ -135,7 +137,7 @@ impl RequestLine {
 /// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 §4), as far as it has been received.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StatusStart {
-    /// So many bytes, up to the end of the status code.
+    /// This many bytes, at most up to the end of the status code.
     Fixed(u8),
     Reason,
     /// Only the line feed can follow.
@@ -152,10 +154,10 @@ impl FirstLine for StatusStart {
     fn next(&mut self, byte: u8) -> Result<(), HeadError> {
         *self = match (*self, byte) {
             (Self::Fixed(0), TLS_ALERT | TLS_HANDSHAKE) => return Err(HeadError::Tls),
-            (Self::Fixed(7), b'0' | b'1') | (Self::Fixed(8), b' ') | (Self::Fixed(9..=11), b'0'..=b'9') => {
-                self.further()
-            }
-            (Self::Fixed(len @ 0..=6), _) if HTTP_1.get(usize::from(len)) == Some(&byte) => self.further(),
+            (Self::Fixed(len @ 0..=6), _) if HTTP_1.get(usize::from(len)) == Some(&byte) => Self::Fixed(len + 1),
+            (Self::Fixed(len @ 7), b'0' | b'1')
+            | (Self::Fixed(len @ 8), b' ')
+            | (Self::Fixed(len @ 9..=11), b'0'..=b'9') => Self::Fixed(len + 1),
             // Some servers leave out the space before a reason that they don't give.
             (Self::Fixed(0 | 12) | Self::Reason, b'\r') => Self::Cr,
             (Self::Fixed(12), b' ') => Self::Reason,
@@ -171,17 +173,9 @@ impl FirstLine for StatusStart {
     }
 
     fn check_whole(head: &[u8]) -> Result<(), HeadError> {
-        if let Some(fault) = fault::<Self>(head) {
-            return Err(fault);
-        }
-        let lines = split_line(head).map_or(&[][..], |(_, lines)| lines);
+        judge::<Self>(head)?;
+        let (_, lines) = split_line(head).ok_or(STATUS)?;
         HeaderLines { lines }.try_for_each(|header| header.map(|_| ()))
-    }
-}
-
-impl StatusStart {
-    fn further(self) -> Self {
-        if let Self::Fixed(len) = self { Self::Fixed(len + 1) } else { self }
     }
 }
 
@@ -196,7 +190,10 @@ pub(crate) struct StatusLine {
 impl StatusLine {
     /// Of a head that was found to be right.
     pub(crate) fn read(head: &[u8]) -> Self {
-        let Some([.., version, _, a, b, c]) = head.first_chunk::<12>() else { return Self { status: 0, version: 0 } };
+        let Some([.., version, _, a, b, c]) = head.first_chunk::<12>() else {
+            debug_assert!(false, "a status line has twelve bytes at least");
+            return Self { status: 0, version: 0 };
+        };
         let status = [a, b, c].iter().fold(0, |status, digit| 10 * status + u16::from(digit.wrapping_sub(b'0')));
         Self { status, version: version.wrapping_sub(b'0') }
     }

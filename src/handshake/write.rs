@@ -17,7 +17,7 @@ pub(crate) fn write<S: Storage>(
     if needed > capacity {
         return Err(NotWritten::TooSmall { needed, capacity });
     }
-    // What fits can still find no memory.
+    // It fits, but there may be no memory for it.
     let mut written = store.reserve(len);
     render(&mut |part| written = written.and_then(|()| store.append(part)));
     written.map_err(|StorageFull| NotWritten::OutOfMemory)

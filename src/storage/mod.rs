@@ -36,7 +36,7 @@ pub(crate) struct StorageFull;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutOfMemory;
 
-/// Bytes one behind the other.
+/// Bytes in a row.
 pub(crate) trait Bytes {
     fn bytes(&self) -> &[u8];
 
@@ -47,7 +47,7 @@ pub(crate) trait Bytes {
     fn clear(&mut self, keep: usize);
 }
 
-/// A store of the caller's; and what the same memory is made for an open connection.
+/// A store of the caller's, and what its memory becomes in an open connection.
 pub(crate) trait Store: Bytes + Sized {
     type Message: MessageStore + From<Self>;
     type Output: OutputStore + From<Self>;
@@ -78,9 +78,9 @@ pub(crate) trait MessageStore: Bytes {
     /// More than ASCII follows what is there, which is text.
     fn become_text(&mut self) -> Result<(), StorageFull>;
 
-    /// Where the next bytes will be, at most `most`; `None` where there is no room for `least` of them. A store that grows does so for this only
-    /// when it is full and holds `least` bytes already, and never by more than may be `missing`. It has no room when it has
-    /// [become](Self::become_text) one of text, which must be checked before it is stored.
+    /// Where the next bytes will be, at most `most`; `None` if there is no room for `least` of them. A store that grows
+    /// does so for this only when it is full and holds `least` bytes already, and never by more than may be `missing`.
+    /// It has no room once it has [become](Self::become_text) one of text, which must be checked before it is stored.
     fn room(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]>;
 
     /// This many bytes have been put into the room.
@@ -98,7 +98,8 @@ pub(crate) trait OutputStore {
     /// The most it can ever hold.
     fn capacity(&self) -> usize;
 
-    /// Drops the first `count` bytes, at most the [front](Self::front). A queue that becomes empty frees all memory but `keep` bytes.
+    /// Drops the first `count` bytes, at most the [front](Self::front). A queue that becomes empty frees all memory but
+    /// `keep` bytes.
     fn drop_front(&mut self, count: usize, keep: usize);
 
     /// Drops everything, and all memory but `keep` bytes.

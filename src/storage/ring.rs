@@ -3,8 +3,9 @@ use crate::{bytes::move_down, frame::MaskingKey};
 
 /// A queue in an array.
 ///
-/// It lies in one piece as long as that is cheap: what doesn't fit at the array's end makes the rest move to its beginning, if that is little, or
-/// no more than was dropped before. Else the queue goes on at the beginning: a peer that takes few bytes at a time can't make it move many.
+/// It lies in one piece as long as that is cheap. When a frame doesn't fit before the array's end, the queue is moved
+/// to the array's beginning, if it is short, or no longer than what was dropped before. Otherwise it continues at the
+/// beginning: a peer that takes few bytes at a time can't cause many to be moved.
 pub(crate) struct Ring<B> {
     array: B,
     /// Where the first byte is.
@@ -12,11 +13,11 @@ pub(crate) struct Ring<B> {
     len: usize,
 }
 
-/// A copy of so many bytes takes hardly longer than that of a frame.
+/// A queue of this many bytes is short: to move it takes hardly longer than to copy a frame.
 const CHEAP: usize = if cfg!(fuzzing) { 300 } else { 4 << 10 };
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
-    /// The first `len` bytes of the array are in it.
+    /// The first `len` bytes of the array are the queue.
     pub(crate) const fn new(array: B, len: usize) -> Self {
         Self { array, start: 0, len }
     }
@@ -40,7 +41,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
 
     /// Adds bytes for which there is room, masked.
     fn put(&mut self, mut bytes: &[u8], mut key: MaskingKey) {
-        // Once, or at the end of the array and at its beginning.
+        // In one turn, or in two: up to the array's end, then at its beginning.
         while !bytes.is_empty() {
             let back = self.back();
             let (piece, rest) = bytes.split_at_checked(back.len()).unwrap_or((bytes, &[]));
@@ -52,7 +53,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
     }
 }
 
-/// A mask that changes nothing: one loop does for both.
+/// A mask that changes nothing, so that one loop serves both.
 const UNMASKED: MaskingKey = MaskingKey([0; 4]);
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for Ring<B> {
@@ -82,7 +83,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for Ring<B> {
     }
 
     fn room(&mut self, count: usize) -> Option<&mut [u8]> {
-        // Whether to go on at the beginning is for `append` to say.
+        // Only `append` decides whether to continue at the beginning.
         let ends_there = self.start + self.len == self.capacity();
         if ends_there { None } else { self.back().get_mut(..count) }
     }

@@ -1,4 +1,4 @@
-// Scenarios on libwebsockets: lws_client ws://127.0.0.1:PORT. Each connection has a process of its own.
+// Scenarios on libwebsockets: lws_client ws://127.0.0.1:PORT. Each connection has its own process.
 #include <libwebsockets.h>
 #include <linux/tcp.h>
 #include <sys/socket.h>
@@ -8,7 +8,7 @@
 #define MIB 1048576
 #define MIXED "aß漢😀" // characters of 1, 2, 3 and 4 bytes: 10 bytes together
 #define NEVER 16       // a window that nobody has
-#define PIPELINE 100   // so many messages are sent without waiting for their echoes
+#define PIPELINE 100   // this many messages are sent without waiting for their echoes
 #define REPEATS 50     // so often one answer is expected to be delivered, where libwebsockets has that fault
 
 // Where a member is 0: the data is a text, sent once and in one frame; the connection is closed with the code 1000.

@@ -31,11 +31,13 @@ pub enum End {
     Wrong,
 }
 
-/// Inflates the whole payload of a message, to at most `limit` bytes. It may refer to `history`, and `reach` bytes back.
+/// Inflates the whole payload of a message, to at most `limit` bytes. It may refer to `history`, and `reach` bytes
+/// back.
 ///
-/// With the removed end added again it is blocks and nothing else (RFC 7692 §7.2.2); and the end was that of an empty block (§7.2.1), so it
-/// says nothing. Two kinds of payload are whole without it: one that ends with a final block, and none at all. Where nothing comes out
-/// of the final block, it must be the canonical one: `03 00`, or stored, `01 00 00 ff ff`, and not `03 80`.
+/// When the removed end is added again, it consists of blocks alone (RFC 7692 §7.2.2); and that end belongs to an empty
+/// block (§7.2.1), so it adds nothing. Two kinds of payload are whole without it: one that ends with a final block, and
+/// an empty one. If the message is empty, its final block must be the canonical one: `03 00`, or stored, `01 00 00 ff
+/// ff`, and not `03 80`.
 pub fn message(payload: &[u8], history: &[u8], reach: usize, limit: usize) -> Inflated {
     let alone = part(payload, history, reach, limit);
     let says_something = !alone.bytes.is_empty() || matches!(payload.last(), None | Some(0x00 | 0xFF));

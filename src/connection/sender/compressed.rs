@@ -3,7 +3,7 @@
 use super::{Role, Sender};
 use crate::{
     SendError, Storage,
-    deflate::{Agreement, Deflater, Prepared, RSV1, WindowBits},
+    deflate::{Agreement, Prepared, RSV1, WindowBits, bound},
     frame::{FirstByte, Header, Opcode},
 };
 
@@ -55,11 +55,11 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     #[inline(never)]
     pub(super) fn push_compressed(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
-        // A message in one frame is sent uncompressed if compression does not make it shorter, unless all must be compressed.
+        // A message in one frame is sent uncompressed if that is not longer, unless all must be compressed.
         let compresses_all = self.deflater.as_ref().is_some_and(|deflater| deflater.wanted().compresses_all());
         let must_shrink = first.fin && first.opcode != Opcode::Continuation && !compresses_all;
-        let most = if must_shrink { payload.len() } else { Deflater::bound(payload.len()) };
-        self.admit(most)?;
+        let most = if must_shrink { payload.len() as u64 } else { bound(payload.len() as u64) };
+        self.admit(usize::try_from(most).unwrap_or(usize::MAX))?;
         let Self { deflater: Some(deflater), role, out, .. } = self else { return Err(SendError::OutOfMemory) };
         let rsv = if first.opcode == Opcode::Continuation { 0 } else { RSV1 };
         let mut push = |rsv, payload: &[u8]| {

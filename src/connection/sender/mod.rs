@@ -99,9 +99,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Until they are [consumed](Self::consume) they stay as they are, and more may come behind them: a copy of them may be on its way
     /// while other things are sent.
     ///
-    /// It may not be all that waits: after a flood of pings there may be a last Pong that becomes pending only when those before it are
-    /// consumed; and an array with more than 4 KiB waiting in it is used in a circle, so that what lies behind its end becomes pending then.
-    /// So a loop that sleeps in a read writes until [`is_empty`](Self::is_empty) says so, and then flushes the socket.
+    /// They may not be all that waits. After a flood of pings the last Pong becomes pending only when those before it
+    /// are consumed. And an array in which more than 4 KiB wait may be used in a circle: what continues at its
+    /// beginning becomes pending when the bytes up to its end are consumed. So a loop that sleeps in a read writes
+    /// until [`is_empty`](Self::is_empty) says so, and then flushes the socket.
     #[inline]
     pub fn pending(&self) -> &[u8] {
         self.out.pending()
@@ -343,29 +344,32 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.newest_pong = None;
     }
 
-    /// The transport is gone: its end was read, a read or a write failed, or it was closed. What was pending is dropped,
-    /// [`transport`](Self::transport) says `CloseNow`, and whoever still sends is told so.
+    /// Tells the sender that the transport is gone: its end was read, a read or a write failed, or it was closed. What
+    /// was pending is dropped, [`transport`](Self::transport) says `CloseNow`, and sending fails with
+    /// [`TransportLost`](SendError::TransportLost).
     ///
-    /// A loop that reads and writes knows it and simply ends. Where a task reads and another writes, the reader finds out first, and
-    /// the writer may sleep until there is something to write: so the reader calls this, and wakes it.
+    /// A loop that reads and writes needs no telling, and simply ends. Where one task reads and another writes, the
+    /// reader finds out first, while the writer may sleep until there is something to write. So the reader calls this
+    /// and wakes the writer.
     ///
     /// ```
     /// use std::{io::{self, Write}, sync::{Condvar, Mutex}};
     /// use websocket_proto::{Sender, Server, Transport};
     ///
-    /// /// The writer's task: ends when everything has been said, or when the reader has called `transport_lost` and notified it.
+    /// /// The writer's task. It ends when everything was written after a Close, or when the reader has called
+    /// /// `transport_lost` and notified it.
     /// fn write(mut socket: impl Write, sender: &Mutex<Sender<Server, Vec<u8>>>, changed: &Condvar) -> io::Result<()> {
     ///     let mut copy = Vec::new();
     ///     loop {
     ///         let mut tx = sender.lock().unwrap();
-    ///         tx.consume(copy.len());                                  // what was written, which stayed as it was meanwhile
+    ///         tx.consume(copy.len());                              // what was written; it has not changed meanwhile
     ///         while tx.is_empty() {
     ///             if tx.transport() == Transport::CloseNow { return Ok(()) }
     ///             tx = changed.wait(tx).unwrap();
     ///         }
     ///         copy.clear();
     ///         copy.extend_from_slice(tx.pending());
-    ///         drop(tx);                                                // the reader needs it, and writing may take long
+    ///         drop(tx);                                            // the reader needs it, and writing may take long
     ///         socket.write_all(&copy)?;
     ///         socket.flush()?;
     ///     }

@@ -14,8 +14,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub(super) fn push_pong(&mut self, payload: &[u8]) {
         let few = self.newest_pong.is_none() && usize::from(self.pongs) + Self::MAX_CONTROL_FRAME <= MAX_PONGS;
         if !few || !self.try_push_pong(payload) {
-            // Where there is no memory for it this Ping is left unanswered, and an earlier one that waits is not forgotten: "a Pong frame sent in
-            // response to a Ping frame must have identical" data (§5.5.3), so there can't be an empty one.
+            // Without memory for it this Ping is not answered, and a Pong that waits for an earlier one stays. An empty
+            // one would be wrong: "A Pong frame sent in response to a Ping frame must have identical "Application
+            // data"" (RFC 6455 §5.5.3).
             let mut newest = S::Control::default();
             if newest.append(payload).is_ok() {
                 self.newest_pong = Some(newest);

@@ -29,6 +29,9 @@
 //! # assert!(connect(io::Cursor::new(Vec::new())).is_err());
 //! ```
 //!
+//! Connect the socket to [`Uri::host`](crate::Uri::host) and [`Uri::port`](crate::Uri::port). Behind the handshake the loop
+//! is the [server's](crate), and [`Sender::close`](crate::Sender::close) ends the connection.
+//!
 //! For `wss://` the socket must be a TLS stream: ask [`Uri::is_secure`](crate::Uri::is_secure), because nothing here can know.
 
 mod request;

@@ -62,7 +62,8 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     /// The first rule that it breaks, in this order: status, `Upgrade`, `Connection`, `Sec-WebSocket-Accept`,
     /// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`.
     ///
-    /// The version of HTTP is not among them: a few servers say `HTTP/1.0 101` and speak WebSocket all the same, and clients take it.
+    /// The version of HTTP is not among them: a few servers say `HTTP/1.0 101` and speak WebSocket all the same, and
+    /// other clients accept that.
     pub fn upgrade(self) -> Result<Connection<Client<K>, I, O>, UpgradeError> {
         let extensions = self.check()?;
         let Self { mut head, mut request, random, config, .. } = self;

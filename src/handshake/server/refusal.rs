@@ -7,14 +7,14 @@ use crate::handshake::{HeadError, HeaderFault};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Not the head of an HTTP/1.1 request: 431 when it is too large, 505 for another version, 503 when there was no memory
-    /// for it, else 400.
+    /// Not the head of an HTTP/1.1 request: 431 when it is too large or has too many headers, 505 for another version,
+    /// 503 when there was no memory for it, else 400.
     Head(HeadError),
     /// A target that is neither a path nor an address: 400.
     Target,
     /// A method other than GET: 405.
     Method {
-        /// Whether it was HEAD, whose answer has no content (RFC 9110 §9.3.2).
+        /// Whether it was HEAD, to which the response has no content (RFC 9110 §9.3.2).
         is_head: bool,
     },
     /// No `Upgrade: websocket`: 426, or whatever the caller serves there.
@@ -43,8 +43,8 @@ impl Refusal {
         }
     }
 
-    /// The whole answer: the status, the headers that belong to it, and a line of text, unless the request was one for a head alone,
-    /// or may have been: a head that can't be read has no method.
+    /// The whole response: the status, the headers that belong to it, and a line of text. A response to HEAD has no
+    /// text, nor has one to a head that can't be read, because its method may have been HEAD.
     pub const fn response(self) -> Response<'static> {
         let (headers, body): (&[_], &str) = match self {
             Self::Head(_) => (&[], ""),

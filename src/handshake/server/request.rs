@@ -209,10 +209,10 @@ struct Found<'h> {
     length: Single<'h>,
     /// There is a `Transfer-Encoding`.
     encoding: bool,
-    /// All lines with extensions are lists of such. Together they are one list (RFC 9110 §5.3), which may have no element: devices send
-    /// that, and though RFC 6455 §9.1 wants one, nothing is gained by a refusal.
+    /// All lines with extensions are lists of such. Together they are one list (RFC 9110 §5.3), and it may have no
+    /// element: devices send that. RFC 6455 §9.1 wants at least one, but nothing is gained by a refusal.
     extensions: bool,
-    /// The same of subprotocols.
+    /// The same for subprotocols.
     protocols: bool,
     origin: Single<'h>,
 }

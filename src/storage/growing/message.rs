@@ -8,7 +8,7 @@ use crate::{
     utf8,
 };
 
-/// A message whose memory grows, by no more than has come already, and no further than what is missing.
+/// A message whose memory doubles when it is full, but never grows beyond what is still missing.
 pub(crate) enum GrowingMessage {
     /// Or text that is ASCII so far.
     Bytes(Growing),
@@ -92,7 +92,7 @@ impl MessageStore for GrowingMessage {
         let Self::Bytes(bytes) = self else { return None };
         let mut count = bytes.lendable(most);
         if count < least {
-            // Memory grows when all of it is used, and not before: so it doubles, however little each read brings.
+            // Memory grows only when all of it is used. So it doubles, however small the reads are.
             if bytes.spare() > 0 || bytes.filled < least {
                 return None;
             }

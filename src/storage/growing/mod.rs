@@ -10,8 +10,8 @@ use crate::frame::MaskingKey;
 
 use {message::GrowingMessage, queue::GrowingQueue};
 
-/// Empties a `Vec`, and frees all of its memory but `keep` bytes. It can't fail, as a `Vec` that shrinks in place can: where memory is out,
-/// nothing is kept.
+/// Empties a `Vec`, and frees all of its memory but `keep` bytes. It asks for those anew, because `Vec::shrink_to`
+/// aborts when memory is out: then nothing is kept.
 pub(crate) fn trim(memory: &mut Vec<u8>, keep: usize) {
     memory.clear();
     if memory.capacity() > keep {
@@ -65,22 +65,23 @@ impl ControlStore for Vec<u8> {
     }
 }
 
-/// A `Vec` that remembers how much of its memory has been written to before: safe code can lend a socket only such, and copy into it
-/// without a detour; and to do so once is enough.
+/// A `Vec` that remembers how much of its memory was written to before. Only such memory can safe code lend to a socket, or
+/// copy into directly; and to write to it once is enough.
 pub(crate) struct Growing {
     memory: Vec<u8>,
     /// How much of the memory, from its front, is what is kept here.
     filled: usize,
 }
 
-/// How much new memory is written to at a time: little enough to be in the cache still when it is used.
+/// How much new memory is written to at a time: little enough to be still in the cache when it is used.
 const FRESH: usize = 128 << 10;
 
-/// The least memory to ask for, if that many bytes are missing: a message that is received in tiny reads asks less often.
+/// The least memory to ask for, if that is not more than what is missing, so that a message in tiny reads asks less
+/// often.
 const LEAST: usize = 64;
 
-/// How much memory to ask for behind `len` bytes, to add `more` now and what is `missing` later: so much that there is twice as much in
-/// all, but no more than will be used.
+/// How much memory to ask for behind `len` bytes, to add `more` now and what is `missing` later. It doubles what there
+/// is, but does not exceed what will be used.
 fn growth(len: usize, capacity: usize, more: usize, missing: usize) -> usize {
     let twice = capacity.saturating_mul(2).max(LEAST) - len;
     more.saturating_add(missing).min(twice).max(more)
@@ -136,14 +137,14 @@ impl Growing {
         Ok(())
     }
 
-    /// How many of the next bytes can be lent for a read: all that were written to before, or new ones in memory that is there already, but of
-    /// those no more than are filled.
+    /// How many of the next bytes can be lent for a read: all that were written to before, or new ones in memory that
+    /// is there already, but then no more than are filled.
     fn lendable(&self, most: usize) -> usize {
         let written = self.memory.len() - self.filled;
         most.min(self.spare()).min(written.max(FRESH.min(self.filled)))
     }
 
-    /// Sees to it that the next `count` bytes of memory have been written to, for which there is memory.
+    /// Writes to the next `count` bytes, if that has not been done before. There is memory for them.
     fn write_to(&mut self, count: usize) {
         let end = self.filled + count;
         debug_assert!(end <= self.memory.capacity(), "only memory that is there is written to");

@@ -10,11 +10,11 @@ use crate::{
 /// A queue that grows.
 pub(crate) struct GrowingQueue {
     bytes: Growing,
-    /// How much of the bytes has been dropped. To move the rest down each time would be quadratic.
+    /// How many of the bytes were dropped. Moving the rest down each time would be quadratic.
     head: usize,
 }
 
-/// How much new memory is written to for a frame: those behind it then find room to go straight into.
+/// How much new memory is written to with a frame, so that there is room for the frames behind it.
 const SMALL: usize = 512;
 
 /// How much memory is written to before it is masked into.
@@ -31,7 +31,7 @@ impl GrowingQueue {
         if len <= self.bytes.spare() {
             return Ok(());
         }
-        // The rest is moved down only when as much has been dropped before, so a byte moves once on average.
+        // The rest is moved down only when at least as many bytes were dropped, so a byte moves once on average.
         if self.head >= self.len() {
             move_down(self.bytes.memory.get_mut(..self.bytes.filled).unwrap_or_default(), self.head);
             (self.bytes.filled, self.head) = (self.len(), 0);
