@@ -92,16 +92,19 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         let len = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
         let room = self.max_size - self.seen;
         let piece = input.take(len.min(room));
-        let ended = piece.strip_suffix(b"\n");
+        let (text, ends) = match &*piece {
+            [text @ .., b'\n'] => (text, true),
+            text => (text, false),
+        };
         if self.lines == 0 {
-            ended.unwrap_or(piece).iter().try_for_each(|byte| self.first_line.next(*byte))?;
+            text.iter().try_for_each(|byte| self.first_line.next(*byte))?;
         }
         if len > room {
             return Err(HeadError::TooLarge { limit: self.max_size });
         }
         self.store.append(piece).map_err(|_| HeadError::OutOfMemory)?;
         (self.line, self.seen) = (self.line + len, self.seen + len);
-        if ended.is_some() { self.end_line() } else { Ok(()) }
+        if ends { self.end_line() } else { Ok(()) }
     }
 
     /// Judges the line that is complete now.
@@ -109,7 +112,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         let start = self.store.bytes().len() - mem::take(&mut self.line);
         let line = self.store.bytes().get(start..).unwrap_or_default();
         // A parser that takes LF for CRLF and one that does not see two different messages.
-        let Some(text) = line.strip_suffix(b"\r\n") else { return Err(HeadError::Malformed("line ending")) };
+        let [text @ .., b'\r', b'\n'] = line else { return Err(HeadError::Malformed("line ending")) };
         match (text.is_empty(), self.lines) {
             // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
             // (RFC 9112 §2.2)
