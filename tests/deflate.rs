@@ -278,6 +278,7 @@ fn d6_d12_what_is_legal() {
         ("D6 a stored final block",       &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
         ("D6 an empty stream",            &[(0xC1, &[0x03, 0x00]), (0xC2, &[0x03, 0x00]), (0xC1, HELLO)], &[text(""), Seen::Binary(b"".into()), text("Hello")]),
         ("D6 an empty stored stream",     &[(0xC1, &[0x01, 0x00, 0x00, 0xFF, 0xFF]), (0xC1, HELLO)], &[text(""), text("Hello")]),
+        ("D6 flushes that say nothing, and an empty stream", &[(0xC1, &[0x02, 0x0C, 0x00]), (0xC1, &[0x02, 0x08, 0x30, 0x00]), (0xC1, HELLO)], &[text(""), text(""), text("Hello")]),
         ("D6 no payload",                 &[(0xC1, b""), (0xC2, b""), (0xC1, HELLO)], &[text(""), Seen::Binary(b"".into()), text("Hello")]),
         ("D6 no payload, in fragments",   &[(0x41, b""), (0x00, b""), (0x80, b""), (0xC1, HELLO)], &[text(""), text("Hello")]),
         ("D6 no payload, the window is kept", &[(0xC1, HELLO), (0xC1, b""), (0xC1, AGAIN)], &[text("Hello"), text(""), text("Hello")]),
