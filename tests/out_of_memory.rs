@@ -389,7 +389,8 @@ fn while_messages_are_sent() {
     }
 }
 
-/// A vectored write of which the socket takes a part: while the connection is open the stream is whole, and afterwards nothing waits.
+/// A vectored write of which the socket takes a part: while the connection is open the stream is whole, and afterwards
+/// nothing waits.
 #[test]
 fn while_frames_are_written_in_part() {
     for (keep, taken) in [(0, 0), (0, 1), (300, 5), (300, 60), (0, 5000), (300, usize::MAX)] {
@@ -438,7 +439,8 @@ fn write_in_part<R: Role>(mut connection: Connection<R, Vec<u8>, Vec<u8>>, taken
     assert!(frames(&wire) == expected, "{taken} bytes taken");
 }
 
-/// Two connections that share a prepared message: each gets it or is told that memory was out, and what follows can be read.
+/// Two connections that share a prepared message: each gets it or is told that memory was out, and what follows can be
+/// read.
 #[test]
 fn while_a_prepared_message_is_shared() {
     let [long, other]: [String; 2] =

@@ -569,7 +569,8 @@ fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
     }
 }
 
-/// A client that waits for the server to end the stream needn't any more, and a compressed message that has begun is forgotten.
+/// A client that waits for the server to end the stream needn't any more, and a compressed message that has begun is
+/// forgotten.
 #[test]
 fn without_a_transport_a_client_waits_for_nothing() {
     type Step = fn(&mut Sender<Client<Keys>, Store>);

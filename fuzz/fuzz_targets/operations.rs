@@ -346,7 +346,8 @@ impl<R: Role, S: Storage> End<R, S> {
         }
     }
 
-    /// Whether the output may go on at the beginning of its array: then what is pending may be less than what is queued.
+    /// Whether the output may go on at the beginning of its array: then what is pending may be less than what is
+    /// queued.
     fn may_be_round(&self) -> bool {
         (301..isize::MAX as usize).contains(&self.capacity)
     }
