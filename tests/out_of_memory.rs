@@ -15,8 +15,8 @@ use std::{
 
 use common::{Keys, Mode, Seen, Trace, frame, frames, keys};
 use websocket_proto::{
-    ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Input, Message, ReadBuffer, SendError, Server,
-    Transport, Uri, client,
+    ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Input, Message, ReadBuffer, Role, SendError,
+    Server, Transport, Uri, client,
     deflate::{Deflate, Pool, Prepared},
     frame::CloseCode,
     http::HeadError,
@@ -389,6 +389,94 @@ fn while_messages_are_sent() {
             assert!(seen.seen == expected);
         });
         assert!(places >= 8, "{places} places");
+    }
+}
+
+/// A vectored write of which the socket takes a part: while the connection is open the stream is whole, and afterwards
+/// nothing waits.
+#[test]
+fn while_frames_are_written_in_part() {
+    for (keep, taken) in [(0, 0), (0, 1), (300, 5), (300, 60), (0, 5000), (300, usize::MAX)] {
+        let places = each_refused(|| {
+            let granted = GRANTED.replace(usize::MAX);
+            let (mut server, client) = connect(Config::new().keep(keep), usize::MAX).unwrap();
+            server.sender.consume(usize::MAX);
+            GRANTED.set(granted);
+            write_in_part(server, taken);
+            write_in_part(client, taken);
+        });
+        assert!(places >= 2, "{places} places, {taken} bytes taken");
+    }
+}
+
+fn write_in_part<R: Role>(mut connection: Connection<R, Vec<u8>, Vec<u8>>, taken: usize) {
+    let tx = &mut connection.sender;
+    let (mut wire, mut expected) = (Vec::new(), Vec::new());
+    for step in 0..20_u8 {
+        let message = vec![step; 50 + 97 * usize::from(step)];
+        let result = match step % 4 {
+            0 => armed(|| tx.send_binary(&message)),
+            3 => {
+                let half = tx.pending().len() / 2;
+                wire.extend_from_slice(&tx.pending()[..half]);
+                armed(|| tx.consume(half));
+                continue;
+            }
+            _ => armed(|| tx.frame(&message[..])).map(|frame| {
+                let parts = frame.parts().concat();
+                wire.extend_from_slice(&parts[..taken.min(parts.len())]);
+                armed(|| frame.sent(taken));
+            }),
+        };
+        match result {
+            Ok(()) => expected.push((0x82, message)),
+            Err(error) => assert_eq!(error, SendError::OutOfMemory),
+        }
+        if !tx.is_open() {
+            assert_eq!((tx.transport(), tx.backlog()), (Transport::CloseNow, 0));
+            assert_eq!(tx.send_text("after"), Err(SendError::Closing));
+            return;
+        }
+    }
+    wire.extend_from_slice(tx.pending());
+    assert!(frames(&wire) == expected, "{taken} bytes taken");
+}
+
+/// Two connections that share a prepared message: each gets it or is told that memory was out, and what follows can be
+/// read.
+#[test]
+fn while_a_prepared_message_is_shared() {
+    let [long, other]: [String; 2] =
+        [2000..4000, 0..800].map(|numbers| numbers.map(|number| number.to_string()).collect());
+    for threshold in [0, 64, usize::MAX] {
+        let places = each_refused(|| {
+            let granted = GRANTED.replace(usize::MAX);
+            let config = Config::new().deflate(Deflate::new().pool(&POOL).threshold(threshold));
+            let mut pairs = [(); 2].map(|()| connect(config, usize::MAX).unwrap());
+            pairs.iter_mut().for_each(|(server, _)| server.sender.consume(usize::MAX));
+            GRANTED.set(granted);
+            let Ok(prepared) = armed(|| Prepared::try_new(&long)) else { return };
+            let mut expected = [vec![], vec![]];
+            for _ in 0..2 {
+                for ((server, _), expected) in pairs.iter_mut().zip(&mut expected) {
+                    let tx = &mut server.sender;
+                    for (text, sent) in [
+                        (&long[..], armed(|| tx.send_prepared(&prepared))),
+                        (&other[..], armed(|| tx.send_text(&other))),
+                    ] {
+                        match sent {
+                            Ok(()) => expected.push(Seen::Text(text.into())),
+                            Err(error) => assert_eq!(error, SendError::OutOfMemory),
+                        }
+                    }
+                }
+            }
+            GRANTED.set(usize::MAX);
+            for ((server, client), expected) in pairs.into_iter().zip(expected) {
+                assert!(common::feed(client, server.sender.pending(), [], Mode::Whole).seen == expected);
+            }
+        });
+        assert!(places >= 3, "{places} places");
     }
 }
 

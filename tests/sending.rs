@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Store, frame, frames, open, open_in};
+use common::{Keys, Store, frame, frames, open, open_in};
 use websocket_proto::{
-    Config, Connection, Event, FixedStorage, Input, Message, OwnedReply, Reply, Role, SendCloseError, SendError,
-    Sender, Server, Storage, Transport, frame::CloseCode,
+    Client, Config, Connection, Event, FixedStorage, Input, Message, OwnedReply, Reply, Role, SendCloseError,
+    SendError, Sender, Server, Storage, Transport, frame::CloseCode,
 };
 
 /// Runs a test with the sender of either role. `$masked` is whether its frames are.
@@ -566,5 +566,37 @@ fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
         peer_fails(tx);
         tx.consume(usize::MAX);
         assert_eq!((tx.backlog(), tx.transport()), (0, Transport::CloseNow), "{label}");
+    }
+}
+
+/// A client that waits for the server to end the stream needn't any more, and a compressed message that has begun is
+/// forgotten.
+#[test]
+fn without_a_transport_a_client_waits_for_nothing() {
+    type Step = fn(&mut Sender<Client<Keys>, Store>);
+    let steps: [(&str, Step, Transport); 3] = [
+        ("a fragmented message", |tx| tx.send_binary_fragment(&[1; 100], false).unwrap(), Transport::Open),
+        ("our Close is on its way", |tx| tx.close_without_code().unwrap(), Transport::Closing),
+        (
+            "both have closed",
+            |tx| {
+                peer_closes(tx, b"");
+                tx.consume(usize::MAX);
+            },
+            Transport::AwaitEnd,
+        ),
+    ];
+    for (label, step, before) in steps {
+        #[cfg(feature = "deflate")]
+        let config = Config::new().deflate(websocket_proto::deflate::Deflate::new().threshold(0));
+        #[cfg(not(feature = "deflate"))]
+        let config = Config::new();
+        let (_, mut client) = open(config);
+        let tx = &mut client.sender;
+        step(tx);
+        assert_eq!(tx.transport(), before, "{label}");
+        tx.transport_lost();
+        assert_eq!((tx.is_open(), tx.backlog(), tx.transport()), (false, 0, Transport::CloseNow), "{label}");
+        assert_eq!(tx.send_binary_fragment(b"", true), Err(SendError::TransportLost), "{label}");
     }
 }

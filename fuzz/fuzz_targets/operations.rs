@@ -324,7 +324,9 @@ impl<R: Role, S: Storage> End<R, S> {
                     let queued = (pending + len, backlog + len);
                     let apart = (pending, pending + len);
                     let one_waits_apart = backlog > pending;
-                    if one_waits_apart || pending + len > self.room() {
+                    if self.may_be_round() {
+                        assert!(after.1 <= backlog + len);
+                    } else if one_waits_apart || pending + len > self.room() {
                         assert_eq!(after, apart);
                     } else if pending + self.frame_len(125) <= PONG_BACKLOG {
                         assert_eq!(after, queued);
@@ -337,11 +339,17 @@ impl<R: Role, S: Storage> End<R, S> {
                         self.closes(code, reason);
                     }
                     let (pending, backlog) = self.waits();
-                    assert_eq!(pending, backlog, "nobody waits for a Pong any more");
+                    assert!(pending == backlog || self.may_be_round(), "nobody waits for a Pong any more");
                 }
                 event => unreachable!("{event:?} needs no reply"),
             }
         }
+    }
+
+    /// Whether the output may go on at the beginning of its array: then what is pending may be less than what is
+    /// queued.
+    fn may_be_round(&self) -> bool {
+        (301..isize::MAX as usize).contains(&self.capacity)
     }
 
     /// What the application may use of the store: a Close always finds room.
