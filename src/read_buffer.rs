@@ -128,7 +128,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
 
     /// The first `count` bytes of the room have been read into: the input that they are, together with what was left before them.
     ///
-    /// After [`room_for`](Self::room_for) it is the input of that receiver.
+    /// After [`room_for`](Self::room_for) it is the input of that receiver. Where a read has brought nothing, don't call this: an
+    /// input that no receiver is given can't be presented again.
     #[inline]
     pub fn received(&mut self, count: usize) -> Input<'_> {
         if self.lent_store {

@@ -99,6 +99,12 @@ impl Utf8 {
         }
     }
 
+    /// How many bytes of a code point are kept here until the rest of it is received.
+    #[inline]
+    pub(crate) fn unfinished_len(&self) -> usize {
+        self.len.into()
+    }
+
     /// The text's last byte is here: it must not be inside a code point.
     #[inline]
     fn end(&self) -> Result<(), InvalidUtf8> {

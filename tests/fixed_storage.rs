@@ -915,3 +915,31 @@ fn a_full_output_moves_little_however_slowly_it_is_read() {
         }
     }
 }
+
+/// A Pong that waits apart goes before the next frame. If it is what makes the output go round, the frame is behind all of it, not
+/// in the middle.
+#[test]
+fn a_vectored_frame_goes_behind_a_pong_that_makes_the_output_go_round() {
+    let (mut server, _) = open_in(Config::new(), [fixed(400), fixed(5000), fixed(400), fixed(400)]);
+    let mut wire = Vec::new();
+    let write = |tx: &mut Sender<_, _>, wire: &mut Vec<u8>, count: usize| {
+        wire.extend_from_slice(&tx.pending()[..count]);
+        tx.consume(count);
+    };
+    server.sender.send_binary(&[7; 4846]).unwrap();
+    write(&mut server.sender, &mut wire, 100);
+    // 4848 bytes wait, up to the 4948th of 5000.
+    server.sender.send_binary(&[8; 96]).unwrap();
+    peer_sends(&mut server, 0, 0x89, &[9; 125]);
+    write(&mut server.sender, &mut wire, 400);
+    let vectored = server.sender.frame(b"x").unwrap();
+    let parts = vectored.parts().concat();
+    vectored.sent(parts.len());
+    wire.extend_from_slice(&parts);
+    while !server.sender.is_empty() {
+        let count = server.sender.pending().len();
+        write(&mut server.sender, &mut wire, count);
+    }
+    let expected = [(0x82, vec![7; 4846]), (0x82, vec![8; 96]), (0x8A, vec![9; 125]), (0x82, b"x".to_vec())];
+    assert!(frames(&wire) == expected);
+}

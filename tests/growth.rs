@@ -66,10 +66,11 @@ fn memory_doubles_up_to_what_was_announced() {
     let texts = [
         ("ASCII", "a"),
         ("Cyrillic", "ж"),
+        ("Japanese", "語"),
         ("mostly ASCII", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaж"),
     ];
     let mut memory = vec![0xFF; 72 << 10];
-    for len in [1000, 70_000, 400_000] {
+    for len in [1000, 400_000] {
         let mut messages = vec![("binary", 0x82, vec![0xA5; len])];
         messages.extend(texts.map(|(label, text)| (label, 0x81, text.repeat(len / text.len()).into_bytes())));
         for (label, first, payload) in messages {

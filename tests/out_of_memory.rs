@@ -577,3 +577,20 @@ fn while_it_closes() {
     });
     assert!(places >= 1, "{places} places");
 }
+
+/// A client that can't answer a Close has not closed, so it doesn't wait for the server to end the stream.
+#[test]
+fn a_close_that_is_not_answered_is_no_end_in_order() {
+    let (_, mut client) = connect(Config::new(), usize::MAX).unwrap();
+    client.sender.consume(usize::MAX);
+    let Connection { receiver, sender } = &mut client;
+    let mut close = frame(0x88, &1000_u16.to_be_bytes(), false);
+    let mut input = Input::new(&mut close);
+    GRANTED.set(0);
+    FOR_GOOD.set(true);
+    let event = armed(|| receiver.next_message(&mut input, sender));
+    GRANTED.set(usize::MAX);
+    FOR_GOOD.set(false);
+    assert!(matches!(event, Some(Event::Close { code: Some(CloseCode::NORMAL), .. })), "{event:?}");
+    assert_eq!((sender.pending(), sender.transport()), (&b""[..], Transport::CloseNow));
+}

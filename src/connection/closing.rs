@@ -8,7 +8,8 @@
 ///         │      peer's Close, answered by ours
 ///         │                        │
 ///         └────────────────────────┴────────▶ Failed
-///            the peer broke the protocol
+///            the peer broke the protocol,
+///            or memory is out
 ///
 ///       any state ────────────────▶ Lost
 ///                  transport is gone
@@ -53,6 +54,11 @@ impl Closing {
 
     pub(crate) fn failed(&mut self) -> Owed {
         self.end(Self::Failed)
+    }
+
+    /// There was no memory for what had to be said, perhaps the answer to a Close: nothing more is.
+    pub(crate) fn gave_up(&mut self) {
+        *self = Self::Failed;
     }
 
     /// The transport is gone: nothing can be sent any more.

@@ -60,8 +60,8 @@ impl Config {
         self
     }
 
-    /// The most headers that a handshake's request or response may have. From a browser behind a few proxies they are
-    /// 70 to 130.
+    /// The most headers that a handshake's request or response may have. A browser behind proxies, a mesh and tracing
+    /// sends about a hundred.
     pub const fn max_headers(mut self, count: usize) -> Self {
         self.max_headers = count;
         self

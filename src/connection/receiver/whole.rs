@@ -93,7 +93,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     fn store_part(&mut self, content: Content<'_>) -> Result<(), Failure> {
-        let (len, missing) = (content.len(), self.payloads.frames.message_remaining());
+        // The beginning of a code point that is cut is neither stored nor missing from the frame.
+        let missing = self.payloads.frames.message_remaining().saturating_add(self.utf8.unfinished_len());
+        let len = content.len();
         let (kind, stored) = match content {
             Content::Text(text) => (Kind::Text, self.store.append_text(text, missing)),
             Content::Ascii(bytes) => (Kind::Text, self.store.append(bytes, None, missing)),

@@ -225,7 +225,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     /// A message as one frame for a vectored write, without copying it.
     ///
-    /// A client has to mask the payload and so to copy it; the loop is the same.
+    /// A client has to mask the payload and so to copy it, and so does a server whose output is an array that is used in a
+    /// circle (see [`pending`](Self::pending)); the loop is the same.
     ///
     /// ```
     /// # use websocket_proto::{Sender, Server};
@@ -249,8 +250,12 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let first = FirstByte::last(message.kind().opcode());
         let mut payload = message.as_bytes();
         let mut header = EncodedHeader::EMPTY;
-        if R::PEER_IS_CLIENT && !self.compresses(payload) && self.out.is_in_one_piece() {
+        let is_lent = R::PEER_IS_CLIENT && !self.compresses(payload) && {
+            // First, because it can add a Pong, behind which what waits may no longer be in one piece.
             self.admit(payload.len())?;
+            self.out.is_in_one_piece()
+        };
+        if is_lent {
             header = self.next_header(first, payload.len()).encode();
         } else {
             self.push_message(message)?;
@@ -492,7 +497,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     fn give_up(&mut self) {
         self.out.clear();
         self.newest_pong = None;
-        let _ = self.closing.failed();
+        self.closing.gave_up();
     }
 
     /// How much a store can hold beside a Close.

@@ -131,7 +131,7 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
     }
 
     /// Takes the response's head from the input; `true` when no more of it is wanted, because it is complete or can't become valid.
-    /// Interim responses (1xx) before it are skipped.
+    /// Interim responses (1xx) before it are skipped, where they are of HTTP/1.1: 1.0 has none.
     ///
     /// While it is not, the input has been used up. Afterwards what remains in it is the connection's, or the
     /// beginning of the response's body.
