@@ -77,7 +77,9 @@ fn memory_doubles_up_to_what_was_announced() {
             let len = payload.len();
             for size in [1, 100, 1448, 16_384] {
                 for reading in [Reading::Plain, Reading::Room, Reading::RoomFor] {
-                    for room in [16 << 10, 72 << 10] {
+                    // Another room makes no difference to a plain buffer, and little to the slowest reads.
+                    let rooms = if size == 1 || matches!(reading, Reading::Plain) { 1 } else { 2 };
+                    for room in [16 << 10, 72 << 10].into_iter().take(rooms) {
                         let (mut server, _) = open(Config::new());
                         let mut bytes = frame(first, &payload, true);
                         // The header alone never lies with all of the payload.
