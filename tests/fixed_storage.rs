@@ -915,7 +915,7 @@ fn a_full_output_moves_little_however_slowly_it_is_read() {
     }
 }
 
-/// The parts of a vectored write are whole and in their order, also when the output goes on at the beginning of the array.
+/// The parts of a vectored write are whole and in order, also when the output goes on at the beginning of the array.
 #[test]
 fn a_vectored_frame_follows_an_output_that_goes_round() {
     let stores = [fixed(400), fixed(6000), fixed(400), fixed(400)];
