@@ -285,6 +285,8 @@ fn d6_d12_what_is_legal() {
         ("D6 a stored final block",
             &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F]), (0xC1, HELLO)],
             &[text("Hello"), text("Hello")]),
+        ("D6 a stored final block of one byte", &[(0xC1, &[0x01, 0x01, 0x00, 0xFE, 0xFF, b'x']), (0xC1, HELLO)],
+            &[text("x"), text("Hello")]),
         ("D6 an empty stream",            &[(0xC1, &[0x03, 0x00]), (0xC2, &[0x03, 0x00]), (0xC1, HELLO)],
             &[text(""), Seen::Binary(b"".into()), text("Hello")]),
         ("D6 an empty stored stream",     &[(0xC1, &[0x01, 0x00, 0x00, 0xFF, 0xFF]), (0xC1, HELLO)],
@@ -505,6 +507,25 @@ fn send<R: Role, S: Storage>(sender: &mut Sender<R, S>, way: Way, mut message: &
     }
 }
 
+/// A message is sent compressed only if that makes it shorter, by one byte at least.
+#[test]
+fn d7_a_message_that_stays_as_long_is_sent_uncompressed() {
+    let mut equal = 0;
+    for letters in 0..40 {
+        let message: Vec<u8> = noise(1).take(20).chain(std::iter::repeat_n(b'a', letters)).collect();
+        let [compressed, sent, prepared] =
+            [(0, Way::Whole), (1, Way::Whole), (1, Way::Prepared)].map(|(threshold, way)| {
+                let (mut server, _) = both(Deflate::new().threshold(threshold));
+                send(&mut server.sender, way, &message).unwrap();
+                frames(server.sender.pending()).remove(0)
+            });
+        let expected = if compressed.1.len() < message.len() { compressed.clone() } else { (0x82, message.clone()) };
+        assert_eq!((&sent, &prepared), (&expected, &expected), "{letters} letters");
+        equal += usize::from(compressed.1.len() == message.len());
+    }
+    assert!(equal > 0, "some are as long");
+}
+
 /// Every message, in every way to send it, is marked as compressed and arrives; and the one after it can still refer to
 /// the one before it.
 #[test]
@@ -579,13 +600,15 @@ fn prepared_messages_that_grow_are_shared_too() {
         let news = Prepared::new(&message[..]);
         for (deflate, (first, len)) in connections.into_iter().zip(expected) {
             let (mut server, client) = both(deflate);
-            server.sender.send_binary(&message).unwrap();
+            // It gets shorter, so that the connection remembers it.
+            let before = message.repeat(2);
+            server.sender.send_binary(&before).unwrap();
             server.sender.send_prepared(&news).unwrap();
             let wire = server.sender.pending().to_vec();
             let (sent_first, payload) = &frames(&wire)[1];
             assert!(sent_first == first && len.contains(&payload.len()), "{sent_first:#04x}, {} bytes", payload.len());
-            let twice = [(); 2].map(|()| Seen::Binary(message.clone()));
-            assert!(feed(client, &wire, [], Mode::Whole).seen == twice);
+            let both = [before, message.clone()].map(Seen::Binary);
+            assert!(feed(client, &wire, [], Mode::Whole).seen == both);
         }
         assert_eq!(news.compressed_len().is_some(), is_kept);
     }

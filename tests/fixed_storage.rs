@@ -943,3 +943,39 @@ fn a_vectored_frame_goes_behind_a_pong_that_makes_the_output_go_round() {
     let expected = [(0x82, vec![7; 4846]), (0x82, vec![8; 96]), (0x8A, vec![9; 125]), (0x82, b"x".to_vec())];
     assert!(frames(&wire) == expected);
 }
+
+/// The parts of a vectored write are whole and in order, also when the output goes on at the beginning of the array.
+#[test]
+fn a_vectored_frame_follows_an_output_that_goes_round() {
+    let stores = [fixed(400), fixed(6000), fixed(400), fixed(400)];
+    let (mut server, _) = open_in(Config::new(), stores);
+    let tx = &mut server.sender;
+    let (mut sent, mut wire, mut rounds) = (Vec::new(), Vec::new(), 0);
+    for number in 0..1000_usize {
+        let payload = vec![number as u8; 126 + number % 200];
+        rounds += usize::from(tx.pending().len() < tx.backlog());
+        let written = tx.frame(&payload[..]).map(|frame| {
+            let mut parts = frame.parts().concat();
+            parts.truncate(if number % 3 == 0 { number % 700 } else { 0 });
+            frame.sent(parts.len());
+            parts
+        });
+        match written {
+            Ok(written) => {
+                wire.extend(written);
+                sent.push((0x82, payload));
+            }
+            Err(_) => {
+                let count = tx.pending().len().min(400);
+                wire.extend_from_slice(&tx.pending()[..count]);
+                tx.consume(count);
+            }
+        }
+    }
+    while !tx.is_empty() {
+        wire.extend_from_slice(tx.pending());
+        tx.consume(usize::MAX);
+    }
+    assert!(rounds > 100, "{rounds} frames behind an output in two pieces");
+    assert!(frames(&wire) == sent);
+}

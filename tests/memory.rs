@@ -184,6 +184,18 @@ fn a_control_frame_that_fails_is_let_go_of() {
     assert_eq!(left, 0);
 }
 
+/// What is kept for the next message is freed with the transport: there is no next message.
+#[test]
+fn a_sender_without_a_transport_holds_nothing() {
+    let (mut server, _) = open(Config::new().keep(16 << 10));
+    server.sender.release();
+    let Measured { left, .. } = measure(|| {
+        send_frame(&mut server.sender, 5000);
+        server.sender.transport_lost();
+    });
+    assert_eq!(left, 0);
+}
+
 /// Sends a frame of `len` bytes with its header, from 134 to 65 539.
 fn send_frame<R: Role>(tx: &mut Sender<R, Vec<u8>>, len: usize) {
     static PAYLOAD: [u8; 65_536] = [7; 65_536];

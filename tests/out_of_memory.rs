@@ -17,7 +17,7 @@ use common::{Keys, Mode, Seen, Trace, frame, frames, keys};
 use websocket_proto::{
     ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Input, Message, ReadBuffer, Role, SendError,
     Server, Transport, Uri, client,
-    deflate::{Deflate, Pool, Prepared},
+    deflate::{Deflate, Pool, Prepared, WindowBits},
     frame::CloseCode,
     http::HeadError,
     server,
@@ -98,6 +98,10 @@ fn each_refused(scene: impl Fn()) -> usize {
     places
 }
 
+fn bits(bits: u8) -> WindowBits {
+    WindowBits::new(bits).unwrap()
+}
+
 static POOL: Pool = Pool::new(2);
 
 fn config() -> Config {
@@ -163,7 +167,17 @@ fn connect(config: Config, piece: usize) -> Option<Ends> {
 #[test]
 fn in_the_handshake() {
     for piece in [7, usize::MAX] {
-        for config in [Config::new(), config()] {
+        // The last has the longest offer and the longest answer.
+        let deflate = config().deflate(
+            Deflate::new()
+                .pool(&POOL)
+                .send_takeover(false)
+                .receive_takeover(false)
+                .send_window(bits(14))
+                .receive_window(bits(13))
+                .receive_window_limit(bits(14)),
+        );
+        for config in [Config::new(), config(), deflate] {
             let places = each_refused(|| {
                 if let Some((mut server, mut client)) = connect(config, piece) {
                     assert!(server.sender.is_open() && client.sender.is_open());
@@ -201,7 +215,7 @@ fn conversation() -> (Vec<u8>, Vec<Seen>) {
     let (_, mut client) = connect(config(), usize::MAX).unwrap();
     let cyrillic = "ж".repeat(4000);
     let ascii = "a".repeat(5000);
-    let binary: Vec<u8> = (0..7000_u32).map(|index| (index * index / 7) as u8).collect();
+    let binary: Vec<u8> = (0..30_000_u32).map(|index| (index * index / 7) as u8).collect();
     let tx = &mut client.sender;
     let mut seen = Vec::new();
     for compress in [false, true] {

@@ -4,9 +4,9 @@
 mod common;
 mod counting;
 
-use common::{ServerEnd, frame, header, open};
+use common::{ServerEnd, frame, header, open, open_in};
 use counting::{Measured, NOTHING, measure};
-use websocket_proto::{Chunk, ChunkEvent, Config, EndOfInput, Event, Failure, Input, ReadBuffer, server};
+use websocket_proto::{Chunk, ChunkEvent, Config, EndOfInput, Event, Failure, FixedStorage, Input, ReadBuffer, server};
 
 /// Reads bytes in pieces of this size into the buffer, as often as its room takes; how many bytes of messages came.
 fn feed_buffer(server: &mut ServerEnd, buffer: &mut ReadBuffer<&mut [u8]>, mut bytes: &[u8], size: usize) -> usize {
@@ -373,6 +373,29 @@ fn a_store_that_offers_less_than_the_buffer_is_not_used() {
         let next = rows.iter().map(|(next, _)| *next).chain([bytes.len()]).find(|next| *next > come).unwrap();
         let expected = if next == bytes.len() { 60_000 } else { 0 };
         assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[come..next], usize::MAX), expected);
+    }
+}
+
+/// An array has all its memory from the beginning: what is missing of a frame is read straight into it.
+#[test]
+fn the_rest_of_a_frame_is_read_into_an_array() {
+    let stores = [(); 4].map(|()| FixedStorage::new(vec![0; 64_000]));
+    let (mut server, _) = open_in(Config::new(), stores);
+    let mut room = vec![0; 20_000];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let message: Vec<u8> = (0..60_000_u32).map(|at| (at ^ (at >> 8)) as u8).collect();
+    let bytes = frame(0x82, &message, true);
+    let mut rest = &bytes[..];
+    // The header is 8 bytes.
+    for (room, len) in [(20_000, 20_000), (40_008, 10_000), (30_008, 30_008)] {
+        let lent = buffer.room_for(&mut server.receiver);
+        assert_eq!(lent.len(), room, "{} bytes are missing", rest.len());
+        let (piece, behind) = rest.split_at(len);
+        lent[..len].copy_from_slice(piece);
+        rest = behind;
+        let mut input = buffer.received(len);
+        let event = server.receiver.next_message(&mut input, &mut server.sender);
+        assert!(event == rest.is_empty().then_some(Event::Binary(&message)));
     }
 }
 

@@ -564,9 +564,16 @@ fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
         ping(tx, b"late");
         peer_closes(tx, b"");
         peer_fails(tx);
+        assert_eq!((tx.backlog(), tx.transport()), (0, Transport::CloseNow), "{label}");
         tx.consume(usize::MAX);
         assert_eq!((tx.backlog(), tx.transport()), (0, Transport::CloseNow), "{label}");
+        assert_eq!(tx.send_text("text"), Err(SendError::TransportLost), "{label}");
     }
+    // After a late Close a client doesn't wait for the stream's end, which has been read.
+    let (_, mut client) = open(Config::new());
+    client.sender.transport_lost();
+    peer_closes(&mut client.sender, b"");
+    assert_eq!(client.sender.transport(), Transport::CloseNow);
 }
 
 /// A client that waits for the server to end the stream needn't any more, and a compressed message that has begun is

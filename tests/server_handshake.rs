@@ -485,6 +485,7 @@ fn s9_syntax() {
         ("S9 bare CR in the target", REQUEST.line("GET /\r HTTP/1.1"), BAD, first),
         ("S9 DEL in the target", REQUEST.line("GET /\x7f HTTP/1.1"),   BAD, first),
         ("S9 not UTF-8 in the target", REQUEST.line(b"GET /\xff HTTP/1.1"), BAD, first),
+        ("S9 not ASCII in the target", REQUEST.line("GET /\u{e9} HTTP/1.1"), BAD, Refusal::Target),
         ("S9 a fragment",      REQUEST.line("GET /chat#x HTTP/1.1"),   BAD, Refusal::Target),
         ("S9 no slash",        REQUEST.line("GET chat HTTP/1.1"),      BAD, Refusal::Target),
         ("S9 an authority",    REQUEST.line("GET server.example.com:80 HTTP/1.1"), BAD, Refusal::Target),
@@ -796,7 +797,7 @@ fn s9_fails_early() {
     let (first, version, ending) = (malformed("first line"), malformed("version"), malformed("line ending"));
     let (tls, other) = (Refusal::Head(HeadError::Tls), Refusal::Head(HeadError::Version));
     // Up to the bar it may still be a request; with the byte behind that it can't.
-    let rows: [(&str, &[u8], Refusal); 41] = [
+    let rows: [(&str, &[u8], Refusal); 43] = [
         ("TLS",                b"|\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", tls),
         ("TLS, cut",           b"|\x16", tls),
         ("SOCKS5",             b"|\x05\x01\x00", first),
@@ -812,6 +813,8 @@ fn s9_fails_early() {
         ("HTTP/0.9 in words",  b"GET / HTTP/|0.9\r\n", other),
         ("HTTP/0.9",           b"GET /\r|\n", other),
         ("HTTP/1",             b"GET / HTTP/1|\r\n", version),
+        ("no first digit",     b"GET / HTTP/|x.1\r\n", version),
+        ("no second digit",    b"GET / HTTP/1.|x\r\n", version),
         ("HTTP/11",            b"GET / HTTP/1|1\r\n", version),
         ("HTTP/1.10",          b"GET / HTTP/1.1|0\r\n", first),
         ("http/1.1",           b"GET / |http/1.1\r\n", version),
@@ -1285,6 +1288,14 @@ fn stores_that_are_too_small() {
     let error = ResponseError::StoreTooSmall { needed: whole.len(), capacity: small.len() };
     assert_eq!(OTHER.response().write(&mut FixedStorage::new(&mut small[..])), Err(error));
     assert_eq!(small, vec![0xaa; whole.len() - 1], "something was written");
+
+    // Behind what is there already it is written whole as well, or not at all.
+    let mut two = vec![0xaa; 2 * whole.len() - 1];
+    let mut out = FixedStorage::new(&mut two[..]);
+    OTHER.response().write(&mut out).unwrap();
+    assert!(OTHER.response().write(&mut out).is_err());
+    assert_eq!(out.as_slice(), whole);
+    assert_eq!(two[whole.len()..], vec![0xaa; whole.len() - 1], "something was written");
 }
 
 /// "What is in them is dropped."
