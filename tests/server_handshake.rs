@@ -1293,7 +1293,8 @@ fn stores_that_are_too_small() {
     let mut two = vec![0xaa; 2 * whole.len() - 1];
     let mut out = FixedStorage::new(&mut two[..]);
     OTHER.response().write(&mut out).unwrap();
-    assert!(OTHER.response().write(&mut out).is_err());
+    let error = ResponseError::StoreTooSmall { needed: 2 * whole.len(), capacity: 2 * whole.len() - 1 };
+    assert_eq!(OTHER.response().write(&mut out), Err(error));
     assert_eq!(out.as_slice(), whole);
     assert_eq!(two[whole.len()..], vec![0xaa; whole.len() - 1], "something was written");
 }

@@ -13,7 +13,8 @@ pub(crate) fn write<S: Storage>(
 ) -> Result<(), NotWritten> {
     let mut len = 0_usize;
     render(&mut |part| len = len.saturating_add(part.len()));
-    let (needed, capacity) = (len.saturating_add(behind), store.capacity());
+    let needed = store.bytes().len().saturating_add(len).saturating_add(behind);
+    let capacity = store.capacity();
     if needed > capacity {
         return Err(NotWritten::TooSmall { needed, capacity });
     }

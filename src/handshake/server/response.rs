@@ -150,9 +150,9 @@ pub enum ResponseError {
     Header(InvalidHeader),
     /// The store is too small.
     StoreTooSmall {
-        /// How many bytes the response has.
+        /// How many bytes the response has, with what is in the store already.
         needed: usize,
-        /// How many the store holds.
+        /// How many the store can hold.
         capacity: usize,
     },
     /// The allocator had no memory for it.
