@@ -93,17 +93,17 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     fn store_part(&mut self, content: Content<'_>) -> Result<(), Failure> {
+        let (len, missing) = (content.len(), self.payloads.frames.message_remaining());
         // The beginning of a code point that is cut is neither stored nor missing from the frame.
-        let missing = self.payloads.frames.message_remaining().saturating_add(self.utf8.unfinished_len());
-        let len = content.len();
+        let missing_text = missing.saturating_add(self.utf8.unfinished_len());
         let (kind, stored) = match content {
-            Content::Text(text) => (Kind::Text, self.store.append_text(text, missing)),
+            Content::Text(text) => (Kind::Text, self.store.append_text(text, missing_text)),
             Content::Ascii(bytes) => (Kind::Text, self.store.append(bytes, None, missing)),
             Content::Binary(bytes) => (Kind::Binary, self.store.append(bytes, None, missing)),
             Content::Inflated(kind, piece) => {
                 (kind, self.store.append(self.payloads.inflated(&piece), None, usize::MAX))
             }
-            Content::Joined(char) => (Kind::Text, self.store.append_text(char.encode_utf8(&mut [0; 4]), missing)),
+            Content::Joined(char) => (Kind::Text, self.store.append_text(char.encode_utf8(&mut [0; 4]), missing_text)),
             Content::Stored => return Ok(()),
         };
         self.stored = kind;
