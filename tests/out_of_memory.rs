@@ -11,6 +11,7 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
     ptr,
+    sync::{Mutex, PoisonError},
 };
 
 use common::{Keys, Mode, Seen, Trace, frame, frames, keys};
@@ -79,6 +80,9 @@ fn armed<T>(work: impl FnOnce() -> T) -> T {
 /// Plays a scene with its first allocation refused, then with its second, and so on to the last; and the same with all
 /// refused from there on. Returns how many there are.
 fn each_refused(scene: impl Fn()) -> usize {
+    // One scene at a time: what another has given to the pool would not be asked for.
+    static STAGE: Mutex<()> = Mutex::new(());
+    let _alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut places = 0;
     for for_good in [false, true] {
         for granted in 0.. {
