@@ -94,7 +94,7 @@ fn a_slow_end_has_one_deadline() {
     each_with(&CHAT_TOO, &["--patience", "1"], |server| {
         let mut client = server.connect();
         let began = Instant::now();
-        // No such opcode. It is told so, and then goes on as if nothing had happened.
+        // No such opcode. The server answers with a Close, which this peer ignores.
         client.socket.write_all(b"\x83\x80\0\0\0\0").unwrap();
         let end = drip(&mut client.socket, || b"x");
         assert!(end - began < Duration::from_secs(4), "{}: {:?}", server.name, end - began);

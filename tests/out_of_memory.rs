@@ -168,6 +168,15 @@ fn connect(config: Config, piece: usize) -> Option<Ends> {
     }
 }
 
+/// Both ends with nothing pending. What the handshake asks for is granted.
+fn open(config: Config) -> Ends {
+    let granted = GRANTED.replace(usize::MAX);
+    let (mut server, client) = connect(config, usize::MAX).unwrap();
+    server.sender.consume(usize::MAX);
+    GRANTED.set(granted);
+    (server, client)
+}
+
 #[test]
 fn in_the_handshake() {
     for piece in [7, usize::MAX] {
@@ -248,10 +257,7 @@ fn while_messages_are_received() {
     let (wire, expected) = conversation();
     for (mode, size) in [(Mode::Whole, 999), (Mode::Whole, 13), (Mode::Chunks, 999), (Mode::Buffered(2000), 1448)] {
         let places = each_refused(|| {
-            // The handshake is granted.
-            let granted = GRANTED.replace(usize::MAX);
-            let (server, _) = connect(config(), usize::MAX).unwrap();
-            GRANTED.set(granted);
+            let (server, _) = open(config());
             POOL.clear();
             let trace = receive(server, &wire, size, mode);
             let good = trace.seen.len() - usize::from(matches!(trace.seen.last(), Some(Seen::Failed(_))));
@@ -350,10 +356,7 @@ fn while_messages_are_sent() {
     let remembering = Config::new().deflate(Deflate::new().pool(&POOL).threshold(0));
     for config in [Config::new().keep(300), config(), remembering] {
         let places = each_refused(|| {
-            let granted = GRANTED.replace(usize::MAX);
-            let (mut server, client) = connect(config, usize::MAX).unwrap();
-            server.sender.consume(usize::MAX);
-            GRANTED.set(granted);
+            let (mut server, client) = open(config);
             POOL.clear();
             let (mut wire, mut expected) = (Vec::new(), Vec::new());
             let prepared = match armed(|| Prepared::try_new(&long)) {
@@ -416,10 +419,7 @@ fn while_messages_are_sent() {
 fn while_frames_are_written_in_part() {
     for (keep, taken) in [(0, 0), (0, 1), (300, 5), (300, 60), (0, 5000), (300, usize::MAX)] {
         let places = each_refused(|| {
-            let granted = GRANTED.replace(usize::MAX);
-            let (mut server, client) = connect(Config::new().keep(keep), usize::MAX).unwrap();
-            server.sender.consume(usize::MAX);
-            GRANTED.set(granted);
+            let (server, client) = open(Config::new().keep(keep));
             write_in_part(server, taken);
             write_in_part(client, taken);
         });
@@ -468,11 +468,8 @@ fn while_a_prepared_message_is_shared() {
         [2000..4000, 0..800].map(|numbers| numbers.map(|number| number.to_string()).collect());
     for threshold in [0, 64, usize::MAX] {
         let places = each_refused(|| {
-            let granted = GRANTED.replace(usize::MAX);
             let config = Config::new().deflate(Deflate::new().pool(&POOL).threshold(threshold));
-            let mut pairs = [(); 2].map(|()| connect(config, usize::MAX).unwrap());
-            pairs.iter_mut().for_each(|(server, _)| server.sender.consume(usize::MAX));
-            GRANTED.set(granted);
+            let mut pairs = [(); 2].map(|()| open(config));
             let Ok(prepared) = armed(|| Prepared::try_new(&long)) else { return };
             let mut expected = [vec![], vec![]];
             for _ in 0..2 {
@@ -502,10 +499,7 @@ fn while_a_prepared_message_is_shared() {
 #[test]
 fn while_pings_are_answered() {
     let places = each_refused(|| {
-        let granted = GRANTED.replace(usize::MAX);
-        let (mut server, _) = connect(Config::new(), usize::MAX).unwrap();
-        server.sender.consume(usize::MAX);
-        GRANTED.set(granted);
+        let (mut server, _) = open(Config::new());
         let Connection { receiver, sender } = &mut server;
         let (mut pings, mut wire) = (Vec::new(), Vec::new());
         for number in 0..150_u32 {
@@ -548,8 +542,7 @@ fn while_pings_are_answered() {
 /// A Ping of "hello" while memory is out was once answered later, with nothing.
 #[test]
 fn an_earlier_pong_is_better_than_an_empty_one() {
-    let (mut server, _) = connect(Config::new(), usize::MAX).unwrap();
-    server.sender.consume(usize::MAX);
+    let (mut server, _) = open(Config::new());
     let Connection { receiver, sender } = &mut server;
     let mut ping = |sender: &mut _, payload: &[u8]| {
         let mut bytes = frame(0x89, payload, true);
@@ -577,10 +570,7 @@ fn an_earlier_pong_is_better_than_an_empty_one() {
 #[test]
 fn while_it_closes() {
     let places = each_refused(|| {
-        let granted = GRANTED.replace(usize::MAX);
-        let (mut server, _) = connect(Config::new(), usize::MAX).unwrap();
-        server.sender.consume(usize::MAX);
-        GRANTED.set(granted);
+        let (mut server, _) = open(Config::new());
         let tx = &mut server.sender;
         let sent = armed(|| tx.send_text("before"));
         armed(|| tx.close(CloseCode::NORMAL, "bye")).unwrap();

@@ -12,7 +12,7 @@ use crate::{
 pub(crate) enum GrowingMessage {
     /// Or text that is ASCII so far.
     Bytes(Growing),
-    /// What was checked piece by piece needn't be checked once more to be lent.
+    /// Text that was checked in pieces. As a `String` it can be lent without another check.
     Text(String),
 }
 

@@ -89,7 +89,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Flushing<S> {
     }
 }
 
-/// Whoever is at the other end of the loop: does one thing after the other.
+/// The loop's peer, which does one thing after another.
 struct Peer<R: Role> {
     stream: Stream,
     connection: Open<R>,
