@@ -12,7 +12,8 @@ use std::{env, hint::black_box, str};
 
 use common::{KIB, ascii, binary, connect, connect_as, cyrillic, message};
 use websocket_proto::{
-    Config, Connection, Event, Input, Kind, ReadBuffer, Role, Storage, deflate::Deflate, frame::MaskingKey, server,
+    Config, Connection, Event, Input, Kind, ReadBuffer, Role, Sender, Storage, deflate::Deflate, frame::MaskingKey,
+    server,
 };
 
 /// How often the counted code runs: what comes once only is to have no weight.
@@ -20,6 +21,10 @@ const RUNS: usize = 16;
 
 /// Unmasked twice, a message is what it was.
 const KEY: MaskingKey = MaskingKey([1; 4]);
+
+/// What the loops of the documentation have: nothing is set, and a read brings at most this much.
+const DOCUMENTED: Config = Config::new();
+const READ: usize = 16 * KIB;
 
 /// How many messages a run has, and the run.
 type Case = (usize, Box<dyn FnMut()>);
@@ -49,10 +54,24 @@ const CASES: &[Named] = &[
     ("client_receives_ascii_64k_in_reads_of_4k", || client_receives(Kind::Text, &ascii(64 * KIB), 4 * KIB)),
     ("server_sends_125", || send(|| connect().1, 1)),
     ("server_sends_125_sixteen_to_a_flush", || send(|| connect().1, 16)),
-    ("server_sends_125_sixteen_to_a_flush_keeping_nothing", || send(|| connect_as(Config::new()).1, 16)),
     ("client_sends_125", || send(|| connect().0, 1)),
     ("client_sends_125_sixteen_to_a_flush", || send(|| connect().0, 16)),
     ("echo_125", echo),
+    ("documented_receives_binary_125", || documented_receive(Kind::Binary, &binary(125), 125)),
+    ("documented_receives_binary_16k", || documented_receive(Kind::Binary, &binary(16 * KIB), 16 * KIB)),
+    ("documented_receives_binary_64k", || documented_receive(Kind::Binary, &binary(64 * KIB), 64 * KIB)),
+    ("documented_receives_ascii_64k", || documented_receive(Kind::Text, &ascii(64 * KIB), 64 * KIB)),
+    ("documented_receives_cyrillic_64k", || documented_receive(Kind::Text, &cyrillic(64 * KIB), 64 * KIB)),
+    ("documented_receives_binary_1k_in_fragments_of_256", || documented_receive(Kind::Binary, &binary(KIB), 256)),
+    ("documented_receives_binary_64k_in_fragments_of_1k", || documented_receive(Kind::Binary, &binary(64 * KIB), KIB)),
+    ("documented_server_sends_125", || send(|| connect_as(DOCUMENTED).1, 1)),
+    ("documented_server_sends_125_sixteen_to_a_flush", || send(|| connect_as(DOCUMENTED).1, 16)),
+    ("documented_client_sends_125", || send(|| connect_as(DOCUMENTED).0, 1)),
+    ("documented_client_sends_125_sixteen_to_a_flush", || send(|| connect_as(DOCUMENTED).0, 16)),
+    ("documented_echo_125", || documented_echo(&binary(125), 1)),
+    ("documented_echo_125_sixteen_to_a_read", || documented_echo(&binary(125), 16)),
+    ("documented_echo_125_hundred_to_a_read", || documented_echo(&binary(125), 100)),
+    ("documented_echo_16k", || documented_echo(&binary(16 * KIB), 1)),
     ("server_handshake", handshake),
     ("inflate_1k", inflate),
     ("deflate_1k", deflate),
@@ -170,6 +189,64 @@ fn echo() -> Case {
         tx.consume(black_box(tx.pending()).len());
     };
     (16, Box::new(run))
+}
+
+/// The loop of the README, which only counts what it receives. What a read brings is copied into its buffer.
+fn documented_receive(kind: Kind, payload: &[u8], fragment: usize) -> Case {
+    let count = (64 * KIB / payload.len()).max(1);
+    let wire = message(kind, payload, fragment, Some(KEY)).repeat(count);
+    let Connection { receiver: mut rx, sender: mut tx } = connect_as(DOCUMENTED).1;
+    let mut buf = [0; READ];
+    let run = move || {
+        let mut received = 0;
+        for piece in wire.chunks(READ) {
+            let read = &mut buf[..piece.len()];
+            read.copy_from_slice(black_box(piece));
+            let mut input = Input::new(read);
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                received += usize::from(matches!(black_box(event), Event::Text(_) | Event::Binary(_)));
+            }
+            write_all(&mut tx);
+        }
+        assert_eq!(received, count);
+    };
+    (count, Box::new(run))
+}
+
+/// The same loop, which answers what it receives.
+fn documented_echo(payload: &[u8], count: usize) -> Case {
+    let wire = message(Kind::Binary, payload, payload.len(), Some(KEY)).repeat(count);
+    let Connection { receiver: mut rx, sender: mut tx } = connect_as(DOCUMENTED).1;
+    let mut buf = [0; READ];
+    let run = move || {
+        let mut written = 0;
+        for piece in wire.chunks(READ) {
+            let read = &mut buf[..piece.len()];
+            read.copy_from_slice(black_box(piece));
+            let mut input = Input::new(read);
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                match event {
+                    Event::Text(text) => tx.send_text(text).unwrap(),
+                    Event::Binary(data) => tx.send_binary(data).unwrap(),
+                    _ => {}
+                }
+            }
+            written += write_all(&mut tx);
+        }
+        assert!(written > wire.len() - 8 * count);
+    };
+    (count, Box::new(run))
+}
+
+/// The socket takes all that is pending; how much it was.
+fn write_all<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> usize {
+    let mut written = 0;
+    while !tx.is_empty() {
+        let pending = black_box(tx.pending()).len();
+        tx.consume(pending);
+        written += pending;
+    }
+    written
 }
 
 fn handshake() -> Case {
