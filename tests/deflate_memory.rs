@@ -8,7 +8,7 @@ mod counting;
 
 use std::fmt::Write;
 
-use common::{ClientEnd, ServerEnd, frame, open, open_between};
+use common::{ClientEnd, ServerEnd, frame, free_spare, open, open_between};
 use counting::{Measured, NOTHING, measure};
 use flate2::{Compress, Compression, FlushCompress};
 use websocket_proto::{
@@ -103,7 +103,10 @@ fn held(config: Config) -> (isize, isize) {
 #[test]
 fn an_agreement_is_a_few_hundred_bytes() {
     let mut ends = None;
-    let Measured { left, .. } = measure(|| ends = Some(open(Config::new().deflate(Deflate::new()))));
+    let Measured { left, .. } = measure(|| {
+        ends = Some(open(Config::new().keep(0).deflate(Deflate::new())));
+        free_spare();
+    });
     assert!(left <= 4 * STATE, "{left} bytes for both halves of both ends");
 }
 
@@ -124,13 +127,13 @@ fn what_is_held_between_messages() {
         Case { label: "memory level 5",                          sender: Some((15, 5)), receiver: Some(15) },
         Case { label: "memory level 1",                          sender: Some((15, 1)), receiver: Some(15) },
     ];
-    let plain = held(Config::new());
+    let plain = held(Config::new().keep(0));
     assert_eq!(plain, (0, 0));
     let mut table = String::from("| configuration | sender | receiver | zlib's formula |\n|-|-:|-:|-:|\n");
     writeln!(table, "| no compression | {} | {} | |", plain.0, plain.1).unwrap();
     let mut senders = Vec::new();
     for case in &cases {
-        let (sender, receiver) = held(Config::new().deflate(case.deflate().pool(&NO_POOL)));
+        let (sender, receiver) = held(Config::new().keep(0).deflate(case.deflate().pool(&NO_POOL)));
         let (sender_in_zlib, receiver_in_zlib) = case.in_zlib();
         writeln!(table, "| {} | {sender} | {receiver} | {sender_in_zlib} + {receiver_in_zlib} |", case.label).unwrap();
         let sender_bound = STATE + case.sender.map_or(0, |(window, memory_level)| compressor(window, memory_level));
@@ -153,7 +156,7 @@ fn what_is_held_between_messages() {
 #[test]
 fn connections_that_forget_hold_nothing() {
     static POOL: Pool = Pool::new(4);
-    let config = Config::new().deflate(Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL));
+    let config = Config::new().keep(0).deflate(Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL));
     let mut ends: Vec<_> = (0..100).map(|_| open(config)).collect();
     let Measured { most, left, .. } = measure(|| {
         for (server, client) in &mut ends {
@@ -275,6 +278,7 @@ fn a_pool_that_is_cleared_holds_nothing() {
     let Measured { left, .. } = measure(|| {
         let (mut server, mut client) = open(Config::new().deflate(deflate));
         converse(&mut server, &mut client);
+        free_spare();
     });
     assert_eq!(POOL.idle(), (1, 1));
     let Measured { left: freed, .. } = measure(|| POOL.clear());
@@ -290,9 +294,15 @@ fn a_sender_keeps_exactly_the_configured_memory() {
         let deflate = Deflate::new().send_takeover(false).pool(&NO_POOL);
         let (mut server, _) = open(Config::new().keep(keep).deflate(deflate));
         server.sender.release();
-        let Measured { left: waiting, .. } = measure(|| server.sender.send_text(&text).unwrap());
+        let Measured { left: waiting, .. } = measure(|| {
+            server.sender.send_text(&text).unwrap();
+            free_spare();
+        });
         let len = server.sender.pending().len();
-        let Measured { left: freed, .. } = measure(|| server.sender.consume(usize::MAX));
+        let Measured { left: freed, .. } = measure(|| {
+            server.sender.consume(usize::MAX);
+            free_spare();
+        });
         (len, waiting, waiting + freed)
     };
     let (len, both, kept) = held(1 << 20);
@@ -301,8 +311,9 @@ fn a_sender_keeps_exactly_the_configured_memory() {
     assert!(packed >= len - 4, "{both} bytes for a frame of {len}");
     for keep in [0, 1, len - 1, len, len + 1, packed - 1, packed, packed + 1] {
         let (_, waiting, left) = held(keep);
-        assert_eq!(waiting as usize, len + packed.min(keep), "while it waits, with {keep} to keep");
-        assert_eq!(left as usize, len.min(keep) + packed.min(keep), "behind it, with {keep} to keep");
+        let kept = |bytes| if bytes <= keep { bytes } else { 0 };
+        assert_eq!(waiting as usize, len + kept(packed), "while it waits, with {keep} to keep");
+        assert_eq!(left as usize, kept(len) + kept(packed), "behind it, with {keep} to keep");
     }
 }
 
@@ -316,11 +327,13 @@ fn a_receiver_keeps_exactly_the_configured_memory() {
         server.receiver.release();
         client.sender.send_text(&text(words)).unwrap();
         let mut wire = client.sender.pending().to_vec();
+        free_spare();
         let Measured { left, .. } = measure(|| {
             let mut input = Input::new(&mut wire);
             while let Some(event) = server.receiver.next(&mut input, &mut server.sender) {
                 assert!(matches!(event, ChunkEvent::Text(_)), "{event:?}");
             }
+            free_spare();
         });
         let Measured { left: freed, .. } = measure(|| server.receiver.release());
         assert_eq!(freed, -left, "all of it is released");
@@ -425,11 +438,13 @@ fn a_bomb_costs_what_is_allowed() {
                     let (mut server, _) = open(Config::new().max_message(LIMIT as u64).deflate(deflate));
                     let mut wire = wire.clone();
                     let mut failure = None;
+                    free_spare();
                     let Measured { most, left, .. } = measure(|| {
                         for piece in wire.chunks_mut(read) {
                             let mut input = Input::new(piece);
                             failure = failure.or(last_failure(&mut server, &mut input, whole));
                         }
+                        free_spare();
                     });
                     let Some(Failure::MessageTooLong { len, limit }) = failure else { panic!("{failure:?}") };
                     assert!(limit == LIMIT as u64 && len <= limit + (8 << 10), "noticed at {len}");

@@ -4,7 +4,7 @@
 mod common;
 mod counting;
 
-use common::{ClientEnd, ServerEnd, frame, header, open};
+use common::{ClientEnd, ServerEnd, frame, free_spare, header, open};
 use counting::{Measured, NOTHING, measure};
 use websocket_proto::{
     ChunkEvent, Config, Connection, EndOfInput, Event, Input, Receiver, Role, Sender, Server, server,
@@ -22,22 +22,130 @@ fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
     messages
 }
 
+/// What is left of some work, but for what the thread has to spare.
+fn left(work: impl FnOnce()) -> isize {
+    free_spare();
+    measure(|| {
+        work();
+        free_spare();
+    })
+    .left
+}
+
+/// With the defaults each sender keeps memory for a message of 1 KiB; asked to, a connection keeps nothing.
 #[test]
-fn an_idle_connection_has_no_heap() {
-    let mut ends = None;
-    let Measured { left, .. } = measure(|| ends = Some(open(Config::new())));
-    assert_eq!(left, 0, "out of the handshake");
-    let (mut server, mut client) = ends.unwrap();
-    let mut bytes = [frame(0x82, &[1; 5000], true), frame(0x81, b"text", true)].concat();
-    let Measured { left, .. } = measure(|| assert_eq!(feed(&mut server, &mut bytes, 100), 2));
-    assert_eq!(left, 0, "after messages in pieces");
-    let Measured { left, .. } = measure(|| {
-        server.sender.send_binary(&[0; 5000]).unwrap();
-        client.sender.send_text("text").unwrap();
-        server.sender.consume(usize::MAX);
-        client.sender.consume(usize::MAX);
+fn an_idle_connection_holds_a_kib_or_nothing() {
+    for (config, most) in [(Config::new(), 1040), (Config::new().keep(0), 0)] {
+        let mut ends = None;
+        let held = left(|| ends = Some(open(config)));
+        assert!(held <= 2 * most, "{held} bytes out of the handshake");
+        let (mut server, mut client) = ends.unwrap();
+        server.sender.release();
+        client.sender.release();
+        let mut bytes = [frame(0x82, &[1; 5000], true), frame(0x81, b"text", true)].concat();
+        assert_eq!(left(|| assert_eq!(feed(&mut server, &mut bytes, 100), 2)), 0, "after messages in pieces");
+        for len in [1, 125, 1024, 5000, 100_000] {
+            let held = left(|| {
+                server.sender.send_binary(&vec![0; len]).unwrap();
+                server.sender.consume(usize::MAX);
+            });
+            assert!(held <= most, "{held} bytes after sending {len}");
+            let held = left(|| {
+                client.sender.send_binary(&vec![0; len]).unwrap();
+                client.sender.consume(usize::MAX);
+            });
+            assert!(held <= most, "{held} bytes after a client has sent {len}");
+            server.sender.release();
+            client.sender.release();
+        }
+    }
+}
+
+/// The loop of the README with nothing configured: once it has run, it allocates nothing for messages of up to 1 MiB, sent,
+/// echoed, in fragments or cut by reads. It needs threads, which have memory to spare.
+#[cfg(feature = "std")]
+#[test]
+fn a_loop_with_the_defaults_allocates_nothing() {
+    for keep in [None, Some(0)] {
+        let config = keep.map_or(Config::new(), |keep| Config::new().keep(keep));
+        for len in [1, 125, 1000, 1024, 1025, 16 << 10, 64 << 10, 1 << 20] {
+            for (opcode, payload) in [(2, vec![1; len]), (1, vec![b'a'; len]), (1, "ж".repeat(len.div_ceil(2)).into())]
+            {
+                for fragment in [usize::MAX, len.div_ceil(4)] {
+                    free_spare();
+                    let (mut server, mut client) = open(config);
+                    let wire = fragments(opcode, &payload, fragment).repeat(3);
+                    let mut room = wire.clone();
+                    let mut round = || {
+                        room.copy_from_slice(&wire);
+                        measure(|| {
+                            assert_eq!(echo(&mut server, &mut room, 16 << 10), 3);
+                            client.sender.send_binary(&payload).unwrap();
+                            client.sender.consume(usize::MAX);
+                        })
+                    };
+                    // The memory of each size becomes as large as is needed.
+                    for _ in 0..3 {
+                        round();
+                    }
+                    assert_eq!([round(), round()], [NOTHING; 2], "{len} bytes in fragments of {fragment}, {keep:?}");
+                }
+            }
+        }
+    }
+}
+
+/// A message in frames of at most `fragment` bytes.
+#[cfg(feature = "std")]
+fn fragments(opcode: u8, payload: &[u8], fragment: usize) -> Vec<u8> {
+    let count = payload.len().div_ceil(fragment);
+    let frames = payload.chunks(fragment).enumerate().map(|(index, part)| {
+        let fin = if index + 1 == count { 0x80 } else { 0 };
+        frame(fin | if index == 0 { opcode } else { 0 }, part, true)
     });
-    assert_eq!(left, 0, "after sending");
+    frames.collect::<Vec<_>>().concat()
+}
+
+/// The loop of the README; the number of messages that it has echoed.
+#[cfg(feature = "std")]
+fn echo(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
+    let Connection { receiver: rx, sender: tx } = server;
+    let mut messages = 0;
+    for piece in bytes.chunks_mut(size) {
+        let mut input = Input::new(piece);
+        while let Some(event) = rx.next_message(&mut input, tx) {
+            match event {
+                Event::Text(text) => tx.send_text(text).unwrap(),
+                Event::Binary(data) => tx.send_binary(data).unwrap(),
+                _ => unreachable!("{event:?}"),
+            }
+            messages += 1;
+        }
+        while !tx.is_empty() {
+            tx.consume(tx.pending().len());
+        }
+    }
+    messages
+}
+
+/// Threat 2: large memory that one connection has used must not be held by a peer that sends little.
+#[cfg(feature = "std")]
+#[test]
+fn spare_memory_is_lent_by_what_was_received() {
+    for len in [100, 1000, 1040, 1041, 5000, 50_000, 500_000] {
+        // What a message of 1 MiB leaves, in reads of every size.
+        let (mut other, _) = open(Config::new());
+        for size in [500, 5000, 50_000, 500_000] {
+            assert_eq!(feed(&mut other, &mut frame(0x82, &vec![1; 1 << 20], true), size), 1);
+        }
+        let (mut server, _) = open(Config::new());
+        let mut bytes = frame(0x82, &vec![1; 1 << 20], true);
+        feed(&mut server, &mut bytes[..14 + len], 100);
+        let Connection { receiver, sender } = server;
+        drop(sender);
+        let held = -measure(|| drop(receiver)).left;
+        assert!((len as isize..=(8 * len as isize).max(1040)).contains(&held), "{held} bytes are held for {len}");
+    }
 }
 
 #[test]
@@ -189,11 +297,11 @@ fn a_control_frame_that_fails_is_let_go_of() {
 fn a_sender_without_a_transport_holds_nothing() {
     let (mut server, _) = open(Config::new().keep(16 << 10));
     server.sender.release();
-    let Measured { left, .. } = measure(|| {
+    let held = left(|| {
         send_frame(&mut server.sender, 5000);
         server.sender.transport_lost();
     });
-    assert_eq!(left, 0);
+    assert_eq!(held, 0);
 }
 
 /// Sends a frame of `len` bytes with its header, from 134 to 65 539.
@@ -204,38 +312,40 @@ fn send_frame<R: Role>(tx: &mut Sender<R, Vec<u8>>, len: usize) {
     assert_eq!(tx.pending().len() - before, len);
 }
 
-/// The last count may be exactly the rest, or more.
+/// The last count may be exactly the rest, or more. Memory that is not kept is the thread's to spare.
 #[test]
-fn consuming_the_last_byte_frees_the_memory() {
+fn consuming_the_last_byte_lets_go_of_the_memory() {
     fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
         let counts: [&[usize]; 7] =
             [&[5000], &[5001], &[usize::MAX], &[4999, 1], &[1, 4999], &[4999, 2], &[2500, 0, 2500]];
         for counts in counts {
-            assert_eq!(measure(|| send_frame(tx, 5000)).left, 5000);
+            assert_eq!(left(|| send_frame(tx, 5000)), 5000);
             let (last, before) = counts.split_last().unwrap();
             for count in before {
                 assert_eq!(measure(|| tx.consume(*count)), NOTHING, "{counts:?}");
             }
             assert_eq!(tx.pending().len(), 5000 - before.iter().sum::<usize>(), "{counts:?}");
-            assert_eq!(measure(|| tx.consume(*last)).left, -5000, "{counts:?}");
+            tx.consume(*last);
             assert!(tx.is_empty());
+            assert_eq!(left(|| send_frame(tx, 5000)), 5000, "{counts:?}");
+            tx.consume(usize::MAX);
         }
     }
-    let (mut server, mut client) = open(Config::new());
+    let (mut server, mut client) = open(Config::new().keep(0));
     check(&mut server.sender);
     check(&mut client.sender);
 }
 
-/// `Config::keep` is exact: that much memory stays for the next message, and not a byte more.
+/// `Config::keep` is exact: memory of that size stays for the next message, and a byte more does not.
 #[test]
 fn each_half_keeps_exactly_the_configured_memory() {
     const KEEP: usize = 5000;
     /// Sends or receives a message that needs `needed` bytes of memory, twice.
     fn check(needed: usize, mut send: impl FnMut()) {
-        let Measured { left, .. } = measure(&mut send);
-        assert_eq!(left, needed.min(KEEP) as isize, "kept of {needed}");
+        let is_kept = needed <= KEEP;
+        assert_eq!(left(&mut send), if is_kept { needed as isize } else { 0 }, "kept of {needed}");
         let again = measure(&mut send);
-        assert_eq!((again.allocations == 0, again.left), (needed <= KEEP, 0), "{needed}: {again:?}");
+        assert_eq!(again.allocations == 0, is_kept, "{needed}: {again:?}");
     }
     let config = Config::new().keep(KEEP);
     // Memory of the handshake is kept too.

@@ -27,9 +27,13 @@ pub struct Config {
     pub(crate) max_fragments: u32,
     pub(crate) high_water: usize,
     pub(crate) keep: usize,
+    pub(crate) keep_output: usize,
     #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<crate::deflate::Deflate>,
 }
+
+/// A message of 1 KiB with its header.
+const KEEP_OUTPUT: usize = (1 << 10) + 16;
 
 impl Default for Config {
     fn default() -> Self {
@@ -48,6 +52,7 @@ impl Config {
             max_fragments: 4096,
             high_water: 2 << 20,
             keep: 0,
+            keep_output: KEEP_OUTPUT,
             #[cfg(feature = "deflate")]
             deflate: None,
         }
@@ -108,7 +113,7 @@ impl Config {
     /// message needs, none does. [`Receiver::release`](crate::Receiver::release) and
     /// [`Sender::release`](crate::Sender::release) let go of what was kept, when a loop finds a connection idle.
     pub const fn keep(mut self, bytes: usize) -> Self {
-        self.keep = bytes;
+        (self.keep, self.keep_output) = (bytes, bytes);
         self
     }
 

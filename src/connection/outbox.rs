@@ -64,8 +64,8 @@ impl<S: OutputStore> Outbox<S> {
         self.queue.clear(self.keep);
     }
 
-    /// Frees memory that holds nothing.
-    pub(crate) fn release(&mut self) {
+    /// Keeps no memory if nothing waits.
+    pub(crate) fn let_go(&mut self) {
         if self.len() == 0 {
             self.queue.clear(0);
         }

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use zlib_rs::{DeflateFlush, Status};
 
 use super::{Agreement, Deflate, TAIL, WindowBits, pool::Shape};
-use crate::storage::{StorageFull, trim};
+use crate::storage::{StorageFull, spare, trim};
 
 /// The sender's side: messages in, their compressed form out.
 pub(crate) struct Deflater {
@@ -46,14 +46,20 @@ impl Deflater {
     /// The compressed form of a message, or of its next fragment.
     pub(crate) fn compress(&mut self, payload: &[u8], last: bool) -> Result<&[u8], StorageFull> {
         self.packed.clear();
+        // As much as a text usually becomes, then as much again.
+        let step = (payload.len() / 3).max(128);
+        if self.packed.capacity() < step
+            && let Some(spare) = spare::take(step)
+        {
+            self.packed = spare;
+            self.packed.clear();
+        }
         let shape = self.shape();
         let pool = self.wanted.pool_in_use();
         let context = self.context.get_or_insert_with(|| pool.deflate(shape));
         let mut rest = payload;
         loop {
             let start = self.packed.len();
-            // As much as a text usually becomes, then as much again.
-            let step = (payload.len() / 3).max(128);
             self.packed.try_reserve(step).map_err(|_| StorageFull)?;
             self.packed.resize(start + step, 0);
             let (before_in, before_out) = (context.total_in(), context.total_out());
@@ -91,7 +97,7 @@ impl Deflater {
     }
 
     pub(crate) fn release(&mut self) {
-        self.packed = Vec::new();
+        trim(&mut self.packed, 0);
     }
 
     fn end(&mut self) {

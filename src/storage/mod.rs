@@ -9,7 +9,7 @@ mod ring;
 pub(crate) use control::{ControlPayload, ControlStore};
 pub use fixed::FixedStorage;
 #[cfg(feature = "deflate")]
-pub(crate) use growing::trim;
+pub(crate) use growing::{spare, trim};
 
 use crate::frame::MaskingKey;
 
@@ -28,6 +28,12 @@ pub trait Storage: Store {}
 #[diagnostic::do_not_recommend]
 impl<S: Store> Storage for S {}
 
+/// Frees the memory that this thread has to spare for stores that grow.
+pub(crate) fn free_spare() {
+    #[cfg(feature = "alloc")]
+    growing::spare::free();
+}
+
 /// A store had no room for something, and is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StorageFull;
@@ -43,7 +49,7 @@ pub(crate) trait Bytes {
     /// The most it can ever hold.
     fn capacity(&self) -> usize;
 
-    /// Drops everything, and all memory but `keep` bytes.
+    /// Drops everything, and lets go of memory of more than `keep` bytes.
     fn clear(&mut self, keep: usize);
 }
 
@@ -79,7 +85,7 @@ pub(crate) trait MessageStore: Bytes {
     fn become_text(&mut self) -> Result<(), StorageFull>;
 
     /// Where the next bytes will be, at most `most`; `None` if there is no room for `least` of them. A store that grows
-    /// does so for this only when it is full and holds `least` bytes already, and never by more than may be `missing`.
+    /// does so for this only when it is full and holds `least` bytes already.
     /// It has no room once it has [become](Self::become_text) one of text, which must be checked before it is stored.
     fn room(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]>;
 
@@ -98,11 +104,11 @@ pub(crate) trait OutputStore {
     /// The most it can ever hold.
     fn capacity(&self) -> usize;
 
-    /// Drops the first `count` bytes, at most the [front](Self::front). A queue that becomes empty frees all memory but
-    /// `keep` bytes.
+    /// Drops the first `count` bytes, at most the [front](Self::front). A queue that becomes empty lets go of
+    /// memory of more than `keep` bytes.
     fn drop_front(&mut self, count: usize, keep: usize);
 
-    /// Drops everything, and all memory but `keep` bytes.
+    /// Drops everything, and lets go of memory of more than `keep` bytes.
     fn clear(&mut self, keep: usize);
 
     /// Room for `count` bytes in one piece, if it was written to before.

@@ -58,6 +58,12 @@ pub fn open_between<S: Storage>(configs: [Config; 2], stores: [S; 4]) -> (Server
     (server, client.into_response().unwrap().upgrade().unwrap())
 }
 
+/// Frees the memory that this thread has to spare, to see what a connection has of its own.
+#[cfg(feature = "alloc")]
+pub fn free_spare() {
+    open(Config::new()).0.sender.release();
+}
+
 /// Something that was received, owned.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {

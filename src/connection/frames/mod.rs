@@ -46,6 +46,7 @@ impl Place {
 /// The first bytes of frames that take the straight path.
 const TEXT: u8 = FirstByte::last(Opcode::Text).encode();
 const BINARY: u8 = FirstByte::last(Opcode::Binary).encode();
+const FIRST_BINARY: u8 = FirstByte { fin: false, rsv: 0, opcode: Opcode::Binary }.encode();
 const MORE: u8 = FirstByte { fin: false, rsv: 0, opcode: Opcode::Continuation }.encode();
 const LAST: u8 = FirstByte::last(Opcode::Continuation).encode();
 const PING: u8 = FirstByte::last(Opcode::Ping).encode();
@@ -245,12 +246,38 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some((kind, Self::whole_frame(input, self.max_frame.min(max_message), 0)?))
     }
 
-    /// The same for what follows the beginning of a binary message: the rest of a frame, or as much of it as has come, or a whole fragment. It
-    /// is still masked, to be unmasked while it is copied.
+    /// Goes on behind the header that begins a binary message, if the message can't be lent from the input because its
+    /// rest is not there: then its payload is [copied](Self::masked_binary). `false` if something else comes next.
+    pub(crate) fn begin_cut_binary(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<bool, Failure> {
+        let is_binary = matches!(input.remaining().first(), Some(&(BINARY | FIRST_BINARY)));
+        if !STRAIGHT_PATHS || !is_binary || self.is_inside_frame() {
+            return Ok(false);
+        }
+        let Some((header, used)) = self.judge(input.remaining(), max_message)? else { return Ok(false) };
+        let received = input.remaining().len().saturating_sub(used) as u64;
+        if header.first.fin && header.payload_len <= received {
+            return Ok(false);
+        }
+        input.take(used);
+        self.begin(&header);
+        Ok(true)
+    }
+
+    /// The next payload of a binary message that has begun: the rest of a frame, or as much of it as was received, or a
+    /// whole fragment. It is still masked, to be unmasked while it is copied. `None` if it is a message's only payload,
+    /// and all there.
     #[inline]
-    pub(crate) fn masked_binary<'b>(&mut self, input: &mut Input<'b>, max_message: u64) -> Option<Masked<'b>> {
+    pub(crate) fn masked_binary<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        max_message: u64,
+        is_begun: bool,
+    ) -> Option<Masked<'b>> {
         match &mut self.place {
             Place::Data { kind: Kind::Binary, rsv: 0, fin, mask, remaining } if STRAIGHT_PATHS => {
+                if !is_begun && *fin && *remaining <= input.remaining().len() as u64 {
+                    return None;
+                }
                 let bytes = input.take(usize::try_from(*remaining).unwrap_or(usize::MAX));
                 if bytes.is_empty() {
                     return None;
@@ -264,7 +291,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                 }
                 Some(Masked { bytes, mask: R::PEER_IS_CLIENT.then_some(key), last })
             }
-            Place::Header { len: 0, .. } => {
+            Place::Header { len: 0, .. } if is_begun => {
                 let message =
                     self.message.as_mut().filter(|message| message.kind == Kind::Binary && message.rsv == 0)?;
                 let last = match *input.remaining().first()? {

@@ -7,7 +7,7 @@ use crate::deflate::Agreement;
 use crate::{
     Input, STRAIGHT_PATHS, Storage,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
-    storage::{Bytes, MessageStore},
+    storage::{self, Bytes, MessageStore},
     utf8::{self, Checked, InvalidUtf8, Utf8},
 };
 
@@ -199,13 +199,15 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.payloads.compression()
     }
 
-    /// Frees memory that is kept for the next message (see [`Config::keep`]). What holds something stays.
+    /// Frees memory that is kept for the next message (see [`Config::keep`]), and what the calling thread has to spare.
+    /// What holds something stays.
     pub fn release(&mut self) {
         self.payloads.release();
         if self.store_lent || self.store.bytes().is_empty() {
             self.store_lent = false;
             self.store.clear(0);
         }
+        storage::free_spare();
     }
 
     /// The next chunk; first of all, what `next_message` has stored of a message whose rest is now asked for in chunks.

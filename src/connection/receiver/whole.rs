@@ -51,6 +51,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 if STRAIGHT_PATHS && input.can_leave(0) && self.payloads.frames.leave(input, limit) {
                     return Ok(None);
                 }
+                if self.payloads.frames.begin_cut_binary(input, limit)? {
+                    continue;
+                }
             }
             let is_begun = !self.store.bytes().is_empty();
             let most = if is_begun { Most::Bytes(BLOCK) } else { Most::BytesOrAll(BLOCK) };
@@ -78,18 +81,21 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         Ok(Some(Part { content: Content::Inflated(kind, piece), last }))
     }
 
-    /// Stores what has come of a binary message that is begun, as far as nothing comes between; whether that was its last.
+    /// Stores what was received of a binary message that can't be lent from the input, up to the next control frame;
+    /// whether that was its last byte.
     fn store_binary(&mut self, input: &mut Input<'_>, limit: u64) -> Result<bool, Failure> {
-        while !self.store.bytes().is_empty()
-            && let Some(Masked { bytes, mask, last }) = self.payloads.frames.masked_binary(input, limit)
-        {
+        loop {
+            let is_begun = !self.store.bytes().is_empty();
+            let Some(Masked { bytes, mask, last }) = self.payloads.frames.masked_binary(input, limit, is_begun) else {
+                return Ok(false);
+            };
             let missing = self.payloads.frames.message_remaining();
+            self.stored = Kind::Binary;
             self.store.append(bytes, mask, missing).map_err(|StorageFull| self.no_room(bytes.len()))?;
             if last {
                 return Ok(true);
             }
         }
-        Ok(false)
     }
 
     fn store_part(&mut self, content: Content<'_>) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use core::fmt;
 use crate::{
     STRAIGHT_PATHS, Storage,
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
+    storage,
 };
 #[cfg(feature = "deflate")]
 use crate::{boxed::Boxed, deflate::Deflater};
@@ -80,7 +81,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         store: S,
         #[cfg(feature = "deflate")] deflater: Option<Boxed<Deflater>>,
     ) -> Self {
-        let out = Outbox::new(store.into(), config.keep);
+        let out = Outbox::new(store.into(), config.keep_output);
         Self {
             role,
             high_water: config.high_water.min(Self::limit(&out)),
@@ -386,16 +387,23 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.closing.lost();
         self.out.clear();
         (self.newest_pong, self.fragmented) = (None, None);
-        self.release();
+        self.let_go();
     }
 
-    /// Frees memory that is kept for the next message (see [`Config::keep`]). What holds something stays.
+    /// Frees memory that is kept for the next message (see [`Config::keep`]), and what the calling thread has to spare.
+    /// What holds something stays.
     pub fn release(&mut self) {
+        self.let_go();
+        storage::free_spare();
+    }
+
+    /// Keeps no memory for the next message.
+    fn let_go(&mut self) {
         #[cfg(feature = "deflate")]
         if let Some(deflater) = &mut self.deflater {
             deflater.release();
         }
-        self.out.release();
+        self.out.let_go();
     }
 
     /// The socket has taken this much of what is pending, and all of a frame behind it but these parts.

@@ -1,7 +1,7 @@
 use alloc::{string::String, vec::Vec};
 use core::mem;
 
-use super::{Growing, growth};
+use super::{Growing, growth, spare};
 use crate::{
     frame::MaskingKey,
     storage::{Bytes, MessageStore, StorageFull},
@@ -14,6 +14,20 @@ pub(crate) enum GrowingMessage {
     Bytes(Growing),
     /// Text that was checked in pieces. As a `String` it can be lent without another check.
     Text(String),
+}
+
+/// As [`Growing::grow`] does it, for memory that stays text.
+fn grow_text(text: &mut String, more: usize, missing: usize) -> Result<(), StorageFull> {
+    if let Some(mut larger) = spare::take(text.len() + more) {
+        larger.clear();
+        // It is empty, and so it is text.
+        let mut larger = String::from_utf8(larger).unwrap_or_default();
+        larger.push_str(text);
+        spare::give(mem::replace(text, larger).into_bytes());
+        return Ok(());
+    }
+    let growth = growth(text.len(), text.capacity(), more, missing);
+    text.try_reserve_exact(growth).map_err(|_| StorageFull)
 }
 
 impl From<Vec<u8>> for GrowingMessage {
@@ -67,8 +81,7 @@ impl MessageStore for GrowingMessage {
         self.become_text()?;
         let Self::Text(text) = self else { return Err(StorageFull) };
         if more.len() > text.capacity() - text.len() {
-            let growth = growth(text.len(), text.capacity(), more.len(), missing);
-            text.try_reserve_exact(growth).map_err(|_| StorageFull)?;
+            grow_text(text, more.len(), missing)?;
         }
         text.push_str(more);
         Ok(())

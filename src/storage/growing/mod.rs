@@ -2,21 +2,21 @@
 
 mod message;
 mod queue;
+pub(crate) mod spare;
 
 use alloc::vec::Vec;
+use core::mem;
 
 use super::{Bytes, ControlStore, StorageFull, Store};
 use crate::frame::MaskingKey;
 
 use {message::GrowingMessage, queue::GrowingQueue};
 
-/// Empties a `Vec`, and frees all of its memory but `keep` bytes. It asks for those anew, because `Vec::shrink_to`
-/// aborts when memory is out: then nothing is kept.
+/// Empties a `Vec`. Memory of more than `keep` bytes is the thread's to spare.
 pub(crate) fn trim(memory: &mut Vec<u8>, keep: usize) {
     memory.clear();
     if memory.capacity() > keep {
-        *memory = Vec::new();
-        let _ = memory.try_reserve_exact(keep);
+        spare::give(mem::take(memory));
     }
 }
 
@@ -81,10 +81,11 @@ const FRESH: usize = 128 << 10;
 const LEAST: usize = 64;
 
 /// How much memory to ask for behind `len` bytes, to add `more` now and what is `missing` later. It doubles what there
-/// is, but does not exceed what will be used.
+/// is, but exceeds neither what will be used nor the size of [spare] memory that is needed now, so that there is memory
+/// of each size.
 fn growth(len: usize, capacity: usize, more: usize, missing: usize) -> usize {
-    let twice = capacity.saturating_mul(2).max(LEAST) - len;
-    more.saturating_add(missing).min(twice).max(more)
+    let twice = capacity.saturating_mul(2).max(LEAST).min(spare::largest(len.saturating_add(more)));
+    more.saturating_add(missing).min(twice.saturating_sub(len)).max(more)
 }
 
 impl From<Vec<u8>> for Growing {
@@ -94,44 +95,59 @@ impl From<Vec<u8>> for Growing {
 }
 
 impl Growing {
-    /// Makes room for `more` bytes.
-    #[cold]
+    /// Makes room for `more` bytes: in memory that the thread has to spare, or else in more of its own.
+    #[inline(never)]
     fn grow(&mut self, more: usize, missing: usize) -> Result<(), StorageFull> {
+        if let Some(mut larger) = spare::take(self.filled.saturating_add(more)) {
+            match larger.get_mut(..self.filled) {
+                Some(room) => room.copy_from_slice(self.bytes()),
+                None => {
+                    larger.clear();
+                    larger.extend_from_slice(self.bytes());
+                }
+            }
+            spare::give(mem::replace(&mut self.memory, larger));
+            return Ok(());
+        }
         let growth = growth(self.filled, self.memory.capacity(), more, missing);
         self.memory.truncate(self.filled);
         self.memory.try_reserve_exact(growth).map_err(|_| StorageFull)
     }
 
+    /// The same, if there is less.
+    #[inline]
+    fn reserve(&mut self, more: usize, missing: usize) -> Result<(), StorageFull> {
+        if more > self.spare() { self.grow(more, missing) } else { Ok(()) }
+    }
+
     /// Adds all of `bytes`, or none.
     #[inline]
     fn append(&mut self, bytes: &[u8], missing: usize) -> Result<(), StorageFull> {
-        let end = self.filled + bytes.len();
-        match self.memory.get_mut(self.filled..end) {
+        self.reserve(bytes.len(), missing)?;
+        match self.room(bytes.len()) {
             Some(room) => room.copy_from_slice(bytes),
             None => {
-                if end > self.memory.capacity() {
-                    self.grow(bytes.len(), missing)?;
-                }
                 self.memory.truncate(self.filled);
                 self.memory.extend_from_slice(bytes);
             }
         }
-        self.filled = end;
+        self.filled += bytes.len();
         Ok(())
     }
 
     /// The same with bytes that are masked: where memory has been written to before, they are unmasked on the way.
     #[inline]
     fn append_unmasked(&mut self, bytes: &[u8], key: MaskingKey, missing: usize) -> Result<(), StorageFull> {
-        let (start, end) = (self.filled, self.filled + bytes.len());
-        match self.memory.get_mut(start..end) {
+        self.reserve(bytes.len(), missing)?;
+        match self.room(bytes.len()) {
             Some(room) => {
                 key.apply_copied(bytes, room);
-                self.filled = end;
+                self.filled += bytes.len();
             }
             None => {
+                let start = self.filled;
                 self.append(bytes, missing)?;
-                key.apply(self.memory.get_mut(start..end).unwrap_or_default());
+                key.apply(self.memory.get_mut(start..).unwrap_or_default());
             }
         }
         Ok(())
@@ -170,12 +186,6 @@ impl Growing {
     fn fill(&mut self, count: usize) {
         self.filled = self.memory.len().min(self.filled + count);
     }
-
-    #[cold]
-    fn shrink(&mut self, keep: usize) {
-        trim(&mut self.memory, keep);
-        self.write_to(self.spare().min(FRESH));
-    }
 }
 
 impl Bytes for Growing {
@@ -193,7 +203,7 @@ impl Bytes for Growing {
     fn clear(&mut self, keep: usize) {
         self.filled = 0;
         if self.memory.capacity() > keep {
-            self.shrink(keep);
+            spare::give(mem::take(&mut self.memory));
         }
     }
 }
