@@ -249,7 +249,7 @@ impl Case {
 
     pub fn receive(&self, role: Role) -> Receive {
         let deflate = if let Work::Inflate(takeover) = self.work { Some(takeover) } else { None };
-        Receive { role, kind: self.kind(), deflate }
+        Receive { role, kind: self.kind(), len: self.len, deflate }
     }
 
     pub fn send(&self, role: Role, flush: usize) -> Send {

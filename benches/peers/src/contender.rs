@@ -43,11 +43,6 @@ pub trait Contender {
         None
     }
 
-    /// The same as a server, for one connection among many that are idle most of the time.
-    fn receive_rarely(&self, socket: Socket) -> Option<Turn> {
-        self.receive(Receive { role: Role::Server, kind: Kind::Binary, deflate: None }, socket)
-    }
-
     /// How many connections there can be at once without trouble.
     fn most_connections(&self) -> usize {
         1000
@@ -86,6 +81,8 @@ pub enum Kind {
 pub struct Receive {
     pub role: Role,
     pub kind: Kind,
+    /// How long the longest message is.
+    pub len: usize,
     /// Messages are compressed.
     pub deflate: Option<Takeover>,
 }

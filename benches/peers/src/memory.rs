@@ -156,7 +156,7 @@ fn idle(contender: &dyn Contender) -> Option<usize> {
     let socket = Socket(prepared.feed.clone());
     let mut turns = Vec::with_capacity(IDLE);
     let allocated = counted(|| {
-        turns.extend((0..IDLE).map_while(|_| contender.receive_rarely(socket.clone())));
+        turns.extend((0..IDLE).map_while(|_| contender.receive(case.receive(Role::Server), socket.clone())));
         if turns.len() == IDLE {
             run::run(&mut turns, &prepared, IDLE, Seen::default());
         }

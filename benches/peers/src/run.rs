@@ -25,7 +25,7 @@ pub fn open(contender: &dyn Contender, case: &Case, feed: &Arc<Feed>) -> Option<
             if count > contender.most_connections() {
                 return None;
             }
-            return (0..count).map(|_| contender.receive_rarely(socket.clone())).collect();
+            return (0..count).map(|_| contender.receive(case.receive(Role::Server), socket.clone())).collect();
         }
     };
     turn.map(|turn| vec![turn])

@@ -2,7 +2,7 @@
 
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role as TheirRole, WebSocket};
 
-use super::LIMIT;
+use super::limit;
 use crate::{
     contender::{Contender, Cycle, Kind, Receive, Role, Send, Turn, now},
     socket::Socket,
@@ -19,7 +19,7 @@ impl Contender for Fastwebsockets {
         if receive.deflate.is_some() {
             return None;
         }
-        let mut socket = open(receive.role, socket);
+        let mut socket = open(receive.role, limit(receive.len), socket);
         Some(Box::new(move |seen| {
             while let Some(frame) = now(socket.read_frame()) {
                 let frame = frame.unwrap();
@@ -36,7 +36,7 @@ impl Contender for Fastwebsockets {
         if send.deflate.is_some() {
             return None;
         }
-        let mut socket = open(send.role, socket);
+        let mut socket = open(send.role, None, socket);
         let mut payloads = Cycle::new(send.payloads);
         Some(Box::new(move |_| {
             for _ in 0..send.flush {
@@ -47,7 +47,7 @@ impl Contender for Fastwebsockets {
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
-        let mut socket = open(Role::Server, socket);
+        let mut socket = open(Role::Server, None, socket);
         Some(Box::new(move |_| {
             while let Some(frame) = now(socket.read_frame()) {
                 let frame = frame.unwrap();
@@ -63,12 +63,14 @@ impl Contender for Fastwebsockets {
     }
 }
 
-fn open(role: Role, socket: Socket) -> FragmentCollector<Socket> {
+fn open(role: Role, limit: Option<usize>, socket: Socket) -> FragmentCollector<Socket> {
     let role = match role {
         Role::Server => TheirRole::Server,
         Role::Client => TheirRole::Client,
     };
     let mut socket = WebSocket::after_handshake(socket, role);
-    socket.set_max_message_size(LIMIT);
+    if let Some(limit) = limit {
+        socket.set_max_message_size(limit);
+    }
     FragmentCollector::new(socket)
 }

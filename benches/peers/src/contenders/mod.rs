@@ -15,14 +15,19 @@ mod yawc;
 
 use crate::{contender::Contender, floor::Floor, walker::Walker};
 
-/// The largest message and frame that any of them has to take.
-const LIMIT: usize = 256 << 20;
+/// Up to this length every library takes a message without being told to.
+const USUAL: usize = 1 << 20;
+
+/// The limit to set for messages of this length, where they are longer than usual.
+fn limit(len: usize) -> Option<usize> {
+    (len > USUAL).then_some(256 << 20)
+}
 
 /// In the order of the tables.
 pub fn all() -> Vec<Box<dyn Contender>> {
     let mut all: Vec<Box<dyn Contender>> = vec![
-        Box::new(websocket_proto::WebsocketProto::with_buffers()),
-        Box::new(websocket_proto::WebsocketProto::with_one_buffer()),
+        Box::new(websocket_proto::Documented::new()),
+        Box::new(websocket_proto::Tuned),
         Box::new(tungstenite::Tungstenite),
         Box::new(fastwebsockets::Fastwebsockets),
         Box::new(tokio_websockets::TokioWebsockets),

@@ -1,10 +1,10 @@
-//! sockudo-ws: default configuration but for the limits, and the echo loop that its README recommends. Its timers are on, as they are by
+//! sockudo-ws: default configuration, and the echo loop that its README recommends. Its timers are on, as they are by
 //! default, and so it needs to find tokio's clock.
 
 use futures_util::{SinkExt, StreamExt};
 use sockudo_ws::{Config, Message, WebSocketStream, deflate::DeflateConfig, stream::CompressedWebSocketStream};
 
-use super::LIMIT;
+use super::limit;
 use crate::{
     contender::{Contender, Cycle, Kind, Receive, Role, Seen, Send, Takeover, Turn, now},
     socket::Socket,
@@ -19,14 +19,14 @@ impl Contender for SockudoWs {
 
     fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
         if let Some(takeover) = receive.deflate {
-            let mut socket = CompressedWebSocketStream::server(socket, config(), deflate(takeover));
+            let mut socket = CompressedWebSocketStream::server(socket, Config::default(), deflate(takeover));
             return Some(Box::new(move |seen| {
                 while let Some(message) = now(socket.next()) {
                     deliver(message.unwrap().unwrap(), seen);
                 }
             }));
         }
-        let mut socket = open(receive.role, socket);
+        let mut socket = open(receive.role, limit(receive.len), socket);
         Some(Box::new(move |seen| {
             while let Some(message) = now(socket.next()) {
                 deliver(message.unwrap().unwrap(), seen);
@@ -41,7 +41,7 @@ impl Contender for SockudoWs {
         };
         let mut payloads = Cycle::new(send.payloads);
         if let Some(takeover) = send.deflate {
-            let mut socket = CompressedWebSocketStream::server(socket, config(), deflate(takeover));
+            let mut socket = CompressedWebSocketStream::server(socket, Config::default(), deflate(takeover));
             return Some(Box::new(move |_| {
                 for _ in 0..send.flush {
                     now(socket.feed(message(payloads.next().clone()))).unwrap().unwrap();
@@ -49,7 +49,7 @@ impl Contender for SockudoWs {
                 now(socket.flush()).unwrap().unwrap();
             }));
         }
-        let mut socket = open(send.role, socket);
+        let mut socket = open(send.role, None, socket);
         Some(Box::new(move |_| {
             for _ in 0..send.flush {
                 now(socket.feed(message(payloads.next().clone()))).unwrap().unwrap();
@@ -59,7 +59,7 @@ impl Contender for SockudoWs {
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
-        let mut socket = open(Role::Server, socket);
+        let mut socket = open(Role::Server, None, socket);
         Some(Box::new(move |_| {
             while let Some(message) = now(socket.next()) {
                 let message = message.unwrap().unwrap();
@@ -95,15 +95,13 @@ fn deliver(message: Message, seen: &mut Seen) {
     }
 }
 
-fn open(role: Role, socket: Socket) -> WebSocketStream<Socket> {
+fn open(role: Role, limit: Option<usize>, socket: Socket) -> WebSocketStream<Socket> {
+    let config = limit
+        .map_or(Config::default(), |limit| Config::builder().max_message_size(limit).max_frame_size(limit).build());
     match role {
-        Role::Server => WebSocketStream::server(socket, config()),
-        Role::Client => WebSocketStream::client(socket, config()),
+        Role::Server => WebSocketStream::server(socket, config),
+        Role::Client => WebSocketStream::client(socket, config),
     }
-}
-
-fn config() -> Config {
-    Config::builder().max_message_size(LIMIT).max_frame_size(LIMIT).build()
 }
 
 fn deflate(Takeover(takeover): Takeover) -> DeflateConfig {

@@ -10,7 +10,6 @@ use soketto::{
     handshake::{Server, server::Response},
 };
 
-use super::LIMIT;
 use crate::{
     contender::{Contender, Cycle, Kind, Receive, Role, Send, Turn, now, task},
     socket::Socket,
@@ -86,10 +85,7 @@ fn open(role: Role, socket: Socket) -> (Sender<Stream>, Receiver<Stream>) {
         Role::Server => Mode::Server,
         Role::Client => Mode::Client,
     };
-    let mut builder = Builder::new(BufReader::new(BufWriter::new(socket)), mode);
-    builder.set_max_message_size(LIMIT);
-    builder.set_max_frame_size(LIMIT);
-    builder.finish()
+    Builder::new(BufReader::new(BufWriter::new(socket)), mode).finish()
 }
 
 async fn next(receiver: &mut Receiver<Stream>, message: &mut Vec<u8>) -> Kind {

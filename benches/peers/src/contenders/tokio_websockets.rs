@@ -1,9 +1,10 @@
-//! tokio-websockets: no limits and whole frames, as in its own echo example. It flushes before it reads, so all messages that are there are
-//! taken first, then all answers fed, then flushed.
+//! tokio-websockets: default configuration. It flushes before it reads, so all messages that are there are taken first, then all answers fed,
+//! then flushed.
 
 use futures_util::{SinkExt, StreamExt};
-use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder, WebSocketStream};
+use tokio_websockets::{ClientBuilder, Limits, Message, ServerBuilder, WebSocketStream};
 
+use super::limit;
 use crate::{
     contender::{Contender, Cycle, Kind, Receive, Role, Send, Turn, now},
     socket::Socket,
@@ -20,7 +21,7 @@ impl Contender for TokioWebsockets {
         if receive.deflate.is_some() {
             return None;
         }
-        let mut socket = open(receive.role, socket);
+        let mut socket = open(receive.role, limit(receive.len), socket);
         Some(Box::new(move |seen| {
             while let Some(message) = now(socket.next()) {
                 let message = message.unwrap().unwrap();
@@ -37,7 +38,7 @@ impl Contender for TokioWebsockets {
         if send.deflate.is_some() {
             return None;
         }
-        let mut socket = open(send.role, socket);
+        let mut socket = open(send.role, None, socket);
         let mut payloads = Cycle::new(send.payloads);
         Some(Box::new(move |_| {
             for _ in 0..send.flush {
@@ -48,7 +49,7 @@ impl Contender for TokioWebsockets {
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
-        let mut socket = open(Role::Server, socket);
+        let mut socket = open(Role::Server, None, socket);
         let mut messages = Vec::new();
         Some(Box::new(move |_| {
             while let Some(message) = now(socket.next()) {
@@ -79,10 +80,10 @@ impl Contender for TokioWebsockets {
     }
 }
 
-fn open(role: Role, socket: Socket) -> WebSocketStream<Socket> {
-    let (config, limits) = (Config::default().frame_size(usize::MAX), Limits::unlimited());
+fn open(role: Role, limit: Option<usize>, socket: Socket) -> WebSocketStream<Socket> {
+    let limits = limit.map_or(Limits::default(), |limit| Limits::default().max_payload_len(Some(limit)));
     match role {
-        Role::Server => ServerBuilder::new().config(config).limits(limits).serve(socket),
-        Role::Client => ClientBuilder::new().config(config).limits(limits).take_over(socket),
+        Role::Server => ServerBuilder::new().limits(limits).serve(socket),
+        Role::Client => ClientBuilder::new().limits(limits).take_over(socket),
     }
 }

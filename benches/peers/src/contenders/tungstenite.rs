@@ -7,7 +7,7 @@ use tungstenite::{
     protocol::{Role as TheirRole, WebSocketConfig},
 };
 
-use super::LIMIT;
+use super::limit;
 use crate::{
     contender::{Contender, Cycle, Kind, Receive, Role, Send, Turn},
     socket::Socket,
@@ -24,7 +24,7 @@ impl Contender for Tungstenite {
         if receive.deflate.is_some() {
             return None;
         }
-        let mut socket = open(receive.role, socket);
+        let mut socket = open(receive.role, limit(receive.len), socket);
         Some(Box::new(move |seen| {
             loop {
                 match socket.read() {
@@ -42,7 +42,7 @@ impl Contender for Tungstenite {
         if send.deflate.is_some() {
             return None;
         }
-        let mut socket = open(send.role, socket);
+        let mut socket = open(send.role, None, socket);
         let mut payloads = Cycle::new(send.payloads);
         Some(Box::new(move |_| {
             for _ in 0..send.flush {
@@ -53,7 +53,7 @@ impl Contender for Tungstenite {
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
-        let mut socket = open(Role::Server, socket);
+        let mut socket = open(Role::Server, None, socket);
         Some(Box::new(move |_| {
             loop {
                 match socket.read() {
@@ -82,13 +82,14 @@ impl Contender for Tungstenite {
     }
 }
 
-fn open(role: Role, socket: Socket) -> WebSocket<Socket> {
+fn open(role: Role, limit: Option<usize>, socket: Socket) -> WebSocket<Socket> {
     let role = match role {
         Role::Server => TheirRole::Server,
         Role::Client => TheirRole::Client,
     };
-    let config = WebSocketConfig::default().max_message_size(Some(LIMIT)).max_frame_size(Some(LIMIT));
-    WebSocket::from_raw_socket(socket, role, Some(config))
+    let config =
+        limit.map(|limit| WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit)));
+    WebSocket::from_raw_socket(socket, role, config)
 }
 
 fn would_block(error: &Error) -> bool {

@@ -6,14 +6,11 @@ use std::str;
 use tokio::io::BufReader;
 use web_socket::{DataType, Event, Frame, MessageType, Stream, WebSocket};
 
-use super::LIMIT;
+use super::limit;
 use crate::{
     contender::{Contender, Cycle, Kind, Receive, Role, Send, Turn, now, task},
     socket::Socket,
 };
-
-/// As much as the others read at once.
-const READ: usize = 64 << 10;
 
 pub struct WebSocketCrate;
 
@@ -26,7 +23,7 @@ impl Contender for WebSocketCrate {
         if receive.deflate.is_some() {
             return None;
         }
-        let mut connection = Connection::open(receive.role, socket);
+        let mut connection = Connection::open(receive.role, limit(receive.len), socket);
         Some(task(async move |seen| {
             loop {
                 let (kind, payload) = connection.next().await;
@@ -39,7 +36,7 @@ impl Contender for WebSocketCrate {
         if send.deflate.is_some() {
             return None;
         }
-        let mut socket = Connection::open(send.role, socket).socket;
+        let mut socket = Connection::open(send.role, None, socket).socket;
         let mut payloads = Cycle::new(send.payloads);
         Some(Box::new(move |_| {
             for _ in 0..send.flush {
@@ -49,7 +46,7 @@ impl Contender for WebSocketCrate {
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
-        let mut connection = Connection::open(Role::Server, socket);
+        let mut connection = Connection::open(Role::Server, None, socket);
         Some(task(async move |_| {
             loop {
                 let (kind, payload) = connection.next().await;
@@ -69,13 +66,15 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(role: Role, socket: Socket) -> Self {
-        let socket = BufReader::with_capacity(READ, socket);
+    fn open(role: Role, limit: Option<usize>, socket: Socket) -> Self {
+        let socket = BufReader::new(socket);
         let mut socket = match role {
             Role::Server => WebSocket::server(socket),
             Role::Client => WebSocket::client(socket),
         };
-        socket.max_payload_len = LIMIT;
+        if let Some(limit) = limit {
+            socket.max_payload_len = limit;
+        }
         Self { socket, fragments: Vec::new() }
     }
 

@@ -1,5 +1,16 @@
-//! websocket-proto, in the two ways to read: into a buffer that is the connection's own, and into one that all connections share. Either
-//! way, what a read has brought is answered by one write.
+//! websocket-proto, twice.
+//!
+//! **Documented** is the loop of the README: `Config::new()`, one plain buffer of 16 KiB for all connections, `send_*`, then all that is pending is
+//! written and the stream is flushed.
+//!
+//! **Tuned** differs in three named settings:
+//!
+//! - a [`ReadBuffer`] of 72 KiB for each connection, so that what a read has cut is not copied;
+//! - `keep(1 MiB)`: the default limit lets in no longer message, so none of them allocates, and a busy connection keeps what it needs;
+//! - as a server, [`Sender::frame`] for binary payloads over 4 KiB: a vectored write takes them from where they are.
+//!
+//! Both set what a case needs, and nothing else: the limit of a message's length in cases of more than 1 MiB, and compression where
+//! messages are compressed.
 
 use std::{
     cell::RefCell,
@@ -8,70 +19,55 @@ use std::{
 };
 
 use websocket_proto::{
-    Client, Config, Connection, Event, Input, ReadBuffer, Sender, Server, SystemRandom, Uri, client, deflate::Deflate,
-    server,
+    Client, Config, Connection, Event, Input, ReadBuffer, Receiver, Sender, Server, SystemRandom, Transport, Uri,
+    client, deflate::Deflate, server,
 };
 
-use super::LIMIT;
+use super::limit;
 use crate::{
-    contender::{self, Contender, Cycle, Kind, Receive, Role, Seen, Send, Takeover, Turn},
+    contender::{Contender, Cycle, Kind, Receive, Role, Seen, Send, Takeover, Turn},
     socket::Socket,
 };
 
-/// What one read can bring.
-const READ: usize = 64 << 10;
+/// What one read can bring to the documented loop.
+const READ: usize = 16 << 10;
 
-/// A buffer of a connection's own holds a little more than a message that is meant to be left in it.
+/// The `ReadBuffer` of a tuned connection.
 const OWN: usize = 72 << 10;
 
-/// A server lends larger payloads to the socket.
+/// What a tuned connection keeps.
+const KEEP: usize = 1 << 20;
+
+/// A tuned server lends larger payloads to the socket.
 const COPY: usize = 4 << 10;
 
-/// More output than that is not collected, as it would only leave the cache; others write sooner by themselves.
-const ENOUGH: usize = 64 << 10;
-
-/// What a busy connection may keep from one message to the next.
-const KEEP: usize = 65 << 20;
-
-pub struct WebsocketProto {
-    /// The buffer that all connections share, if they do.
-    shared: Option<Rc<RefCell<Vec<u8>>>>,
+pub struct Documented {
+    /// The buffer that all connections share.
+    buffer: Rc<RefCell<Vec<u8>>>,
 }
 
-impl WebsocketProto {
-    pub fn with_buffers() -> Self {
-        Self { shared: None }
+pub struct Tuned;
+
+impl Documented {
+    pub const NAME: &'static str = "websocket-proto, documented";
+
+    pub fn new() -> Self {
+        Self { buffer: Rc::new(RefCell::new(vec![0; READ])) }
     }
 
-    pub fn with_one_buffer() -> Self {
-        Self { shared: Some(Rc::new(RefCell::new(vec![0; READ]))) }
-    }
-
-    /// Reads all that is there, and does the work for what each read has brought.
     fn reading<R: websocket_proto::Role + 'static, W: Work>(
         &self,
         connection: Connection<R, Vec<u8>, Vec<u8>>,
         mut socket: Socket,
     ) -> Turn {
         let Connection { receiver: mut rx, sender: mut tx } = connection;
-        if let Some(shared) = self.shared.clone() {
-            return Box::new(move |seen| {
-                let buffer = &mut *shared.borrow_mut();
-                while let Ok(count) = socket.read(buffer) {
-                    let mut input = Input::new(&mut buffer[..count]);
-                    while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                        W::work(event, &mut tx, seen);
-                    }
-                    flush(&mut tx, &mut socket);
-                }
-            });
-        }
-        let mut buffer = ReadBuffer::new(vec![0; OWN]);
+        let buffer = self.buffer.clone();
         Box::new(move |seen| {
-            while let Ok(count) = socket.read(buffer.room_for(&mut rx)) {
-                let mut input = buffer.received(count);
+            let buffer = &mut *buffer.borrow_mut();
+            while let Ok(count) = socket.read(buffer) {
+                let mut input = Input::new(&mut buffer[..count]);
                 while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                    W::work(event, &mut tx, seen);
+                    W::work(event, &mut tx, &mut socket, seen);
                 }
                 flush(&mut tx, &mut socket);
             }
@@ -79,21 +75,118 @@ impl WebsocketProto {
     }
 }
 
+impl Contender for Documented {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
+        let (client, server) = connect(config(receive.deflate, receive.len));
+        Some(match receive.role {
+            Role::Server => self.reading::<_, See>(server, socket),
+            Role::Client => self.reading::<_, See>(client, socket),
+        })
+    }
+
+    fn send(&self, send: Send, socket: Socket) -> Option<Turn> {
+        let (client, server) = connect(config(send.deflate, 0));
+        Some(match send.role {
+            Role::Server => sending(server, send, socket, false),
+            Role::Client => sending(client, send, socket, false),
+        })
+    }
+
+    fn echo(&self, socket: Socket) -> Option<Turn> {
+        Some(self.reading::<_, Answer>(connect(Config::new()).1, socket))
+    }
+
+    fn handshake(&self, mut socket: Socket) -> Option<Turn> {
+        let buffer = self.buffer.clone();
+        Some(Box::new(move |_| accept(Config::new(), &mut buffer.borrow_mut(), &mut socket)))
+    }
+
+    fn most_connections(&self) -> usize {
+        usize::MAX
+    }
+
+    fn size(&self) -> Option<usize> {
+        Some(size_of::<Connection<Server, Vec<u8>, Vec<u8>>>())
+    }
+}
+
+impl Tuned {
+    fn reading<R: websocket_proto::Role + 'static, W: Work>(
+        connection: Connection<R, Vec<u8>, Vec<u8>>,
+        mut socket: Socket,
+    ) -> Turn {
+        let Connection { receiver: mut rx, sender: mut tx } = connection;
+        let mut buffer = ReadBuffer::new(vec![0; OWN]);
+        Box::new(move |seen| {
+            while let Ok(count) = socket.read(buffer.room_for(&mut rx)) {
+                let mut input = buffer.received(count);
+                while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                    W::work(event, &mut tx, &mut socket, seen);
+                }
+                flush(&mut tx, &mut socket);
+            }
+        })
+    }
+}
+
+impl Contender for Tuned {
+    fn name(&self) -> &'static str {
+        "websocket-proto, tuned"
+    }
+
+    fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
+        let (client, server) = connect(config(receive.deflate, receive.len).keep(KEEP));
+        Some(match receive.role {
+            Role::Server => Self::reading::<_, See>(server, socket),
+            Role::Client => Self::reading::<_, See>(client, socket),
+        })
+    }
+
+    fn send(&self, send: Send, socket: Socket) -> Option<Turn> {
+        let (client, server) = connect(config(send.deflate, 0).keep(KEEP));
+        Some(match send.role {
+            Role::Server => sending(server, send, socket, true),
+            Role::Client => sending(client, send, socket, false),
+        })
+    }
+
+    fn echo(&self, socket: Socket) -> Option<Turn> {
+        Some(Self::reading::<_, AnswerLending>(connect(Config::new().keep(KEEP)).1, socket))
+    }
+
+    /// The buffer is the connection's own, and so allocated with it.
+    fn handshake(&self, mut socket: Socket) -> Option<Turn> {
+        Some(Box::new(move |_| accept(Config::new().keep(KEEP), &mut vec![0; OWN], &mut socket)))
+    }
+
+    fn size(&self) -> Option<usize> {
+        Some(size_of::<(Receiver<Server, Vec<u8>>, Sender<Server, Vec<u8>>, ReadBuffer<Vec<u8>>)>())
+    }
+}
+
 /// What is done with an event, written in the loop itself: there it needn't be moved, and is in registers.
 trait Work {
-    fn work<R: websocket_proto::Role>(event: Event<'_>, tx: &mut Sender<R, Vec<u8>>, seen: &mut Seen);
+    fn work<R: websocket_proto::Role>(
+        event: Event<'_>,
+        tx: &mut Sender<R, Vec<u8>>,
+        socket: &mut Socket,
+        seen: &mut Seen,
+    );
 }
 
 struct See;
 
 impl Work for See {
     #[inline(always)]
-    fn work<R: websocket_proto::Role>(event: Event<'_>, _: &mut Sender<R, Vec<u8>>, seen: &mut Seen) {
+    fn work<R: websocket_proto::Role>(event: Event<'_>, _: &mut Sender<R, Vec<u8>>, _: &mut Socket, seen: &mut Seen) {
         match event {
             Event::Text(text) => seen.message(Kind::Text, text.as_bytes()),
             Event::Binary(bytes) => seen.message(Kind::Binary, bytes),
-            Event::Ping(_) | Event::Pong(_) => {}
-            _ => panic!("the connection has ended"),
+            _ => {}
         }
     }
 }
@@ -102,76 +195,44 @@ struct Answer;
 
 impl Work for Answer {
     #[inline(always)]
-    fn work<R: websocket_proto::Role>(event: Event<'_>, tx: &mut Sender<R, Vec<u8>>, _: &mut Seen) {
+    fn work<R: websocket_proto::Role>(event: Event<'_>, tx: &mut Sender<R, Vec<u8>>, _: &mut Socket, _: &mut Seen) {
         match event {
             Event::Text(text) => tx.send_text(text).unwrap(),
             Event::Binary(bytes) => tx.send_binary(bytes).unwrap(),
-            Event::Ping(_) | Event::Pong(_) => {}
-            _ => panic!("the connection has ended"),
+            _ => {}
         }
     }
 }
 
-impl Contender for WebsocketProto {
-    fn name(&self) -> &'static str {
-        match self.shared {
-            None => "websocket-proto",
-            Some(_) => "websocket-proto, one buffer",
+/// The same; the socket takes a long answer from the buffer that it was received in.
+struct AnswerLending;
+
+impl Work for AnswerLending {
+    #[inline(always)]
+    fn work<R: websocket_proto::Role>(
+        event: Event<'_>,
+        tx: &mut Sender<R, Vec<u8>>,
+        socket: &mut Socket,
+        seen: &mut Seen,
+    ) {
+        match event {
+            Event::Binary(bytes) if bytes.len() > COPY => lend(bytes, tx, socket),
+            event => Answer::work(event, tx, socket, seen),
         }
     }
+}
 
-    fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
-        let (client, server) = connect(receive.deflate);
-        Some(match receive.role {
-            Role::Server => self.reading::<_, See>(server, socket),
-            Role::Client => self.reading::<_, See>(client, socket),
-        })
-    }
-
-    fn send(&self, send: Send, socket: Socket) -> Option<Turn> {
-        let (client, server) = connect(send.deflate);
-        Some(match send.role {
-            Role::Server => sending(server, send, socket),
-            Role::Client => sending(client, send, socket),
-        })
-    }
-
-    fn echo(&self, socket: Socket) -> Option<Turn> {
-        Some(self.reading::<_, Answer>(connect(None).1, socket))
-    }
-
-    fn handshake(&self, mut socket: Socket) -> Option<Turn> {
-        let mut buffer = vec![0; READ];
-        Some(Box::new(move |_: &mut Seen| {
-            let mut handshake = server::Handshake::new(Config::new());
-            while let Ok(count) = socket.read(&mut buffer) {
-                handshake.read(&mut Input::new(&mut buffer[..count]));
-            }
-            let mut connection =
-                handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
-            flush(&mut connection.sender, &mut socket);
-        }))
-    }
-
-    fn receive_rarely(&self, socket: Socket) -> Option<Turn> {
-        // Who shares a buffer has none of his own, and needn't keep anything.
-        self.shared.as_ref()?;
-        Some(self.reading::<_, See>(connect_as(CONFIG).1, socket))
-    }
-
-    fn most_connections(&self) -> usize {
-        if self.shared.is_some() { usize::MAX } else { 1000 }
-    }
-
-    fn size(&self) -> Option<usize> {
-        Some(size_of::<Connection<Server, Vec<u8>, Vec<u8>>>())
-    }
+fn lend<R: websocket_proto::Role>(payload: &[u8], tx: &mut Sender<R, Vec<u8>>, socket: &mut Socket) {
+    let frame = tx.frame(payload).unwrap();
+    let written = socket.write_vectored(&frame.slices()).unwrap();
+    frame.sent(written);
 }
 
 fn sending<R: websocket_proto::Role + 'static>(
     connection: Connection<R, Vec<u8>, Vec<u8>>,
     send: Send,
     mut socket: Socket,
+    lends: bool,
 ) -> Turn {
     let mut tx = connection.sender;
     if send.kind == Kind::Text {
@@ -187,42 +248,51 @@ fn sending<R: websocket_proto::Role + 'static>(
     Box::new(move |_| {
         for _ in 0..send.flush {
             let payload = payloads.next();
-            if send.role == contender::Role::Server && payload.len() > COPY {
-                let frame = tx.frame(&payload[..]).unwrap();
-                let written = socket.write_vectored(&frame.slices()).unwrap();
-                frame.sent(written);
+            if lends && payload.len() > COPY {
+                lend(payload, &mut tx, &mut socket);
             } else {
                 tx.send_binary(payload).unwrap();
-            }
-            if tx.pending().len() >= ENOUGH {
-                flush(&mut tx, &mut socket);
             }
         }
         flush(&mut tx, &mut socket);
     })
 }
 
+/// As in the README; a connection that ends stops the case.
 fn flush<R: websocket_proto::Role>(tx: &mut Sender<R, Vec<u8>>, socket: &mut Socket) {
     while !tx.is_empty() {
-        let written = socket.write(tx.pending()).unwrap();
-        tx.consume(written);
+        socket.write_all(tx.pending()).unwrap();
+        tx.consume(tx.pending().len());
+    }
+    socket.flush().unwrap();
+    assert!(tx.transport() != Transport::CloseNow, "the connection has ended");
+}
+
+fn accept(config: Config, buffer: &mut [u8], socket: &mut Socket) {
+    let mut handshake = server::Handshake::new(config);
+    while let Ok(count) = socket.read(buffer) {
+        handshake.read(&mut Input::new(&mut buffer[..count]));
+    }
+    let mut connection = handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
+    flush(&mut connection.sender, socket);
+}
+
+/// What a case needs whose messages are so long.
+fn config(deflate: Option<Takeover>, len: usize) -> Config {
+    let mut config = Config::new();
+    if let Some(limit) = limit(len) {
+        config = config.max_message(limit as u64);
+    }
+    match deflate {
+        Some(Takeover(true)) => config.deflate(Deflate::new()),
+        Some(Takeover(false)) => config.deflate(Deflate::new().send_takeover(false).receive_takeover(false)),
+        None => config,
     }
 }
 
 type Ends = (Connection<Client<SystemRandom>, Vec<u8>, Vec<u8>>, Connection<Server, Vec<u8>, Vec<u8>>);
 
-const CONFIG: Config = Config::new().max_frame(LIMIT as u64).max_message(LIMIT as u64).high_water(LIMIT);
-
-/// Both ends of a busy connection.
-fn connect(deflate: Option<Takeover>) -> Ends {
-    let config = CONFIG.keep(KEEP);
-    connect_as(match deflate {
-        Some(Takeover(takeover)) => config.deflate(Deflate::new().send_takeover(takeover).receive_takeover(takeover)),
-        None => config,
-    })
-}
-
-fn connect_as(config: Config) -> Ends {
+fn connect(config: Config) -> Ends {
     let request = client::Request::new(Uri::parse("ws://example.com/").unwrap());
     let mut client = client::Handshake::new(config, &request, SystemRandom::new().unwrap()).unwrap();
     let mut server = server::Handshake::new(config);

@@ -10,13 +10,15 @@ use std::{
 
 use websocket_sans_io::{FrameInfo, Opcode, WebsocketFrameDecoder, WebsocketFrameEncoder, WebsocketFrameEvent};
 
-use super::LIMIT;
 use crate::{
     contender::{Contender, Cycle, Kind, Receive, Role, Send, Turn},
     socket::Socket,
 };
 
 const READ: usize = 64 << 10;
+
+/// It has no limit of its own, so its user has one.
+const MOST: usize = 256 << 20;
 
 /// A server lends larger payloads to the socket.
 const COPY: usize = 4 << 10;
@@ -130,7 +132,7 @@ impl Connection {
                             self.delivered = true;
                         } else {
                             self.message.extend_from_slice(piece);
-                            assert!(self.message.len() <= LIMIT, "the message is too large");
+                            assert!(self.message.len() <= MOST, "the message is too large");
                         }
                     }
                     Some(WebsocketFrameEvent::End { frame_info, original_opcode }) => match original_opcode {

@@ -13,7 +13,7 @@ use wtx::{
     },
 };
 
-use super::LIMIT;
+use super::limit;
 use crate::{
     contender::{Contender, Kind, Receive, Role, Send, Takeover, Turn, now, task},
     socket::Socket,
@@ -30,22 +30,22 @@ impl Contender for Wtx {
 
     fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
         Some(match (receive.role, receive.deflate) {
-            (Role::Server, None) => receiving(open::<_, false>((), socket)),
-            (Role::Client, None) => receiving(open::<_, true>((), socket)),
-            (_, Some(takeover)) => receiving(open::<_, false>(deflate(takeover)?, socket)),
+            (Role::Server, None) => receiving(open::<_, false>((), limit(receive.len), socket)),
+            (Role::Client, None) => receiving(open::<_, true>((), limit(receive.len), socket)),
+            (_, Some(takeover)) => receiving(open::<_, false>(deflate(takeover)?, None, socket)),
         })
     }
 
     fn send(&self, send: Send, socket: Socket) -> Option<Turn> {
         Some(match (send.role, send.deflate) {
-            (Role::Server, None) => sending(open::<_, false>((), socket), send),
-            (Role::Client, None) => sending(open::<_, true>((), socket), send),
-            (_, Some(takeover)) => sending(open::<_, false>(deflate(takeover)?, socket), send),
+            (Role::Server, None) => sending(open::<_, false>((), None, socket), send),
+            (Role::Client, None) => sending(open::<_, true>((), None, socket), send),
+            (_, Some(takeover)) => sending(open::<_, false>(deflate(takeover)?, None, socket), send),
         })
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
-        let mut socket = open::<_, false>((), socket);
+        let mut socket = open::<_, false>((), None, socket);
         Some(task(async move |_| {
             let mut buffer = Vector::new();
             let (mut common, mut reader, mut writer) = socket.split_mut();
@@ -67,10 +67,16 @@ impl Contender for Wtx {
     }
 }
 
-fn open<C: NegotiatedCompression, const IS_CLIENT: bool>(compression: C, socket: Socket) -> Connection<C, IS_CLIENT> {
+fn open<C: NegotiatedCompression, const IS_CLIENT: bool>(
+    compression: C,
+    limit: Option<usize>,
+    socket: Socket,
+) -> Connection<C, IS_CLIENT> {
     let random = Xorshift64::new(simple_seed());
     let mut socket = WebSocket::new(compression, false, random, socket, WebSocketBuffer::new());
-    socket.set_max_payload_len(LIMIT);
+    if let Some(limit) = limit {
+        socket.set_max_payload_len(limit);
+    }
     socket
 }
 

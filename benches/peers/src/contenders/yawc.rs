@@ -1,10 +1,10 @@
-//! yawc: default options but for the limits, and `with_utf8`, because by default it checks no text. An answer is fed, and flushed when
+//! yawc: default options and `with_utf8`, because by default it checks no text. An answer is fed, and flushed when
 //! nothing more has come.
 
 use futures_util::{SinkExt, StreamExt};
 use yawc::{CompressionLevel, Frame, OpCode, Options, Role as TheirRole, WebSocket};
 
-use super::LIMIT;
+use super::limit;
 use crate::{
     contender::{Contender, Cycle, Kind, Receive, Role, Send, Takeover, Turn, now},
     socket::Socket,
@@ -18,7 +18,8 @@ impl Contender for Yawc {
     }
 
     fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
-        let mut socket = open(receive.role, receive.deflate, socket);
+        // Its default lets in less than 1 MiB.
+        let mut socket = open(receive.role, limit(receive.len + 1), receive.deflate, socket);
         Some(Box::new(move |seen| {
             while let Some(frame) = now(socket.next()) {
                 let frame = frame.unwrap();
@@ -32,7 +33,7 @@ impl Contender for Yawc {
     }
 
     fn send(&self, send: Send, socket: Socket) -> Option<Turn> {
-        let mut socket = open(send.role, send.deflate, socket);
+        let mut socket = open(send.role, None, send.deflate, socket);
         let mut payloads = Cycle::new(send.payloads);
         Some(Box::new(move |_| {
             for _ in 0..send.flush {
@@ -45,7 +46,7 @@ impl Contender for Yawc {
     }
 
     fn echo(&self, socket: Socket) -> Option<Turn> {
-        let mut socket = open(Role::Server, None, socket);
+        let mut socket = open(Role::Server, None, None, socket);
         Some(Box::new(move |_| {
             while let Some(frame) = now(socket.next()) {
                 let frame = frame.unwrap();
@@ -62,12 +63,15 @@ impl Contender for Yawc {
     }
 }
 
-fn open(role: Role, deflate: Option<Takeover>, socket: Socket) -> WebSocket<Socket> {
+fn open(role: Role, limit: Option<usize>, deflate: Option<Takeover>, socket: Socket) -> WebSocket<Socket> {
     let role = match role {
         Role::Server => TheirRole::Server,
         Role::Client => TheirRole::Client,
     };
-    let mut options = Options::default().with_limits(LIMIT, LIMIT).with_utf8();
+    let mut options = Options::default().with_utf8();
+    if let Some(limit) = limit {
+        options = options.with_limits(limit, limit);
+    }
     let mut agreed = None;
     if let Some(Takeover(takeover)) = deflate {
         options = options.with_compression_level(CompressionLevel::new(6));
