@@ -16,6 +16,11 @@ use crate::{
 const ENOUGH: usize = 2 << 20;
 const MESSAGES: usize = 8192;
 
+/// Valgrind counts each byte that `rep movsb` copies, or `rep stosb` sets, as an instruction. With these thresholds glibc uses loops over
+/// vectors instead, whose instructions tell what they cost.
+pub const TUNABLES: &str =
+    "glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824";
+
 /// Instructions for each message.
 pub fn count(contender: &str, case: &Case, prepared: &Prepared) -> Result<f64, String> {
     let messages = (ENOUGH / case.len).clamp(2, MESSAGES).next_multiple_of(prepared.turn.unwrap_or(1));
@@ -26,6 +31,7 @@ pub fn count(contender: &str, case: &Case, prepared: &Prepared) -> Result<f64, S
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=peers_bench_counted"])
+        .env("GLIBC_TUNABLES", TUNABLES)
         .arg(program)
         .args(["--contender", contender, "--one", &case.full_name(), "--messages", &messages.to_string()])
         .args(["--reads", &case.reads.to_string(), "--loop", case.source.name()])
