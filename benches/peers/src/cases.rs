@@ -51,8 +51,10 @@ pub struct Case {
     pub content: Content,
     /// A message's.
     pub len: usize,
-    /// The longest payload of a frame; between some of them there are pings.
+    /// The longest payload of a frame.
     pub fragment: Option<usize>,
+    /// Between some fragments there are pings.
+    pub pings: bool,
     /// The most that a read brings.
     pub reads: usize,
     pub source: Source,
@@ -150,7 +152,17 @@ pub fn all(reads: &[usize], sources: &[Source]) -> Vec<Case> {
         }
     }
     let mut add = |group, name, work, content, len| {
-        cases.push(Case { group, name, work, content, len, fragment: None, reads: 64 * KIB, source: Source::Hot });
+        cases.push(Case {
+            group,
+            name,
+            work,
+            content,
+            len,
+            fragment: None,
+            pings: false,
+            reads: 64 * KIB,
+            source: Source::Hot,
+        });
     };
     for role in [Role::Server, Role::Client] {
         for len in [125, 64 * KIB] {
@@ -188,33 +200,24 @@ pub fn sizes() -> Vec<Case> {
         let len = 1 << (2 * power);
         let (name, work) = (size_name(len), Work::Receive(Role::Server));
         let (group, content, source) = (Group::Sizes, Content::Binary, Source::Hot);
-        Case { group, name, work, content, len, fragment: None, reads: 64 * KIB, source }
+        Case { group, name, work, content, len, fragment: None, pings: false, reads: 64 * KIB, source }
     };
     (2..=12).map(case).collect()
 }
 
 fn receive(cases: &mut Vec<Case>, reads: usize, source: Source) {
-    let mut add = |role, content: Content, len, fragment| {
-        let name = match fragment {
-            None => format!("{}, {}, {}", role_name(role), content.name(), size_name(len)),
-            Some(fragment) => format!(
-                "{}, {}, {} in fragments of {}, pings between",
-                role_name(role),
-                content.name(),
-                size_name(len),
-                size_name(fragment)
-            ),
-        };
-        cases.push(Case {
-            group: Group::Receive,
-            name,
-            work: Work::Receive(role),
-            content,
-            len,
-            fragment,
-            reads,
-            source,
-        });
+    let mut add = |role, content: Content, len, fragment: Option<usize>| {
+        // Short messages have few fragments, or tiny ones, and what these take is to be seen.
+        let pings = len > KIB && fragment.is_some();
+        let mut name = format!("{}, {}, {}", role_name(role), content.name(), size_name(len));
+        if let Some(fragment) = fragment {
+            name += &format!(" in fragments of {}", size_name(fragment));
+        }
+        if pings {
+            name += ", pings between";
+        }
+        let (group, work) = (Group::Receive, Work::Receive(role));
+        cases.push(Case { group, name, work, content, len, fragment, pings, reads, source });
     };
     for len in [16, 125, KIB, 16 * KIB, 64 * KIB, MIB] {
         add(Role::Server, Content::Binary, len, None);
@@ -225,6 +228,9 @@ fn receive(cases: &mut Vec<Case>, reads: usize, source: Source) {
         }
     }
     add(Role::Server, Content::Binary, 64 * KIB, Some(KIB));
+    for fragment in [1, 16] {
+        add(Role::Server, Content::Ascii, 64, Some(fragment));
+    }
     for len in [125, 64 * KIB] {
         add(Role::Client, Content::Binary, len, None);
     }
@@ -308,15 +314,25 @@ impl Case {
         Prepared { feed: Feed::new(wire, self.reads, unit), turn, grant, checked, measured }
     }
 
+    /// One text that is wrong in its middle, and that two reads bring.
+    pub fn bad_text(&self, receiver: Role) -> Arc<Feed> {
+        let mut payload = self.payload(0);
+        payload[self.len / 2] = 0xFF;
+        let mut wire = Vec::new();
+        self.push_message(&mut wire, 0, &payload, receiver);
+        let len = wire.len();
+        Feed::new(wire, self.reads.min(len.div_ceil(2)), len)
+    }
+
     /// A loop of messages, and the length of each.
     fn wire(&self, receiver: Role) -> (Vec<u8>, usize) {
         let mut wire = Vec::new();
-        self.push_message(&mut wire, 0, receiver);
+        self.push_message(&mut wire, 0, &self.payload(0), receiver);
         let unit = wire.len();
         let count = self.loop_count();
         wire.reserve_exact(unit * (count - 1));
         for index in 1..count {
-            self.push_message(&mut wire, index, receiver);
+            self.push_message(&mut wire, index, &self.payload(index), receiver);
         }
         assert_eq!(wire.len(), unit * count);
         (wire, unit)
@@ -331,8 +347,7 @@ impl Case {
         (bytes / (self.len + 8)).max(1)
     }
 
-    fn push_message(&self, wire: &mut Vec<u8>, index: usize, receiver: Role) {
-        let payload = self.payload(index);
+    fn push_message(&self, wire: &mut Vec<u8>, index: usize, payload: &[u8], receiver: Role) {
         let fragment = self.fragment.unwrap_or(payload.len());
         let count = payload.len().div_ceil(fragment);
         let mut keys = noise(index as u64 + 1);
@@ -344,7 +359,7 @@ impl Case {
                 Kind::Binary => Opcode::Binary,
             };
             push_frame(wire, FirstByte { fin: number + 1 == count, rsv: 0, opcode }, mask(), part);
-            if count > 1 && number % PING_AFTER == PING_AFTER - 1 && number + 1 < count {
+            if self.pings && number % PING_AFTER == PING_AFTER - 1 && number + 1 < count {
                 push_frame(wire, FirstByte::last(Opcode::Ping), mask(), PING);
             }
         }

@@ -75,7 +75,7 @@ fn check(case: &Case, prepared: &Prepared, feed: &Arc<Feed>, turns: &mut [Turn])
     let sent = feed.take_captured();
     let seen = match case.work {
         Work::Receive(_) | Work::Inflate(_) | Work::Connections(_) => {
-            if case.fragment.is_some() {
+            if case.pings {
                 let pongs = decode(&sent, false, None)?.1;
                 if pongs == 0 {
                     return Err("no ping was answered".into());

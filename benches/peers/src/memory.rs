@@ -125,7 +125,7 @@ fn cases() -> [(&'static str, Case); 9] {
 
 fn case(work: Work, content: Content, len: usize, reads: usize) -> Case {
     let (group, name, source) = (Group::Receive, String::new(), Source::Hot);
-    Case { group, name, work, content, len, fragment: None, reads, source }
+    Case { group, name, work, content, len, fragment: None, pings: false, reads, source }
 }
 
 fn allocations(contender: &dyn Contender, case: &Case) -> String {

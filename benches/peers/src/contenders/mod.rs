@@ -3,6 +3,7 @@
 mod cpp;
 mod embedded_websocket;
 mod fastwebsockets;
+mod nexus_web;
 mod sockudo_ws;
 mod soketto;
 mod tokio_websockets;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Box<dyn Contender>> {
         Box::new(yawc::Yawc),
         Box::new(wtx::Wtx),
         Box::new(soketto::Soketto),
+        Box::new(nexus_web::NexusWeb),
         Box::new(embedded_websocket::EmbeddedWebsocket),
         Box::new(websocket_sans_io::WebsocketSansIo::new()),
     ];
