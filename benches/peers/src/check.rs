@@ -1,4 +1,5 @@
-//! Before anything is measured, a contender has to deliver exactly the right messages, and to send what says the same.
+//! Before anything is measured, a contender has to deliver exactly the right messages, and to send what says the same. Who delivers text that
+//! is wrong is measured, but marked.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -18,6 +19,9 @@ use crate::{
 /// What the key of the request has to be answered with.
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// What is said of those that deliver text without looking at all of it.
+pub const BAD_TEXT: &str = "delivers text that is not UTF-8, where reads cut it";
+
 /// Tells who delivers something else in which case; whether it is none of ours.
 pub fn all(options: &Options) -> bool {
     let (mut right, mut wrong, mut ours_are_right) = (0, 0, true);
@@ -26,15 +30,18 @@ pub fn all(options: &Options) -> bool {
     {
         let prepared = case.prepare();
         for contender in &options.contenders {
-            match open_checked(&**contender, case, &prepared) {
-                Ok(None) => {}
-                Ok(Some(_)) => right += 1,
-                Err(problem) => {
-                    println!("{}: {}: {problem}", case.full_name(), contender.name());
-                    wrong += 1;
-                    ours_are_right &= !contender.name().starts_with("websocket-proto");
+            let problem = match open_checked(&**contender, case, &prepared) {
+                Ok(None) => continue,
+                Ok(Some(_)) if delivers_bad_text(&**contender, case) => BAD_TEXT.to_owned(),
+                Ok(Some(_)) => {
+                    right += 1;
+                    continue;
                 }
-            }
+                Err(problem) => problem,
+            };
+            println!("{}: {}: {problem}", case.full_name(), contender.name());
+            wrong += 1;
+            ours_are_right &= !contender.name().starts_with("websocket-proto");
         }
     }
     println!("{right} times right, {wrong} times not");
@@ -52,17 +59,41 @@ pub fn open_checked(contender: &dyn Contender, case: &Case, prepared: &Prepared)
         }
         Ok(Some(turns))
     };
-    // The table tells of it.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| ()));
-    let outcome = panic::catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|panic| {
-        let told = panic.downcast_ref::<String>().map(String::as_str);
-        Err(told.or_else(|| panic.downcast_ref().copied()).unwrap_or("it panicked").to_owned())
-    });
-    panic::set_hook(hook);
+    let outcome = without_panic(attempt).and_then(|outcome| outcome);
     feed.rewind();
     feed.take_captured();
     feed.take_written();
+    outcome
+}
+
+/// Whether it delivers a text of this case with a wrong byte in its middle, which two reads bring.
+pub fn delivers_bad_text(contender: &dyn Contender, case: &Case) -> bool {
+    let Work::Receive(role) = case.work else { return false };
+    if case.kind() != Kind::Text || !contender.knows_messages() {
+        return false;
+    }
+    let feed = case.bad_text(role);
+    feed.grant(feed.message());
+    let received = without_panic(|| {
+        let mut seen = Seen::default();
+        for turn in run::open(contender, case, &feed).iter_mut().flatten() {
+            turn(&mut seen);
+        }
+        seen.messages
+    });
+    received.is_ok_and(|messages| messages > 0)
+}
+
+/// What a panic says is the error.
+fn without_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    // The table tells of it.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let told = panic.downcast_ref::<String>().map(String::as_str);
+        told.or_else(|| panic.downcast_ref().copied()).unwrap_or("it panicked").to_owned()
+    });
+    panic::set_hook(hook);
     outcome
 }
 

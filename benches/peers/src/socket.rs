@@ -88,6 +88,11 @@ impl Feed {
         self.granted.store(self.granted.load(Relaxed) + len, Relaxed);
     }
 
+    /// The length of a message.
+    pub fn message(&self) -> usize {
+        self.message
+    }
+
     /// What was granted and not read.
     pub fn granted(&self) -> usize {
         self.granted.load(Relaxed)
