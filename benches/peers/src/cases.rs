@@ -10,6 +10,7 @@ use websocket_proto::frame::{FirstByte, Header, MaskingKey, Opcode};
 use zlib_rs::{Deflate, DeflateFlush};
 
 use crate::{
+    bare::Bare,
     contender::{Kind, Receive, Role, Seen, Send, Takeover},
     socket::Feed,
 };
@@ -137,7 +138,7 @@ impl Group {
     pub fn reference(self) -> Option<&'static str> {
         match self {
             Self::Sizes | Self::Connections => None,
-            Self::Deflate => Some("floor"),
+            Self::Deflate => Some(Bare::NAME),
             _ => Some("tungstenite"),
         }
     }

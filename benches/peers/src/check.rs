@@ -54,7 +54,7 @@ pub fn open_checked(contender: &dyn Contender, case: &Case, prepared: &Prepared)
     feed.rewind();
     let attempt = || {
         let Some(mut turns) = run::open(contender, case, feed) else { return Ok(None) };
-        if contender.knows_messages() {
+        if contender.knows_messages() || matches!(case.work, Work::Inflate(_)) {
             check(case, prepared, feed, &mut turns)?;
         }
         Ok(Some(turns))

@@ -9,7 +9,7 @@
 //! | `main.rs` | options, and what is done with them |
 //! | [`cases.rs`](cases) | what is measured |
 //! | [`contender.rs`](contender), [`contenders/`](contenders) | who is |
-//! | [`walker.rs`](walker), [`floor.rs`](floor) | how far down it could go |
+//! | [`walker.rs`](walker), [`floor.rs`](floor), [`bare.rs`](bare) | how far down it could go |
 //! | [`socket.rs`](socket) | what they read from and write to |
 //! | [`check.rs`](check) | whether they do all of the work |
 //! | [`run.rs`](run), [`count.rs`](count) | by the clock, and in instructions |
@@ -17,6 +17,7 @@
 //! | [`memory.rs`](memory) | allocations, and what an idle connection holds |
 //! | [`table.rs`](table), [`plot.rs`](plot) | how it is told |
 
+mod bare;
 mod cases;
 mod check;
 mod contender;

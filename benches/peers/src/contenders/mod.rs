@@ -14,7 +14,7 @@ mod websocket_sans_io;
 mod wtx;
 mod yawc;
 
-use crate::{contender::Contender, floor::Floor, walker::Walker};
+use crate::{bare::Bare, contender::Contender, floor::Floor, walker::Walker};
 
 /// Up to this length every library takes a message without being told to.
 const USUAL: usize = 1 << 20;
@@ -44,5 +44,6 @@ pub fn all() -> Vec<Box<dyn Contender>> {
     all.extend(cpp::all());
     all.push(Box::new(Walker));
     all.push(Box::new(Floor::new()));
+    all.push(Box::new(Bare));
     all
 }

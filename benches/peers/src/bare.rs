@@ -1,0 +1,84 @@
+//! zlib-rs alone, what compressed messages are compared with: its calls on payloads that lie ready, and nothing else. No frames, no masks, no
+//! UTF-8, and no reads or writes. What comes out goes into a buffer that is used again; without context takeover the state is reset
+//! behind each message, as everybody has to.
+
+use std::hint::black_box;
+
+use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush};
+
+use crate::{
+    cases::TAIL,
+    contender::{Contender, Cycle, Kind, Receive, Send, Takeover, Turn},
+    socket::Socket,
+};
+
+/// More than any message here needs.
+const ROOM: usize = 64 << 10;
+
+pub struct Bare;
+
+impl Bare {
+    pub const NAME: &'static str = "zlib-rs alone";
+}
+
+impl Contender for Bare {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
+        let Takeover(takeover) = receive.deflate?;
+        let payloads = payloads(socket.0.take_batch().wire);
+        let mut inflate = Inflate::new(false, 15);
+        let mut room = vec![0; ROOM];
+        Some(Box::new(move |seen| {
+            // What is granted is the whole loop.
+            socket.0.take_batch();
+            for payload in &payloads {
+                let before = inflate.total_out();
+                inflate.decompress(payload, &mut room, InflateFlush::SyncFlush).unwrap();
+                seen.message(Kind::Text, &room[..(inflate.total_out() - before) as usize]);
+                if !takeover {
+                    inflate.reset(false);
+                }
+            }
+        }))
+    }
+
+    fn send(&self, send: Send, _: Socket) -> Option<Turn> {
+        let Takeover(takeover) = send.deflate?;
+        let mut payloads = Cycle::new(send.payloads);
+        let mut deflate = Deflate::new(6, false, 15);
+        let mut room = vec![0; ROOM];
+        Some(Box::new(move |_| {
+            for _ in 0..send.flush {
+                deflate.compress(payloads.next(), &mut room, DeflateFlush::SyncFlush).unwrap();
+                black_box(&room);
+                if !takeover {
+                    deflate.reset();
+                }
+            }
+        }))
+    }
+
+    fn knows_messages(&self) -> bool {
+        false
+    }
+}
+
+/// Of masked frames with less than 64 KiB each: unmasked, and with the tail that a message was sent without.
+fn payloads(mut wire: &[u8]) -> Vec<Vec<u8>> {
+    let mut payloads = Vec::new();
+    while let [_, code, rest @ ..] = wire {
+        let (len, rest) = match (code & 0x7F, rest) {
+            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
+            (len, rest) => (usize::from(len), rest),
+        };
+        let (key, rest) = rest.split_at(4);
+        let (payload, rest) = rest.split_at(len);
+        let bytes = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+        payloads.push(bytes.chain(TAIL).collect());
+        wire = rest;
+    }
+    payloads
+}
