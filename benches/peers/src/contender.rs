@@ -59,6 +59,12 @@ pub trait Contender {
         None
     }
 
+    /// Whether it is a library in Rust that gives its user whole messages, in order and joined. What it leaves to the user otherwise, the
+    /// code here does.
+    fn is_complete(&self) -> bool {
+        false
+    }
+
     /// Whether it knows about messages. What does not only moves bytes, and there is nothing to check.
     fn knows_messages(&self) -> bool {
         true

@@ -15,7 +15,8 @@
 //! | [`run.rs`](run), [`count.rs`](count) | by the clock, and in instructions |
 //! | [`steady.rs`](steady) | what it keeps out of the figures |
 //! | [`memory.rs`](memory) | allocations, and what an idle connection holds |
-//! | [`table.rs`](table), [`plot.rs`](plot) | how it is told |
+//! | [`machine.rs`](machine) | what the figures depend on besides the code |
+//! | [`table.rs`](table), [`summary.rs`](summary), [`plot.rs`](plot) | how it is told |
 
 mod bare;
 mod cases;
@@ -24,12 +25,14 @@ mod contender;
 mod contenders;
 mod count;
 mod floor;
+mod machine;
 mod memory;
 mod options;
 mod plot;
 mod run;
 mod socket;
 mod steady;
+mod summary;
 mod table;
 mod walker;
 
@@ -68,10 +71,15 @@ fn main() -> ExitCode {
             }
         }
         Mode::Tables => {
+            println!("{}", machine::line(&options));
             table::print(&options);
             if options.memory && !options.counts {
                 memory::print(&options);
             }
+        }
+        Mode::Memory => {
+            println!("{}", machine::line(&options));
+            memory::print(&options);
         }
     }
     ExitCode::SUCCESS

@@ -84,42 +84,45 @@ const IDLE: usize = 64;
 /// What each has received.
 const IDLE_LEN: usize = 512;
 
-/// Prints both tables.
+/// Prints the table: a row is one configuration.
 pub fn print(options: &Options) {
     let cases = cases();
-    println!("\n## Allocations\n\nfor each message, and the bytes of them, when all that is kept has been allocated\n");
+    println!("\n## Memory\n");
+    println!(
+        "Allocations for each message, when all that is kept has been allocated, and how much they are together. Then what an idle \
+         connection of a server holds after one message of {IDLE_LEN} B, in bytes: on the heap, and the size of its value.\n"
+    );
     let titles: Vec<_> = cases.iter().map(|(title, _)| *title).collect();
-    println!("| contender | {} |\n|-|{}", titles.join(" | "), "-:|".repeat(titles.len()));
+    println!("| contender | {} | idle: heap | value | together |", titles.join(" | "));
+    println!("|-|{}", "-:|".repeat(titles.len() + 3));
     for contender in options.contenders.iter().filter(|contender| contender.knows_messages()) {
-        let cells: Vec<_> = cases.iter().map(|(_, case)| allocations(&**contender, case)).collect();
+        let mut cells: Vec<_> = cases.iter().map(|(_, case)| allocations(&**contender, case)).collect();
+        let (heap, size) = (contender.idle_bytes().or_else(|| idle(&**contender)), contender.size());
+        let together = heap.map(|heap| heap + size.unwrap_or(0));
+        let bytes = |bytes: Option<usize>| bytes.map_or("–".to_owned(), |bytes| bytes.to_string());
+        cells.extend([heap, size, together].map(bytes));
         println!("| {} | {} |", contender.name(), cells.join(" | "));
-    }
-
-    println!("\n## An idle connection of a server\n\nbytes, after one message of {IDLE_LEN} B\n");
-    println!("| contender | heap | size of its value | together |\n|-|-:|-:|-:|");
-    for contender in options.contenders.iter().filter(|contender| contender.knows_messages()) {
-        let Some(heap) = contender.idle_bytes().or_else(|| idle(&**contender)) else { continue };
-        let size = contender.size();
-        let cell = |bytes: Option<usize>| bytes.map_or("–".to_owned(), |bytes| bytes.to_string());
-        println!("| {} | {heap} | {} | {} |", contender.name(), cell(size), heap + size.unwrap_or(0));
     }
 }
 
-fn cases() -> [(&'static str, Case); 9] {
+fn cases() -> [(&'static str, Case); 14] {
     let server = Work::Receive(Role::Server);
+    let binary = |work, len| case(work, Content::Binary, len, 64 * KIB);
     [
-        ("receive 125 B", case(server, Content::Binary, 125, 64 * KIB)),
+        ("receive 125 B", binary(server, 125)),
+        ("receive 125 B in reads of 1 KiB", case(server, Content::Binary, 125, KIB)),
         ("receive 1 KiB text", case(server, Content::Mixed, KIB, 64 * KIB)),
-        ("receive 64 KiB", case(server, Content::Binary, 64 * KIB, 64 * KIB)),
+        ("receive 1 KiB in 4 fragments", Case { fragment: Some(256), ..binary(server, KIB) }),
+        ("receive 64 KiB", binary(server, 64 * KIB)),
         ("receive 64 KiB in reads of 4 KiB", case(server, Content::Binary, 64 * KIB, 4 * KIB)),
-        (
-            "receive 64 KiB in fragments of 1 KiB",
-            Case { fragment: Some(KIB), ..case(server, Content::Binary, 64 * KIB, 64 * KIB) },
-        ),
-        ("server sends 125 B", case(Work::Send(Role::Server, 1), Content::Binary, 125, 64 * KIB)),
-        ("client sends 125 B", case(Work::Send(Role::Client, 1), Content::Binary, 125, 64 * KIB)),
-        ("echo 125 B", case(Work::Echo(1), Content::Binary, 125, 64 * KIB)),
-        ("handshake", case(Work::Handshake, Content::Binary, cases::REQUEST.len(), 64 * KIB)),
+        ("receive 64 KiB in 64 fragments", Case { fragment: Some(KIB), pings: true, ..binary(server, 64 * KIB) }),
+        ("server sends 125 B", binary(Work::Send(Role::Server, 1), 125)),
+        ("server sends 16 KiB", binary(Work::Send(Role::Server, 1), 16 * KIB)),
+        ("client sends 125 B", binary(Work::Send(Role::Client, 1), 125)),
+        ("echo 125 B", binary(Work::Echo(1), 125)),
+        ("echo 1 KiB", binary(Work::Echo(1), KIB)),
+        ("echo 16 KiB", binary(Work::Echo(1), 16 * KIB)),
+        ("handshake", binary(Work::Handshake, cases::REQUEST.len())),
     ]
 }
 
@@ -138,10 +141,11 @@ fn allocations(contender: &dyn Contender, case: &Case) -> String {
                 run::run(&mut turns, &prepared, count, Seen::default());
             });
             let each = |total: usize| total as f64 / count as f64;
-            match allocated.count {
+            match (allocated.count, each(allocated.bytes)) {
                 _ if contender.idle_bytes().is_some() => "?".to_owned(),
-                0 => "0".to_owned(),
-                _ => format!("{:.2}, {:.0} B", each(allocated.count), each(allocated.bytes)),
+                (0, _) => "0".to_owned(),
+                (allocations, ..10_000.0) => format!("{:.2}, {:.0} B", each(allocations), each(allocated.bytes)),
+                (allocations, bytes) => format!("{:.2}, {:.0} KiB", each(allocations), bytes / 1024.0),
             }
         }
         Ok(None) => "–".to_owned(),

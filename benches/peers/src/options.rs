@@ -17,6 +17,7 @@ usage: peers-bench [OPTIONS]
   --loop WHICH         hot, large or both (default): where the bytes come from
   --count              instructions, counted by valgrind, instead of time
   --plot FILE          draws cost against size, as SVG, and does nothing else
+  --memory             allocations and what idle connections hold, and does nothing else
   --check              sees whether everyone delivers the right messages, and does nothing else
   --list               names all cases and does nothing else";
 
@@ -33,6 +34,7 @@ pub struct Options {
 
 pub enum Mode {
     Tables,
+    Memory,
     Plot(String),
     List,
     Check,
@@ -70,6 +72,7 @@ impl Options {
                 "--plot" => mode = Mode::Plot(value()?),
                 "--list" => mode = Mode::List,
                 "--check" => mode = Mode::Check,
+                "--memory" => mode = Mode::Memory,
                 // How it calls itself.
                 "--one" => exact = Some(value()?),
                 "--messages" => mode = Mode::One { messages: number(&value()?).ok_or_else(bad)? },

@@ -31,7 +31,7 @@ pub fn draw(options: &Options, file: &str) -> io::Result<()> {
         options.contenders.iter().map(|contender| Line { name: contender.name(), points: Vec::new() }).collect();
     for case in &options.cases {
         for (line, outcome) in lines.iter_mut().zip(table::measure(options, case)) {
-            if let Outcome::Cost(costs) = outcome {
+            if let Outcome::Cost { costs, .. } = outcome {
                 let len = case.len as f64;
                 line.points.push((len, median(costs.into_iter()) / len));
             }

@@ -4,39 +4,45 @@ use crate::{
     cases::{Case, Group, Prepared, Work, size_name},
     check,
     contender::{Contender, Turn},
+    contenders::DOCUMENTED,
     count,
     options::Options,
     run,
+    summary::{self, Row},
 };
 
-const OURS: &str = "websocket-proto";
-
-/// Prints a table for each group.
+/// Prints a table for each group, and the summary.
 pub fn print(options: &Options) {
+    let what = if options.counts { "instructions" } else { "ns" };
+    let mut summary = Vec::new();
     for group in Group::ALL {
         let cases: Vec<_> = options.cases.iter().filter(|case| case.group == group).collect();
         if !cases.is_empty() {
-            print_group(options, group, &cases);
+            summary.extend(print_group(options, group, &cases, what));
         }
     }
+    summary::print(&summary, what);
 }
 
 /// What a contender's messages cost, a figure a round; or why there are none.
 pub enum Outcome {
-    /// Nanoseconds, or instructions, for each message.
-    Cost(Vec<f64>),
+    /// Nanoseconds, or instructions, for each message; and what it leaves undone for them.
+    Cost {
+        costs: Vec<f64>,
+        flaw: Option<&'static str>,
+    },
     Nothing,
     Failed(String),
 }
 
-fn print_group(options: &Options, group: Group, cases: &[&Case]) {
+/// Returns the rows of the summary.
+fn print_group(options: &Options, group: Group, cases: &[&Case], what: &str) -> Vec<Row> {
     let names: Vec<_> = options.contenders.iter().map(|contender| contender.name()).collect();
     let reference = group.reference().and_then(|name| names.iter().position(|known| *known == name));
     let rows: Vec<_> = cases.iter().map(|case| (*case, measure(options, case))).collect();
     let takes_part = |index: usize| rows.iter().any(|(_, outcomes)| !matches!(outcomes[index], Outcome::Nothing));
     let columns: Vec<_> = (0..names.len()).filter(|index| takes_part(*index)).collect();
 
-    let what = if options.counts { "instructions" } else { "ns" };
     let how = match (group, reference) {
         (Group::Sizes, _) => format!("{what} for each KiB"),
         (_, None) => format!("{what} for each message"),
@@ -45,13 +51,13 @@ fn print_group(options: &Options, group: Group, cases: &[&Case]) {
     println!("\n## {}\n\n{how}\n", group.title());
 
     // Beside the multiples, ours and what they are multiples of.
-    let ours = columns.iter().copied().find(|index| names[*index] == OURS);
-    let absolute: Vec<_> = reference.iter().flat_map(|reference| ours.into_iter().chain([*reference])).collect();
+    let ours = columns.iter().copied().find(|index| names[*index] == DOCUMENTED);
+    let absolutes: Vec<_> = reference.iter().flat_map(|reference| ours.into_iter().chain([*reference])).collect();
     let mut titles = vec!["case".to_owned()];
     let is_receive = group == Group::Receive;
     titles.extend(is_receive.then(|| ["reads", "loop"].map(str::to_owned)).into_iter().flatten());
     let texts = titles.len();
-    titles.extend(absolute.iter().map(|index| format!("{} {what}", names[*index])));
+    titles.extend(absolutes.iter().map(|index| format!("{} {what}", names[*index])));
     titles.extend(columns.iter().map(|index| names[*index].to_owned()));
     println!("| {} |", titles.join(" | "));
     println!("|{}{}", "-|".repeat(texts), "-:|".repeat(titles.len() - texts));
@@ -63,29 +69,32 @@ fn print_group(options: &Options, group: Group, cases: &[&Case]) {
             cells.extend([size_name(case.reads), case.source.name().to_owned()]);
         }
         let costs = |index: usize| match &outcomes[index] {
-            Outcome::Cost(costs) => Some(&costs[..]),
+            Outcome::Cost { costs, .. } => Some(&costs[..]),
             _ => None,
         };
-        let typical = |costs: &[f64]| figure(median(costs.iter().copied()));
-        cells.extend(absolute.iter().map(|index| costs(*index).map_or("–".to_owned(), typical)));
+        let typical = |costs: &[f64]| median(costs.iter().copied());
+        let absolute = |index: &usize| costs(*index).map_or("–".to_owned(), |costs| figure(typical(costs)));
+        cells.extend(absolutes.iter().map(absolute));
         for index in &columns {
-            cells.push(match (&outcomes[*index], reference.and_then(costs)) {
-                (Outcome::Nothing, _) => "–".to_owned(),
-                (Outcome::Failed(why), _) => {
-                    let note = format!("{}: {why}", names[*index]);
-                    let known = notes.iter().position(|known| *known == note);
-                    let number = known.unwrap_or_else(|| {
-                        notes.push(note);
-                        notes.len() - 1
-                    });
-                    format!("✗ ({})", number + 1)
-                }
-                (Outcome::Cost(costs), Some(of)) => {
-                    format!("{:.2}", median(costs.iter().zip(of).map(|(own, of)| own / of)))
-                }
-                (Outcome::Cost(costs), None) => {
-                    let per = if group == Group::Sizes { case.len as f64 / 1024.0 } else { 1.0 };
-                    figure(median(costs.iter().copied()) / per)
+            let mut note = |why: &str| {
+                let note = format!("{}: {why}", names[*index]);
+                let known = notes.iter().position(|known| *known == note);
+                let number = known.unwrap_or_else(|| {
+                    notes.push(note);
+                    notes.len() - 1
+                });
+                format!(" ({})", number + 1)
+            };
+            cells.push(match &outcomes[*index] {
+                Outcome::Nothing => "–".to_owned(),
+                Outcome::Failed(why) => "✗".to_owned() + &note(why),
+                Outcome::Cost { costs: own, flaw } => {
+                    let cost = match reference.and_then(costs) {
+                        Some(of) => format!("{:.2}", median(own.iter().zip(of).map(|(own, of)| own / of))),
+                        None if group == Group::Sizes => figure(typical(own) * 1024.0 / case.len as f64),
+                        None => figure(typical(own)),
+                    };
+                    cost + &flaw.map_or(String::new(), note)
                 }
             });
         }
@@ -97,6 +106,7 @@ fn print_group(options: &Options, group: Group, cases: &[&Case]) {
     for (index, note) in notes.iter().enumerate() {
         println!("({}) {note}  ", index + 1);
     }
+    rows.iter().filter_map(|(case, outcomes)| Row::new(options, case, outcomes)).collect()
 }
 
 /// All contenders in turns, each round another one first.
@@ -130,12 +140,13 @@ pub fn measure(options: &Options, case: &Case) -> Vec<Outcome> {
             }
         }
     }
-    let outcome = |(opened, costs)| match opened {
-        Ok(Some(_)) => Outcome::Cost(costs),
+    let flaw = |contender: &dyn Contender| check::delivers_bad_text(contender, case).then_some(check::BAD_TEXT);
+    let outcome = |((opened, costs), contender): (_, &Box<dyn Contender>)| match opened {
+        Ok(Some(_)) => Outcome::Cost { costs, flaw: flaw(&**contender) },
         Ok(None) => Outcome::Nothing,
         Err(why) => Outcome::Failed(why),
     };
-    opened.into_iter().zip(costs).map(outcome).collect()
+    opened.into_iter().zip(costs).zip(&options.contenders).map(outcome).collect()
 }
 
 /// Nanoseconds for each message. It is made sure that they came, and went.
@@ -164,7 +175,7 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Three digits that count, or all before the point.
-fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),
         ..100.0 => format!("{value:.1}"),

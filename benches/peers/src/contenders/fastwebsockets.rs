@@ -61,6 +61,10 @@ impl Contender for Fastwebsockets {
     fn size(&self) -> Option<usize> {
         Some(size_of::<FragmentCollector<Socket>>() - size_of::<Socket>())
     }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 fn open(role: Role, limit: Option<usize>, socket: Socket) -> FragmentCollector<Socket> {

@@ -24,6 +24,9 @@ fn limit(len: usize) -> Option<usize> {
     (len > USUAL).then_some(256 << 20)
 }
 
+/// The one of ours that others are compared with.
+pub const DOCUMENTED: &str = websocket_proto::Documented::NAME;
+
 /// In the order of the tables.
 pub fn all() -> Vec<Box<dyn Contender>> {
     let mut all: Vec<Box<dyn Contender>> = vec![

@@ -78,6 +78,10 @@ impl Contender for NexusWeb {
     fn size(&self) -> Option<usize> {
         Some(size_of::<FrameReader>() + size_of::<Output>())
     }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 fn open(role: Role, limit: Option<usize>) -> (FrameReader, Output) {

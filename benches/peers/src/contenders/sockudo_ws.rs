@@ -85,6 +85,10 @@ impl Contender for SockudoWs {
     fn size(&self) -> Option<usize> {
         Some(size_of::<WebSocketStream<Socket>>() - size_of::<Socket>())
     }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 fn deliver(message: Message, seen: &mut Seen) {

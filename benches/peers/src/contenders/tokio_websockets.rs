@@ -78,6 +78,10 @@ impl Contender for TokioWebsockets {
     fn size(&self) -> Option<usize> {
         Some(size_of::<WebSocketStream<Socket>>() - size_of::<Socket>())
     }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 fn open(role: Role, limit: Option<usize>, socket: Socket) -> WebSocketStream<Socket> {

@@ -80,6 +80,10 @@ impl Contender for Tungstenite {
     fn size(&self) -> Option<usize> {
         Some(size_of::<WebSocket<Socket>>() - size_of::<Socket>())
     }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 fn open(role: Role, limit: Option<usize>, socket: Socket) -> WebSocket<Socket> {

@@ -49,7 +49,7 @@ pub struct Documented {
 pub struct Tuned;
 
 impl Documented {
-    pub const NAME: &'static str = "websocket-proto, documented";
+    pub(super) const NAME: &'static str = "websocket-proto, documented";
 
     pub fn new() -> Self {
         Self { buffer: Rc::new(RefCell::new(vec![0; READ])) }

@@ -65,6 +65,10 @@ impl Contender for Wtx {
             accepted.unwrap();
         }))
     }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 fn open<C: NegotiatedCompression, const IS_CLIENT: bool>(

@@ -61,6 +61,10 @@ impl Contender for Yawc {
     fn size(&self) -> Option<usize> {
         Some(size_of::<WebSocket<Socket>>() - size_of::<Socket>())
     }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 fn open(role: Role, limit: Option<usize>, deflate: Option<Takeover>, socket: Socket) -> WebSocket<Socket> {
