@@ -1,6 +1,6 @@
-//! zlib-rs alone, what compressed messages are compared with: its calls on payloads that lie ready, and nothing else. No frames, no masks, no
-//! UTF-8, and no reads or writes. What comes out goes into a buffer that is used again; without context takeover the state is reset
-//! behind each message, as everybody has to.
+//! zlib-rs alone, what compressed messages are compared with: its calls on payloads that lie ready, and nothing else.
+//! No frames, no masks, no UTF-8, and no reads or writes. What comes out goes into a buffer that is used again; without
+//! context takeover the state is reset behind each message, as everybody has to.
 
 use std::hint::black_box;
 

@@ -1,5 +1,5 @@
-//! Before anything is measured, a contender has to deliver exactly the right messages, and to send what says the same. Who delivers text that
-//! is wrong is measured, but marked.
+//! Before anything is measured, a contender has to deliver exactly the right messages, and to send what says the same.
+//! Who delivers text that is wrong is measured, but marked.
 
 use std::{
     panic::{self, AssertUnwindSafe},

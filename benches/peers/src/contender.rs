@@ -19,7 +19,8 @@ pub type Turn = Box<dyn FnMut(&mut Seen)>;
 
 /// Each method opens a connection for one kind of work; `None` where the contender has no such thing.
 ///
-/// What a method's connection does is whole: messages come complete, unmasked and with their UTF-8 checked, and pings are answered.
+/// What a method's connection does is whole: messages come complete, unmasked and with their UTF-8 checked, and pings
+/// are answered.
 pub trait Contender {
     fn name(&self) -> &'static str;
 
@@ -53,14 +54,14 @@ pub trait Contender {
         None
     }
 
-    /// The size of what a server holds for each connection, without the socket; `None` if that is in the heap already, as a part of a
-    /// [`task`].
+    /// The size of what a server holds for each connection, without the socket; `None` if that is in the heap already,
+    /// as a part of a [`task`].
     fn size(&self) -> Option<usize> {
         None
     }
 
-    /// Whether it is a library in Rust that gives its user whole messages, in order and joined. What it leaves to the user otherwise, the
-    /// code here does.
+    /// Whether it is a library in Rust that gives its user whole messages, in order and joined. What it leaves to the
+    /// user otherwise, the code here does.
     fn is_complete(&self) -> bool {
         false
     }
@@ -167,8 +168,8 @@ pub fn now<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-/// The same for a connection that lives in one future as long as it lasts, and is polled once a turn. It tells what it has seen
-/// through the cell that it is given.
+/// The same for a connection that lives in one future as long as it lasts, and is polled once a turn. It tells what it
+/// has seen through the cell that it is given.
 pub fn task<F: Future + 'static>(connection: impl FnOnce(Rc<RefCell<Seen>>) -> F) -> Turn {
     let cell = Rc::new(RefCell::new(Seen::default()));
     let mut future = Box::pin(connection(cell.clone()));

@@ -16,8 +16,8 @@ use crate::{
 const ENOUGH: usize = 2 << 20;
 const MESSAGES: usize = 8192;
 
-/// Valgrind counts each byte that `rep movsb` copies, or `rep stosb` sets, as an instruction. With these thresholds glibc uses loops over
-/// vectors instead, whose instructions tell what they cost.
+/// Valgrind counts each byte that `rep movsb` copies, or `rep stosb` sets, as an instruction. With these thresholds
+/// glibc uses loops over vectors instead, whose instructions tell what they cost.
 pub const TUNABLES: &str = "glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824";
 
 /// Instructions for each message.

@@ -89,8 +89,8 @@ pub fn print(options: &Options) {
     let cases = cases();
     println!("\n## Memory\n");
     println!(
-        "Allocations for each message, when all that is kept has been allocated, and how much they are together. Then what an idle \
-         connection of a server holds after one message of {IDLE_LEN} B, in bytes: on the heap, and the size of its value.\n"
+        "Allocations for each message, when all that is kept has been allocated, and their bytes. Then the bytes that an\n\
+         idle connection of a server holds after one message of {IDLE_LEN} B: on the heap, and the size of its value.\n"
     );
     let titles: Vec<_> = cases.iter().map(|(title, _)| *title).collect();
     println!("| contender | {} | idle: heap | value | together |", titles.join(" | "));

@@ -58,13 +58,14 @@ pub fn print(rows: &[Row], what: &str) {
     let behind = rows.iter().filter(|row| row.is_behind()).count();
     println!("\n## `{DOCUMENTED}` and the best complete library in Rust\n");
     println!(
-        "{what} for each message, then ours as a multiple of theirs. {behind} of {} rows are marked ✗: messages of up to 1 KiB",
+        "{what} for each message, then ours as a multiple of theirs. {behind} of {} rows are marked ✗:",
         rows.len()
     );
-    println!("cost more than there, longer ones more than {LONG_ALLOWED} times as much.\n");
+    println!("messages of up to 1 KiB cost more than there, longer ones more than {LONG_ALLOWED} times as much.\n");
     println!("| case | ours | theirs | multiple | | best complete library |\n|-|-:|-:|-:|-|-|");
     for row in rows {
-        let (cost, best_cost, mark) = (figure(row.cost), figure(row.best_cost), if row.is_behind() { "✗" } else { "" });
+        let (cost, best_cost) = (figure(row.cost), figure(row.best_cost));
+        let mark = if row.is_behind() { "✗" } else { "" };
         println!("| {} | {cost} | {best_cost} | {:.2} | {mark} | {} |", row.case, row.multiple, row.best);
     }
 }

@@ -141,12 +141,13 @@ pub fn measure(options: &Options, case: &Case) -> Vec<Outcome> {
         }
     }
     let flaw = |contender: &dyn Contender| check::delivers_bad_text(contender, case).then_some(check::BAD_TEXT);
-    let outcome = |((opened, costs), contender): (_, &Box<dyn Contender>)| match opened {
-        Ok(Some(_)) => Outcome::Cost { costs, flaw: flaw(&**contender) },
+    let flaws = options.contenders.iter().map(|contender| flaw(&**contender));
+    let outcome = |((opened, costs), flaw)| match opened {
+        Ok(Some(_)) => Outcome::Cost { costs, flaw },
         Ok(None) => Outcome::Nothing,
         Err(why) => Outcome::Failed(why),
     };
-    opened.into_iter().zip(costs).zip(&options.contenders).map(outcome).collect()
+    opened.into_iter().zip(costs).zip(flaws).map(outcome).collect()
 }
 
 /// Nanoseconds for each message. It is made sure that they came, and went.

@@ -1,5 +1,6 @@
-//! nexus-web: its pair of a reader and a writer, in default configuration. It reads straight into the reader's buffer of 1 MiB and lends
-//! messages from there; its user answers pings. Messages for one flush are encoded one behind the other.
+//! nexus-web: its pair of a reader and a writer, in default configuration. It reads straight into the reader's buffer
+//! of 1 MiB and lends messages from there; its user answers pings. Messages for one flush are encoded one behind the
+//! other.
 //!
 //! A text in one frame that two reads have brought is delivered without a look at its UTF-8.
 

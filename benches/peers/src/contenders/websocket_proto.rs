@@ -1,16 +1,17 @@
 //! websocket-proto, twice.
 //!
-//! **Documented** is the loop of the README: `Config::new()`, one plain buffer of 16 KiB for all connections, `send_*`, then all that is pending is
-//! written and the stream is flushed.
+//! **Documented** is the loop of the README: `Config::new()`, one plain buffer of 16 KiB for all connections, `send_*`,
+//! then all that is pending is written and the stream is flushed.
 //!
 //! **Tuned** differs in three named settings:
 //!
 //! - a [`ReadBuffer`] of 72 KiB for each connection, so that what a read has cut is not copied;
-//! - `keep(1 MiB)`: the default limit lets in no longer message, so none of them allocates, and a busy connection keeps what it needs;
+//! - `keep(1 MiB)`: the default limit lets in no longer message, so none of them allocates, and a busy connection keeps
+//!   what it needs;
 //! - as a server, [`Sender::frame`] for binary payloads over 4 KiB: a vectored write takes them from where they are.
 //!
-//! Both set what a case needs, and nothing else: the limit of a message's length in cases of more than 1 MiB, and compression where
-//! messages are compressed.
+//! Both set what a case needs, and nothing else: the limit of a message's length in cases of more than 1 MiB, and
+//! compression where messages are compressed.
 
 use std::{
     cell::RefCell,
