@@ -8,7 +8,7 @@
 
 mod common;
 
-use std::{env, hint::black_box, str};
+use std::{env, hint::black_box, io::Read, str};
 
 use common::{KIB, ascii, binary, connect, connect_as, cyrillic, message};
 use websocket_proto::{
@@ -199,13 +199,13 @@ fn documented_receive(kind: Kind, payload: &[u8], fragment: usize) -> Case {
     let count = (64 * KIB / payload.len()).max(1);
     let wire = message(kind, payload, fragment, Some(KEY)).repeat(count);
     let Connection { receiver: mut rx, sender: mut tx } = connect_as(DOCUMENTED).1;
-    let mut buf = [0; READ];
+    let mut buffer = ReadBuffer::shared(vec![0; READ]);
     let run = move || {
         let mut received = 0;
-        for piece in wire.chunks(READ) {
-            let read = &mut buf[..piece.len()];
-            read.copy_from_slice(black_box(piece));
-            let mut input = Input::new(read);
+        let mut stream = black_box(&wire[..]);
+        while !stream.is_empty() {
+            let n = stream.read(buffer.room_for(&mut rx)).unwrap();
+            let mut input = buffer.received(n);
             while let Some(event) = rx.next_message(&mut input, &mut tx) {
                 received += usize::from(matches!(black_box(event), Event::Text(_) | Event::Binary(_)));
             }
@@ -220,13 +220,13 @@ fn documented_receive(kind: Kind, payload: &[u8], fragment: usize) -> Case {
 fn documented_echo(payload: &[u8], count: usize) -> Case {
     let wire = message(Kind::Binary, payload, payload.len(), Some(KEY)).repeat(count);
     let Connection { receiver: mut rx, sender: mut tx } = connect_as(DOCUMENTED).1;
-    let mut buf = [0; READ];
+    let mut buffer = ReadBuffer::shared(vec![0; READ]);
     let run = move || {
         let mut written = 0;
-        for piece in wire.chunks(READ) {
-            let read = &mut buf[..piece.len()];
-            read.copy_from_slice(black_box(piece));
-            let mut input = Input::new(read);
+        let mut stream = black_box(&wire[..]);
+        while !stream.is_empty() {
+            let n = stream.read(buffer.room_for(&mut rx)).unwrap();
+            let mut input = buffer.received(n);
             while let Some(event) = rx.next_message(&mut input, &mut tx) {
                 match event {
                     Event::Text(text) => tx.send_text(text).unwrap(),

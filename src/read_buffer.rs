@@ -73,6 +73,7 @@ pub struct ReadBuffer<B> {
     read: usize,
     /// The last room was the receiver's.
     lent_store: bool,
+    is_shared: bool,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
@@ -85,7 +86,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// used is in the cache.
     pub fn new(bytes: B) -> Self {
         let capacity = bytes.as_ref().len();
-        Self { bytes, end: 0, tail: Tail { len: 0, wanted: 0, frame: 0, capacity }, read: READ, lent_store: false }
+        Self { bytes, end: 0, tail: Tail { len: 0, wanted: 0, frame: 0, capacity }, read: READ, lent_store: false, is_shared: false }
+    }
+
+    /// Shared.
+    pub fn shared(bytes: B) -> Self {
+        Self { is_shared: true, ..Self::new(bytes) }
     }
 
     /// Where the next read goes; never empty, if the buffer isn't.
@@ -147,7 +153,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         }
         (self.tail.len, self.tail.frame) = (0, 0);
         let bytes = self.bytes.as_mut().get_mut(start..self.end).unwrap_or_default();
-        Input::with_tail(bytes, &mut self.tail)
+        if self.is_shared { Input::new(bytes) } else { Input::with_tail(bytes, &mut self.tail) }
     }
 }
 

@@ -49,7 +49,7 @@ impl Deflater {
         // As much as a text usually becomes, then as much again.
         let step = (payload.len() / 3).max(128);
         if self.packed.capacity() < step
-            && let Some(spare) = spare::take(step)
+            && let Some(spare) = spare::take(step, step)
         {
             self.packed = spare;
             self.packed.clear();

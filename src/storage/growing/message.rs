@@ -18,7 +18,8 @@ pub(crate) enum GrowingMessage {
 
 /// As [`Growing::grow`] does it, for memory that stays text.
 fn grow_text(text: &mut String, more: usize, missing: usize) -> Result<(), StorageFull> {
-    if let Some(mut larger) = spare::take(text.len() + more) {
+    let needed = text.len() + more;
+    if let Some(mut larger) = spare::take(needed, needed.saturating_add(missing)) {
         larger.clear();
         // It is empty, and so it is text.
         let mut larger = String::from_utf8(larger).unwrap_or_default();

@@ -98,7 +98,8 @@ impl Growing {
     /// Makes room for `more` bytes: in memory that the thread has to spare, or else in more of its own.
     #[inline(never)]
     fn grow(&mut self, more: usize, missing: usize) -> Result<(), StorageFull> {
-        if let Some(mut larger) = spare::take(self.filled.saturating_add(more)) {
+        let needed = self.filled.saturating_add(more);
+        if let Some(mut larger) = spare::take(needed, needed.saturating_add(missing)) {
             match larger.get_mut(..self.filled) {
                 Some(room) => room.copy_from_slice(self.bytes()),
                 None => {

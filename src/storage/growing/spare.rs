@@ -3,9 +3,8 @@
 //! One read buffer serves all connections of a thread, because nothing stays in it. This is the same for what does stay:
 //! a message that is assembled, and output that waits. Both are in use for a moment, by few connections at a time.
 //!
-//! Spare memory is sorted by size, and each size is up to eight times as large as the one before. So memory that is taken
-//! is at most eight times as large as what is needed now: a peer that sends a little of a message, or reads nothing, can't
-//! hold on to the megabyte that another one's message has left behind.
+//! Memory that is taken is at most twenty times as large as what is needed now: a peer that sends a little of a message, or
+//! reads nothing, can't hold on to the megabyte that another one's message has left behind.
 
 use alloc::vec::Vec;
 
@@ -19,7 +18,7 @@ pub(crate) use without::{free, give, largest, take};
 
 #[cfg(feature = "std")]
 mod threads {
-    use core::{cell::Cell, mem};
+    use core::{cell::RefCell, mem};
     use std::thread_local;
 
     use super::{SMALLEST, Vec};
@@ -29,12 +28,21 @@ mod threads {
 
     const SIZES: usize = size_of(LARGEST) + 1;
 
-    /// Two of each size: one for a message, one for the answer to it.
-    type Spare = [[Cell<Vec<u8>>; 2]; SIZES];
+    /// How many times as large as what is needed now memory may be. From 64 KiB it is a step to 1 MiB, so of a message of
+    /// this length hardly more is copied than what was received first.
+    const TIMES: usize = 20;
+
+    /// Two of each size, up to eight times as large as the one before: one for a message, one for the answer to it.
+    type Spare = [[Vec<u8>; 2]; SIZES];
 
     thread_local! {
         /// What is without capacity is none.
-        static SPARE: Spare = const { [const { [const { Cell::new(Vec::new()) }; 2] }; SIZES] };
+        static SPARE: RefCell<Spare> = const { RefCell::new([const { [const { Vec::new() }; 2] }; SIZES]) };
+    }
+
+    /// `None` in a thread that ends.
+    fn with<T>(work: impl FnOnce(&mut Spare) -> Option<T>) -> Option<T> {
+        SPARE.try_with(|spare| work(&mut *spare.try_borrow_mut().ok()?)).ok()?
     }
 
     /// Which size this many bytes of memory have.
@@ -49,23 +57,15 @@ mod threads {
         if size < SIZES { SMALLEST << (3 * size) } else { usize::MAX }
     }
 
-    fn with<T>(bytes: usize, work: impl FnOnce(&[Cell<Vec<u8>>; 2]) -> T) -> Option<T> {
-        // A thread that ends has none.
-        SPARE.try_with(|spare| spare.get(size_of(bytes)).map(work)).ok()?
-    }
-
-    /// Takes memory for at least `bytes`, if there is some. Its length says how much of it was written to.
-    pub(crate) fn take(bytes: usize) -> Option<Vec<u8>> {
-        with(bytes, |both| {
-            for spare in both {
-                let memory = spare.take();
-                if memory.capacity() >= bytes {
-                    return Some(memory);
-                }
-                spare.set(memory);
-            }
-            None
-        })?
+    /// Takes memory for at least `bytes`, if there is some: rather for as many as will be `wanted`, but for no more than
+    /// [`TIMES`] as many. Its length says how much of it was written to.
+    pub(crate) fn take(bytes: usize, wanted: usize) -> Option<Vec<u8>> {
+        let most = if bytes <= SMALLEST { SMALLEST } else { bytes.saturating_mul(TIMES).min(LARGEST) };
+        let sizes = size_of(bytes)..=size_of(wanted.clamp(bytes, most.max(bytes)));
+        with(|spare| {
+            let mut fitting = spare.get_mut(sizes)?.iter_mut().rev().flatten();
+            fitting.find(|memory| (bytes..=most).contains(&memory.capacity())).map(mem::take)
+        })
     }
 
     /// Gives memory that is not needed any more. Of one size the largest are kept.
@@ -73,21 +73,22 @@ mod threads {
         if memory.capacity() > LARGEST {
             return;
         }
-        with(memory.capacity(), |both| {
-            for spare in both {
-                let other = spare.take();
+        with(|spare| {
+            for other in spare.get_mut(size_of(memory.capacity()))? {
                 if other.capacity() < memory.capacity() {
-                    spare.set(mem::replace(&mut memory, other));
-                } else {
-                    spare.set(other);
+                    mem::swap(other, &mut memory);
                 }
             }
+            Some(())
         });
     }
 
     /// Frees all of this thread's.
     pub(crate) fn free() {
-        let _ = SPARE.try_with(|spare| spare.iter().flatten().for_each(|spare| drop(spare.take())));
+        with(|spare| {
+            *spare = Spare::default();
+            Some(())
+        });
     }
 
     #[cfg(test)]
@@ -95,16 +96,16 @@ mod threads {
         use super::*;
 
         #[test]
-        fn memory_that_is_taken_is_large_enough_and_at_most_eight_times_as_large() {
+        fn memory_that_is_taken_is_large_enough_and_at_most_twenty_times_as_large() {
             for size in [1, SMALLEST, SMALLEST + 1, 8 * SMALLEST, 8 * SMALLEST + 1, LARGEST - 1, LARGEST] {
                 give(Vec::with_capacity(size));
                 for bytes in [1, SMALLEST, SMALLEST + 1, size / 9, size / 8, size - 1, size, size + 1, 2 * size] {
-                    let Some(memory) = take(bytes) else { continue };
-                    assert!(memory.capacity() >= bytes && memory.capacity() <= (8 * bytes).max(SMALLEST));
+                    let Some(memory) = take(bytes, usize::MAX) else { continue };
+                    assert!(memory.capacity() >= bytes && memory.capacity() <= (20 * bytes).max(SMALLEST));
                     give(memory);
                 }
-                assert!(take(size).is_some_and(|memory| memory.capacity() == size), "{size}");
-                assert!(take(size).is_none(), "{size} bytes were taken");
+                assert!(take(size, 0).is_some_and(|memory| memory.capacity() == size), "{size}");
+                assert!(take(size, 0).is_none(), "{size} bytes were taken");
                 free();
             }
         }
@@ -114,12 +115,12 @@ mod threads {
             for size in [2000, 4000, 3000, 2500] {
                 give(Vec::with_capacity(size));
             }
-            assert_eq!([(); 3].map(|()| take(1500).map_or(0, |memory| memory.capacity())), [4000, 3000, 0]);
+            assert_eq!([(); 3].map(|()| take(1500, 0).map_or(0, |memory| memory.capacity())), [4000, 3000, 0]);
             give(Vec::with_capacity(LARGEST + 1));
-            assert_eq!((take(LARGEST), take(LARGEST + 1)), (None, None));
+            assert_eq!((take(LARGEST, 0), take(LARGEST + 1, 0)), (None, None));
             give(Vec::with_capacity(100));
             free();
-            assert_eq!(take(1), None);
+            assert_eq!(take(1, usize::MAX), None);
         }
     }
 }
@@ -129,7 +130,7 @@ mod threads {
 mod without {
     use super::Vec;
 
-    pub(crate) fn take(_bytes: usize) -> Option<Vec<u8>> {
+    pub(crate) fn take(_bytes: usize, _wanted: usize) -> Option<Vec<u8>> {
         None
     }
 

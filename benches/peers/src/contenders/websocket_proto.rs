@@ -44,7 +44,7 @@ const COPY: usize = 4 << 10;
 
 pub struct Documented {
     /// The buffer that all connections share.
-    buffer: Rc<RefCell<Vec<u8>>>,
+    buffer: Rc<RefCell<ReadBuffer<Vec<u8>>>>,
 }
 
 pub struct Tuned;
@@ -53,7 +53,7 @@ impl Documented {
     pub(super) const NAME: &'static str = "websocket-proto, documented";
 
     pub fn new() -> Self {
-        Self { buffer: Rc::new(RefCell::new(vec![0; READ])) }
+        Self { buffer: Rc::new(RefCell::new(ReadBuffer::shared(vec![0; std::env::var("RD").map_or(READ, |r| r.parse().unwrap())]))) }
     }
 
     fn reading<R: websocket_proto::Role + 'static, W: Work>(
@@ -65,8 +65,8 @@ impl Documented {
         let buffer = self.buffer.clone();
         Box::new(move |seen| {
             let buffer = &mut *buffer.borrow_mut();
-            while let Ok(count) = socket.read(buffer) {
-                let mut input = Input::new(&mut buffer[..count]);
+            while let Ok(count) = socket.read(buffer.room_for(&mut rx)) {
+                let mut input = buffer.received(count);
                 while let Some(event) = rx.next_message(&mut input, &mut tx) {
                     W::work(event, &mut tx, &mut socket, seen);
                 }
@@ -103,7 +103,7 @@ impl Contender for Documented {
 
     fn handshake(&self, mut socket: Socket) -> Option<Turn> {
         let buffer = self.buffer.clone();
-        Some(Box::new(move |_| accept(Config::new(), &mut buffer.borrow_mut(), &mut socket)))
+        Some(Box::new(move |_| accept(Config::new(), &mut buffer.borrow_mut().room(), &mut socket)))
     }
 
     fn most_connections(&self) -> usize {
