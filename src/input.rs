@@ -44,47 +44,24 @@ use core::mem;
 #[derive(Debug, Default)]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
-    /// Payload that has come and is not in `bytes`: it was read into the receiver's store, or behind what the receiver has left.
+    /// Payload that was read into the receiver's store and so is not in `bytes`.
     elsewhere: usize,
-    /// Where a receiver may leave the end of `bytes` to be presented again.
-    tail: Option<&'b mut Tail>,
-}
-
-/// The end of what was read, when a receiver has left it: the beginning of a frame.
-#[derive(Debug)]
-pub(crate) struct Tail {
-    pub(crate) len: usize,
-    /// How long it must be to be worth another look: as long as the frame, unless what comes before that can be wrong.
-    pub(crate) wanted: usize,
-    /// How long the frame is.
-    pub(crate) frame: usize,
-    /// What the buffer can hold.
-    pub(crate) capacity: usize,
 }
 
 impl<'b> Input<'b> {
     /// All of `bytes`, as they were read. Their contents afterwards are unspecified: payloads are unmasked in place.
     #[inline]
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes, elsewhere: 0, tail: None }
+        Self { bytes, elsewhere: 0 }
     }
 
     pub(crate) fn elsewhere(count: usize) -> Self {
         Self { elsewhere: count, ..Self::default() }
     }
 
-    pub(crate) fn with_tail(bytes: &'b mut [u8], tail: &'b mut Tail) -> Self {
-        Self { bytes, elsewhere: 0, tail: Some(tail) }
-    }
-
     /// What has not been used yet, of the bytes that are in the caller's buffer.
     #[inline]
     pub fn remaining(&self) -> &[u8] {
-        self.bytes
-    }
-
-    /// The same, to be looked at under the mask.
-    pub(crate) fn remaining_mut(&mut self) -> &mut [u8] {
         self.bytes
     }
 
@@ -120,21 +97,6 @@ impl<'b> Input<'b> {
     #[inline]
     pub(crate) fn take_elsewhere(&mut self) -> usize {
         mem::take(&mut self.elsewhere)
-    }
-
-    /// Whether there is a place to [leave](Self::leave) the beginning of a frame of so many bytes; of 0: whether there is any.
-    #[inline]
-    pub(crate) fn can_leave(&self, frame: usize) -> bool {
-        self.tail.as_ref().is_some_and(|tail| frame <= tail.capacity)
-    }
-
-    /// Leaves all that remains, the beginning of a frame of `frame` bytes, for which there [is a place](Self::can_leave), to be presented
-    /// again when there are `wanted`.
-    pub(crate) fn leave(&mut self, wanted: usize, frame: usize) {
-        if let Some(tail) = &mut self.tail {
-            (tail.len, tail.wanted, tail.frame) = (self.bytes.len(), wanted, frame);
-            self.bytes = &mut [];
-        }
     }
 
     /// Uses up everything: what comes behind a Close, or a failure.

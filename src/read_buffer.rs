@@ -1,36 +1,15 @@
 use core::fmt;
 
-use crate::{Input, Receiver, Role, Storage, bytes::move_down, input::Tail};
+use crate::{Input, Receiver, Role, Storage};
 
-/// The most that is worth reading at once, unless more is missing of a frame: longer reads leave the cache before they are unmasked, and over a
-/// socket take more time, not less.
-const READ: usize = if cfg!(fuzzing) { 64 } else { 64 << 10 };
+/// The most that is read after a read straight into a store: what it brings of another long message is copied.
+const FEW: usize = if cfg!(fuzzing) { 16 } else { 4 << 10 };
 
-/// The same where a long message was read straight to a store: another one may come, and what is read of it to here has to be copied.
-const FEW: usize = if cfg!(fuzzing) { 16 } else { 8 << 10 };
-
-/// The read that ends a long frame may bring so much more: the next header, and little that would have to be moved.
-const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
-
-/// A buffer to read into that is one connection's own, for the fewest copies.
+/// A buffer for reads, of any number of connections.
 ///
-/// For connections that often get messages larger than one read: 72 KiB are a good size, more if longer frames are to be received without a
-/// copy. Read to [`room_for(&mut rx)`](Self::room_for), and take [`received(n)`](Self::received) for the input of that receiver.
-///
-/// A plain buffer and an [`Input`] around what was read serve any number of connections, because nothing stays in it: what of a
-/// message is not there yet is put together in the receiver's store. That copies what a read has cut. With a buffer of its own a
-/// connection needs not even that:
-///
-/// - the beginning of a frame that fits into the buffer is left there, and its end read behind it: of binary messages, and of texts in one
-///   frame that are ASCII so far, or of which no more than 2 KiB have come;
-/// - the rest of a message that doesn't fit is read [straight to where it is put together](Self::room_for), if it is binary, or on a server a
-///   text that is ASCII so far; to an array, any.
-///
-/// Other long text is put together in the receiver's store: its faults are to be found as it comes, and what was found to be text can be kept
-/// as text only in a store. Without `alloc` nothing is left and no text read straight to the store: there, less code is worth more than a copy.
-///
-/// The receiver counts on what it has left: what comes behind that must be read to the same buffer, until its frame is whole. If you change
-/// from [`Receiver::next_message`] to [`Receiver::next`] in the middle of it, a binary frame comes in one chunk, a text as far as it has come.
+/// Nothing stays in it between two reads. A message that lies whole in it is lent from there. A longer one is assembled in
+/// the receiver's store, and [`room_for`](Self::room_for) gives a read that store's memory in place of the buffer's, so
+/// that the rest of the message is not copied.
 ///
 /// ```
 /// # use std::io::Read;
@@ -41,7 +20,7 @@ const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
 ///     rx: &mut Receiver<Server, Vec<u8>>,
 ///     tx: &mut Sender<Server, Vec<u8>>,
 /// ) -> Result<usize, Box<dyn std::error::Error>> {
-///     let mut buffer = ReadBuffer::new(vec![0; 72 << 10]);
+///     let mut buffer = ReadBuffer::new([0; 32 << 10]);
 ///     let mut total = 0;
 ///     loop {
 ///         let n = socket.read(buffer.room_for(rx))?;
@@ -64,102 +43,75 @@ const BEYOND: usize = if cfg!(fuzzing) { 16 } else { 256 };
 /// # assert_eq!(receive(&mut &wire[..], &mut connection.receiver, &mut connection.sender)?, 900_000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// 16 to 64 KiB are a good size: as much as a read of a socket usually brings, so that it cuts few messages, and still in
+/// a near cache when it is unmasked. A message that is a little longer than the buffer is copied once; longer ones are not,
+/// but for their beginning.
+///
+/// The same can be had without it: [`Input::new`] around whatever was read. Then all of a message that a read has cut
+/// is copied.
 pub struct ReadBuffer<B> {
     bytes: B,
-    /// Where the bytes end that were read last.
-    end: usize,
-    tail: Tail,
-    /// How much to read if no long frame is left.
-    read: usize,
-    /// The last room was the receiver's.
-    lent_store: bool,
-    is_shared: bool,
+    /// How much the next read may bring.
+    most: usize,
+    /// The last room was in the receiver's store.
+    is_direct: bool,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
-    /// An empty one in `bytes`, an array, a slice or a `Vec`, whose length it keeps: best a little more than 64 KiB, and than the longest
-    /// frames that are to be left in it. A read gets 64 KiB, or what is missing of a frame longer than half of that: more at a time takes more
-    /// time. Behind a message that was read straight to a store it gets 8 KiB, until more comes; in a text of more than 32 KiB that is put
-    /// together in a store, what is missing of it. 256 bytes of what follows may come with it.
-    ///
-    /// What is left in it moves to its front when its frame would go beyond its end, and at once where it is little: memory that was just
-    /// used is in the cache.
-    pub fn new(bytes: B) -> Self {
-        let capacity = bytes.as_ref().len();
-        Self { bytes, end: 0, tail: Tail { len: 0, wanted: 0, frame: 0, capacity }, read: READ, lent_store: false, is_shared: false }
+    /// An empty one in `bytes`: an array, a slice or a `Vec`, whose length it keeps.
+    pub const fn new(bytes: B) -> Self {
+        Self { bytes, most: usize::MAX, is_direct: false }
     }
 
-    /// Shared.
-    pub fn shared(bytes: B) -> Self {
-        Self { is_shared: true, ..Self::new(bytes) }
-    }
-
-    /// Where the next read goes; never empty, if the buffer isn't.
+    /// Where the next read goes if there is no receiver yet; never empty, if the buffer isn't.
     #[inline]
     pub fn room(&mut self) -> &mut [u8] {
-        self.lent_store = false;
-        let Tail { len, frame, capacity, .. } = self.tail;
-        let start = self.end - len;
-        if len == 0 {
-            self.end = 0;
-        } else if start + frame > capacity || len <= start / 4 {
-            move_down(self.bytes.as_mut().get_mut(..self.end).unwrap_or_default(), start);
-            self.end = len;
-        }
-        let missing = frame.saturating_sub(len);
-        let more = if frame > READ / 2 { missing } else { missing.max(self.read) };
-        let reach = capacity.min(self.end + more + BEYOND);
-        self.bytes.as_mut().get_mut(self.end..reach).unwrap_or_default()
+        self.is_direct = false;
+        let bytes = self.bytes.as_mut();
+        let most = self.most.min(bytes.len());
+        bytes.get_mut(..most).unwrap_or_default()
     }
 
-    /// Where the next read goes: in the middle of a long message straight to where the receiver puts it together, if that is worth a read.
+    /// Where the next read for this receiver goes: in the middle of a long message straight to where it is assembled.
     ///
-    /// The receiver offers no more room than it holds of the message already: what a frame announces makes it reserve nothing.
+    /// The store has to have room for as much as the buffer, or for the rest of a frame. It grows only when it is full, and
+    /// only where it holds as much already: what a frame announces reserves nothing. Without `alloc` and with an array as a
+    /// store, that is so for any message; otherwise for one that is binary, or text that is ASCII so far, because other
+    /// text is checked before it is stored.
     #[inline]
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
-        if receiver.is_at_rest() {
-            return self.room();
+        if !receiver.is_at_rest()
+            && let Some(room) = receiver.room(self.bytes.as_ref().len())
+        {
+            (self.most, self.is_direct) = (FEW, true);
+            return room;
         }
-        if let Some(missing) = receiver.missing_text() {
-            self.read = missing.min(READ);
-        }
-        match receiver.room(self.tail.capacity) {
-            Some(room) => {
-                (self.read, self.lent_store) = (FEW, true);
-                room
-            }
-            None => self.room(),
-        }
+        self.room()
     }
 
-    /// The first `count` bytes of the room have been read into: the input that they are, together with what was left before them.
+    /// The first `count` bytes of the room have been read into: the input that they are. After
+    /// [`room_for`](Self::room_for) it is the input of that receiver.
     ///
-    /// After [`room_for`](Self::room_for) it is the input of that receiver. Where a read has brought nothing, don't call this: an
-    /// input that no receiver is given can't be presented again.
+    /// Where a read has brought nothing, this needn't be called.
     #[inline]
     pub fn received(&mut self, count: usize) -> Input<'_> {
-        if self.lent_store {
-            self.lent_store = false;
+        if self.is_direct {
+            self.is_direct = false;
             return Input::elsewhere(count);
         }
-        if count >= self.read {
-            self.read = READ;
+        if count >= self.most {
+            self.most = usize::MAX;
         }
-        let start = self.end - self.tail.len;
-        self.end = self.tail.capacity.min(self.end.saturating_add(count));
-        if self.tail.len > 0 && self.end - start < self.tail.wanted {
-            self.tail.len = self.end - start;
-            return Input::elsewhere(count);
-        }
-        (self.tail.len, self.tail.frame) = (0, 0);
-        let bytes = self.bytes.as_mut().get_mut(start..self.end).unwrap_or_default();
-        if self.is_shared { Input::new(bytes) } else { Input::with_tail(bytes, &mut self.tail) }
+        let bytes = self.bytes.as_mut();
+        let count = count.min(bytes.len());
+        Input::new(bytes.get_mut(..count).unwrap_or_default())
     }
 }
 
 // Not what is in it: it is somebody's message.
-impl<B> fmt::Debug for ReadBuffer<B> {
+impl<B: AsRef<[u8]>> fmt::Debug for ReadBuffer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ReadBuffer({} bytes, {} left)", self.tail.capacity, self.tail.len)
+        write!(f, "ReadBuffer({} bytes)", self.bytes.as_ref().len())
     }
 }

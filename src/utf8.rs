@@ -35,11 +35,6 @@ pub(crate) fn whole(text: &[u8]) -> Result<&str, InvalidUtf8> {
     basic::from_utf8(text).map_err(|_| InvalidUtf8)
 }
 
-/// Whether a text may begin so.
-pub(crate) fn may_begin(text: &[u8]) -> bool {
-    Utf8::default().text(text).1.is_ok()
-}
-
 /// How many bytes at the end look like a code point that goes on behind it: up to three.
 fn unfinished_end(piece: &[u8]) -> usize {
     let from_end = (1..=3).zip(piece.iter().rev());

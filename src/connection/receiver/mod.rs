@@ -99,7 +99,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        if self.is_at_rest() || self.settle(input.remaining().is_empty()) {
+        if self.is_at_rest() || self.settle() {
             let limit = self.max_message.min(self.store.capacity() as u64);
             match self.payloads.frames.whole_message::<0>(input, limit) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
@@ -143,7 +143,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        if self.is_at_rest() || self.settle(input.remaining().is_empty()) {
+        if self.is_at_rest() || self.settle() {
             match self.payloads.frames.whole_message::<0>(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
@@ -343,11 +343,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     /// Clears away what was lent, and finds out whether all is at rest.
     #[inline(never)]
-    fn settle(&mut self, nothing_came: bool) -> bool {
+    fn settle(&mut self) -> bool {
         if mem::take(&mut self.store_lent) {
             self.store.clear(self.keep);
         }
-        self.payloads.frames.clear(nothing_came);
+        self.payloads.frames.clear();
         self.payloads.keep(self.keep);
         let is_at_rest = self.is_expecting() && self.payloads.frames.is_between_messages();
         if is_at_rest {

@@ -17,9 +17,6 @@ const BLOCK: usize = if cfg!(fuzzing) { 16 } else { 32 << 10 };
 /// To copy less than this takes less time than a read of its own.
 const LEAST_ROOM: usize = if cfg!(fuzzing) { 8 } else { 8 << 10 };
 
-/// A text that is longer is worth a read that brings no more than its end, for the next one to lie in one piece.
-const LONG_TEXT: usize = if cfg!(fuzzing) { 16 } else { 32 << 10 };
-
 impl<R: Role, S: Storage> Receiver<R, S> {
     /// The next message that is complete: as it lies there, if that is in one piece, else put together in the store.
     pub(super) fn find_whole<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Next<'b, Part<'b>>>, Failure> {
@@ -44,12 +41,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 }
                 if self.store_binary(input, limit)? {
                     return Ok(Some(Next::Data(Part::stored(true))));
-                }
-                if let Some(text) = self.payloads.frames.left_text(input) {
-                    return Ok(Some(Next::Data(Part { content: Content::Text(utf8::whole(text)?), last: true })));
-                }
-                if STRAIGHT_PATHS && input.can_leave(0) && self.payloads.frames.leave(input, limit) {
-                    return Ok(None);
                 }
                 if self.payloads.frames.begin_cut_binary(input, limit)? {
                     continue;
@@ -119,7 +110,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Takes what was read into the store; whether it is the last of the message.
     pub(super) fn take_stored(&mut self, input: &mut Input<'_>) -> bool {
         let count = input.take_elsewhere();
-        if count == 0 || !matches!(self.state, State::Open) || self.payloads.frames.await_left(count) {
+        if count == 0 || !matches!(self.state, State::Open) {
             return false;
         }
         let count = self.payloads.frames.unchanged_remaining().min(count as u64);
@@ -156,15 +147,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             return None;
         }
         self.store.room(least.clamp(1, most), most, self.payloads.frames.message_remaining())
-    }
-
-    /// How much is missing of a long text that is put together here, if its last frame has begun: of the next message a read should bring little
-    /// enough to be left where it is.
-    pub(crate) fn missing_text(&self) -> Option<usize> {
-        let (come, missing) = (self.store.bytes().len(), self.payloads.frames.message_remaining());
-        let is_copied =
-            self.stored == Kind::Text && !self.store.takes_ascii() && self.payloads.frames.unchanged_remaining() > 0;
-        (STRAIGHT_PATHS && is_copied && come > 0 && come.checked_add(missing)? > LONG_TEXT).then_some(missing)
     }
 
     /// The store has no room for this much more of the message.

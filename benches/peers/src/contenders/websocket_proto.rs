@@ -53,7 +53,7 @@ impl Documented {
     pub(super) const NAME: &'static str = "websocket-proto, documented";
 
     pub fn new() -> Self {
-        Self { buffer: Rc::new(RefCell::new(ReadBuffer::shared(vec![0; std::env::var("RD").map_or(READ, |r| r.parse().unwrap())]))) }
+        Self { buffer: Rc::new(RefCell::new(ReadBuffer::new(vec![0; std::env::var("RD").map_or(READ, |r| r.parse().unwrap())]))) }
     }
 
     fn reading<R: websocket_proto::Role + 'static, W: Work>(

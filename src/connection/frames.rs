@@ -1,5 +1,3 @@
-mod left;
-
 use core::{marker::PhantomData, mem};
 
 use crate::{
@@ -34,9 +32,6 @@ enum Place {
     Data { kind: Kind, rsv: u8, fin: bool, mask: MaskingKey, remaining: u64 },
     /// Inside the payload of a control frame.
     Control { opcode: Opcode, mask: MaskingKey, remaining: u8 },
-    /// Before a frame whose beginning is [left] in the caller's buffer, and of whose payload so much is to come. Of what has come, so much
-    /// is unmasked already: text that is ASCII.
-    Left { remaining: u64, unmasked: u32 },
 }
 
 impl Place {
@@ -160,7 +155,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     ) -> Result<Option<Next<'b, Data<'b>>>, Failure> {
         loop {
             match self.place {
-                Place::Header { .. } | Place::Left { .. } => {
+                Place::Header { .. } => {
                     let Some(header) = self.next_header(input, max_message)? else { return Ok(None) };
                     self.begin(&header);
                 }
@@ -208,14 +203,10 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if R::PEER_IS_CLIENT { key.apply(bytes) } else { key }
     }
 
-    /// Forgets what was lent. Something has come, or nothing.
-    pub(crate) fn clear(&mut self, nothing_came: bool) {
+    /// Forgets what was lent.
+    pub(crate) fn clear(&mut self) {
         if !matches!(self.place, Place::Control { .. }) {
             self.control.clear();
-        }
-        // It is presented again, from its beginning, as it came.
-        if matches!(self.place, Place::Left { unmasked: 0, .. }) && !nothing_came {
-            self.place = Place::BETWEEN;
         }
     }
 
@@ -243,7 +234,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             TEXT => Kind::Text,
             _ => return None,
         };
-        Some((kind, Self::whole_frame(input, self.max_frame.min(max_message), 0)?))
+        Some((kind, Self::whole_frame(input, self.max_frame.min(max_message))?))
     }
 
     /// Goes on behind the header that begins a binary message, if the message can't be lent from the input because its
@@ -326,15 +317,15 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if self.is_inside_frame() {
             return None;
         }
-        Some((opcode, Self::whole_frame(input, MAX_CONTROL_PAYLOAD as u64, 0)?))
+        Some((opcode, Self::whole_frame(input, MAX_CONTROL_PAYLOAD as u64)?))
     }
 
-    /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte. So much of it is `unmasked` already.
+    /// The payload of a frame, if all of it is in the input, and nothing is wrong behind its first byte.
     #[inline]
-    fn whole_frame<'b>(input: &mut Input<'b>, limit: u64, unmasked: usize) -> Option<&'b mut [u8]> {
+    fn whole_frame<'b>(input: &mut Input<'b>, limit: u64) -> Option<&'b mut [u8]> {
         let (mask, payload) = Self::masked_frame(input, limit)?;
         if let Some(key) = mask {
-            key.at(unmasked).apply(payload.get_mut(unmasked..).unwrap_or_default());
+            key.apply(payload);
         }
         Some(payload)
     }
@@ -388,7 +379,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// How much payload of the open data frame has not come.
     pub(crate) fn payload_remaining(&self) -> u64 {
         match self.place {
-            Place::Data { remaining, .. } | Place::Left { remaining, .. } => remaining,
+            Place::Data { remaining, .. } => remaining,
             _ => 0,
         }
     }
@@ -436,7 +427,6 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         if input.remaining().is_empty() {
             return Ok(None);
         }
-        self.mask_left(input);
         let (mut bytes, mut len) = match self.place {
             Place::Header { bytes, len } => (bytes, len),
             _ => ([0; Header::MAX_LEN], 0),
