@@ -41,11 +41,15 @@ impl Place {
 /// The first bytes of frames that take the straight path.
 const TEXT: u8 = FirstByte::last(Opcode::Text).encode();
 const BINARY: u8 = FirstByte::last(Opcode::Binary).encode();
+const FIRST_TEXT: u8 = FirstByte { fin: false, rsv: 0, opcode: Opcode::Text }.encode();
 const FIRST_BINARY: u8 = FirstByte { fin: false, rsv: 0, opcode: Opcode::Binary }.encode();
 const MORE: u8 = FirstByte { fin: false, rsv: 0, opcode: Opcode::Continuation }.encode();
 const LAST: u8 = FirstByte::last(Opcode::Continuation).encode();
 const PING: u8 = FirstByte::last(Opcode::Ping).encode();
 const PONG: u8 = FirstByte::last(Opcode::Pong).encode();
+
+/// How much text is unmasked, checked and stored at a time: it stays in a near cache meanwhile.
+pub(crate) const BLOCK: usize = if cfg!(fuzzing) { 16 } else { 32 << 10 };
 
 /// An extension copies what it has no room for, so that it gets only so much at a time.
 pub(crate) const MOST_OF_EXTENSION: u64 = if cfg!(fuzzing) { 32 } else { 2 << 10 };
@@ -125,7 +129,8 @@ pub(crate) struct Unmasked {
 
 /// Payload of a message as it came.
 pub(crate) struct Masked<'b> {
-    pub(crate) bytes: &'b [u8],
+    pub(crate) kind: Kind,
+    pub(crate) bytes: &'b mut [u8],
     pub(crate) mask: Option<MaskingKey>,
     /// These are the message's last bytes.
     pub(crate) last: bool,
@@ -237,11 +242,11 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some((kind, Self::whole_frame(input, self.max_frame.min(max_message))?))
     }
 
-    /// Goes on behind the header that begins a binary message, if the message can't be lent from the input because its
-    /// rest is not there: then its payload is [copied](Self::masked_binary). `false` if something else comes next.
-    pub(crate) fn begin_cut_binary(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<bool, Failure> {
-        let is_binary = matches!(input.remaining().first(), Some(&(BINARY | FIRST_BINARY)));
-        if !STRAIGHT_PATHS || !is_binary || self.is_inside_frame() {
+    /// Goes on behind the header that begins a message, if the message can't be lent from the input because its rest is
+    /// not there: then its payload is [stored](Self::payload_to_store). `false` if something else comes next.
+    pub(crate) fn begin_cut(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<bool, Failure> {
+        let is_first = matches!(input.remaining().first(), Some(&(BINARY | TEXT | FIRST_BINARY | FIRST_TEXT)));
+        if !STRAIGHT_PATHS || !is_first || self.is_inside_frame() {
             return Ok(false);
         }
         let Some((header, used)) = self.judge(input.remaining(), max_message)? else { return Ok(false) };
@@ -254,43 +259,45 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Ok(true)
     }
 
-    /// The next payload of a binary message that has begun: the rest of a frame, or as much of it as was received, or a
-    /// whole fragment. It is still masked, to be unmasked while it is copied. `None` if it is a message's only payload,
-    /// and all there.
+    /// The next payload of a message that must be stored: the rest of a frame, or as much of it as was received, or a
+    /// whole fragment; of text at most `BLOCK` bytes, and only if that is wanted. It is still masked. `None` says nothing.
     #[inline]
-    pub(crate) fn masked_binary<'b>(
+    pub(crate) fn payload_to_store<'b>(
         &mut self,
         input: &mut Input<'b>,
         max_message: u64,
         is_begun: bool,
+        text: bool,
     ) -> Option<Masked<'b>> {
         match &mut self.place {
-            Place::Data { kind: Kind::Binary, rsv: 0, fin, mask, remaining } if STRAIGHT_PATHS => {
+            Place::Data { kind, rsv: 0, fin, mask, remaining } if STRAIGHT_PATHS && (text || *kind == Kind::Binary) => {
+                // All of it is there: it is lent.
                 if !is_begun && *fin && *remaining <= input.remaining().len() as u64 {
                     return None;
                 }
-                let bytes = input.take(usize::try_from(*remaining).unwrap_or(usize::MAX));
+                let most = if *kind == Kind::Text { BLOCK } else { usize::MAX };
+                let bytes = input.take(usize::try_from(*remaining).unwrap_or(usize::MAX).min(most));
                 if bytes.is_empty() {
                     return None;
                 }
-                let key = mem::replace(mask, mask.at(bytes.len()));
+                let (kind, key) = (*kind, mem::replace(mask, mask.at(bytes.len())));
                 *remaining -= bytes.len() as u64;
                 let is_whole = *remaining == 0;
                 let last = is_whole && *fin;
                 if is_whole {
                     self.place = Place::BETWEEN;
                 }
-                Some(Masked { bytes, mask: R::PEER_IS_CLIENT.then_some(key), last })
+                Some(Masked { kind, bytes, mask: R::PEER_IS_CLIENT.then_some(key), last })
             }
             Place::Header { len: 0, .. } if is_begun => {
-                let message =
-                    self.message.as_mut().filter(|message| message.kind == Kind::Binary && message.rsv == 0)?;
+                let message = self.message.as_mut().filter(|message| message.rsv == 0)?;
+                let kind = message.kind;
                 let last = match *input.remaining().first()? {
                     MORE => false,
                     LAST => true,
                     _ => return None,
                 };
-                if message.fragments >= self.max_fragments {
+                if message.fragments >= self.max_fragments || !(text || kind == Kind::Binary) {
                     return None;
                 }
                 let limit = self.max_frame.min(max_message.saturating_sub(message.len));
@@ -300,7 +307,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
                 if last {
                     self.message = None;
                 }
-                Some(Masked { bytes, mask, last })
+                Some(Masked { kind, bytes, mask, last })
             }
             _ => None,
         }

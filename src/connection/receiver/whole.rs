@@ -4,15 +4,12 @@ use super::{Content, Next, Part, Receiver, State};
 use crate::{
     Failure, Input, Kind, Role, STRAIGHT_PATHS, Storage,
     connection::{
-        frames::{Masked, Most, Unmasked},
+        frames::{BLOCK, Masked, Most, Unmasked},
         payloads::Inflated,
     },
     storage::{Bytes, MessageStore, StorageFull},
     utf8::{self, Checked, InvalidUtf8},
 };
-
-/// How much of a message that has to be stored is unmasked, checked and stored at a time: it stays in a near cache meanwhile.
-const BLOCK: usize = if cfg!(fuzzing) { 16 } else { 32 << 10 };
 
 /// To copy less than this takes less time than a read of its own.
 const LEAST_ROOM: usize = if cfg!(fuzzing) { 8 } else { 8 << 10 };
@@ -39,10 +36,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 if let Some((opcode, payload)) = self.payloads.frames.whole_control(input) {
                     return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
                 }
-                if self.store_binary(input, limit)? {
+                if self.store_frames(input, limit)? {
                     return Ok(Some(Next::Data(Part::stored(true))));
                 }
-                if self.payloads.frames.begin_cut_binary(input, limit)? {
+                if self.payloads.frames.begin_cut(input, limit)? {
                     continue;
                 }
             }
@@ -72,20 +69,43 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         Ok(Some(Part { content: Content::Inflated(kind, piece), last }))
     }
 
-    /// Stores what was received of a binary message that can't be lent from the input, up to the next control frame;
-    /// whether that was its last byte.
-    fn store_binary(&mut self, input: &mut Input<'_>, limit: u64) -> Result<bool, Failure> {
+    /// Stores what was received of a message that can't be lent from the input, up to what needs a closer look; whether
+    /// that was its last byte.
+    fn store_frames(&mut self, input: &mut Input<'_>, limit: u64) -> Result<bool, Failure> {
         loop {
             let is_begun = !self.store.bytes().is_empty();
-            let Some(Masked { bytes, mask, last }) = self.payloads.frames.masked_binary(input, limit, is_begun) else {
-                return Ok(false);
-            };
+            // A code point that was cut is joined elsewhere.
+            let text = self.utf8.missing() == 0;
+            let next = self.payloads.frames.payload_to_store(input, limit, is_begun, text);
+            let Some(Masked { kind, bytes, mask, last }) = next else { return Ok(false) };
             let missing = self.payloads.frames.message_remaining();
-            self.stored = Kind::Binary;
-            self.store.append(bytes, mask, missing).map_err(|StorageFull| self.no_room(bytes.len()))?;
+            self.stored = kind;
+            let stored = match kind {
+                Kind::Binary => self.store.append(bytes, mask, missing),
+                Kind::Text => {
+                    let is_ascii = mask.is_some_and(|key| key.apply_to_ascii(bytes)) && self.store.takes_ascii();
+                    if is_ascii {
+                        self.store.append(bytes, None, missing)
+                    } else {
+                        self.store_text(bytes, last, missing)?
+                    }
+                }
+            };
+            stored.map_err(|StorageFull| self.no_room(bytes.len()))?;
             if last {
                 return Ok(true);
             }
+        }
+    }
+
+    /// Stores the next bytes of a text, when no code point is cut before them.
+    fn store_text(&mut self, bytes: &[u8], last: bool, missing: usize) -> Result<Result<(), StorageFull>, Failure> {
+        match self.utf8.next(bytes, last)? {
+            Checked::Text { is_broken: true, .. } => Err(Failure::InvalidUtf8),
+            Checked::Text { text, .. } => {
+                Ok(self.store.append_text(text, missing.saturating_add(self.utf8.unfinished_len())))
+            }
+            Checked::Joined(_) | Checked::Nothing => Ok(Ok(())),
         }
     }
 
