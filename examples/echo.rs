@@ -28,7 +28,7 @@ use std::{
 
 use arguments::Arguments;
 use websocket_proto::{
-    Config, Connection, Event, Input, SendError, Sender, Server, Transport,
+    Config, Connection, Event, Input, ReadBuffer, SendError, Sender, Server, Transport,
     deflate::{Deflate, WindowBits},
     frame::CloseCode,
     server,
@@ -132,8 +132,7 @@ impl Options {
     fn parse() -> Self {
         let mut listen = String::from("127.0.0.1:9002");
         let mut patience = Duration::from_secs(10);
-        // Between messages a connection keeps some memory: it is used at full speed or not at all.
-        let mut config = Config::new().keep(1 << 20);
+        let mut config = Config::new();
         let (mut compress, mut deflate) = (true, Deflate::new());
         let mut arguments = Arguments::new(HELP);
         while let Some(flag) = arguments.next() {
@@ -187,11 +186,11 @@ impl Manner {
 
 fn serve(socket: &mut Timed, config: Config) -> Result<(), Box<dyn Error>> {
     socket.socket.set_nodelay(true)?;
-    let mut buf = vec![0; 64 << 10];
+    let mut buffer = ReadBuffer::new(vec![0; 32 << 10]);
     let mut handshake = server::Handshake::new(config);
     let mut input = loop {
-        let n = socket.read(&mut buf)?;
-        let mut input = Input::new(&mut buf[..n]);
+        let n = socket.read(buffer.room())?;
+        let mut input = buffer.received(n);
         if handshake.read(&mut input) || n == 0 {
             break input;
         }
@@ -245,9 +244,9 @@ fn serve(socket: &mut Timed, config: Config) -> Result<(), Box<dyn Error>> {
             return Ok(rx.end_of_input()?);
         }
         socket.allow(TICK, tx.is_open());
-        input = match socket.read(&mut buf) {
+        input = match socket.read(buffer.room_for(&mut rx)) {
             Ok(0) => return Ok(rx.end_of_input()?),
-            Ok(n) => Input::new(&mut buf[..n]),
+            Ok(n) => buffer.received(n),
             Err(error) if error.kind() == ErrorKind::TimedOut && tx.is_open() => Input::default(),
             Err(error) => return Err(error.into()),
         };

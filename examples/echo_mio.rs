@@ -6,7 +6,7 @@
 //!
 //! What one read brings is answered by one write. All connections share a buffer to read into and one to write from. Only what is not
 //! whole yet, what is to be written together, and what the socket does not take is kept by a connection's halves, and for no longer
-//! than that: an idle one has no heap, or the little that it may keep for the next time.
+//! than that: an idle one has no heap, because the thread has memory to spare for those that are at work.
 //!
 //! No peer can keep the others waiting: each has one read a turn, and one that doesn't take its answers isn't read.
 
@@ -28,7 +28,7 @@ use mio::{
     event::Event as Readiness,
     net::{TcpListener, TcpStream},
 };
-use websocket_proto::{Config, Connection, Input, Server, Transport, frame::CloseCode, server};
+use websocket_proto::{Config, Connection, Input, ReadBuffer, Server, Transport, frame::CloseCode, server};
 
 const HELP: &str = "\
 An echo server for many connections: one thread, one event loop.
@@ -43,14 +43,14 @@ Usage: echo_mio [--port PORT] [--patience SECONDS]
 SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
 ";
 
-/// A peer that reads slowly makes this process keep one message and one read, for as long as it likes: it isn't read until it has taken them. The
-/// default limits have room for that, so sending is never refused.
+/// An idle connection keeps nothing, not even for its next small message.
 ///
-/// Room for a dozen small messages, so that a peer that always sends some together doesn't make each half fetch memory every time.
-const CONFIG: Config = Config::new().keep(1 << 10);
+/// A peer that reads slowly makes this process keep one message and one read for as long as it likes: it isn't read until
+/// it has taken them. The default limits have room for that, so sending is never refused.
+const CONFIG: Config = Config::new().keep(0);
 
-/// What one read can bring, of any connection: there is one buffer for all. A message that fits is never copied on its way in; one that
-/// comes in several reads is put together in memory that is fetched for it, at twice the cost.
+/// What one read can bring, of any connection: there is one buffer for all. A message that fits is never copied on its
+/// way in. A longer one is assembled in memory of the thread's, and most of it is read straight to there.
 const READ: usize = 512 << 10;
 
 /// Messages from here on go back in a vectored write, out of the buffer that they were read into. A copy that stays in the cache costs no
@@ -142,7 +142,7 @@ impl Echo {
     /// Serves until a signal asks it to end, and then until all peers have gone.
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
-        let mut buf = vec![0; READ];
+        let mut buffer = ReadBuffer::new(vec![0; READ]);
         loop {
             let mut time = self.time_to_wait();
             if let Some(ending) = self.ending {
@@ -162,11 +162,11 @@ impl Echo {
                 match readiness.token() {
                     LISTENER => self.acceptable = true,
                     SIGNAL => self.go_away(),
-                    Token(id) => self.notice(id, readiness, &mut buf),
+                    Token(id) => self.notice(id, readiness, &mut buffer),
                 }
             }
             for id in waiting {
-                self.serve(id, &mut buf);
+                self.serve(id, &mut buffer);
             }
             // Last: an event for a peer that has just gone must not reach the one that gets its place.
             self.accept();
@@ -214,18 +214,18 @@ impl Echo {
         }
     }
 
-    fn notice(&mut self, id: usize, readiness: &Readiness, buf: &mut [u8]) {
+    fn notice(&mut self, id: usize, readiness: &Readiness, buffer: &mut ReadBuffer<Vec<u8>>) {
         let Some(Some(peer)) = self.peers.get_mut(id) else { return };
         peer.notice(readiness);
         if !peer.waits {
-            self.serve(id, buf);
+            self.serve(id, buffer);
         }
     }
 
-    fn serve(&mut self, id: usize, buf: &mut [u8]) {
+    fn serve(&mut self, id: usize, buffer: &mut ReadBuffer<Vec<u8>>) {
         let Some(Some(peer)) = self.peers.get_mut(id) else { return };
         let deadline = peer.deadline;
-        match peer.turn(buf, &mut self.out) {
+        match peer.turn(buffer, &mut self.out) {
             Ok(waits) => peer.waits = waits,
             // It has gone, or is to go: there is nobody to tell.
             Err(_) => return self.remove(id),
@@ -323,22 +323,27 @@ impl Peer {
     }
 
     /// Writes what is pending; if that was all, reads once and answers. Whether there is more to read, without waiting.
-    fn turn(&mut self, buf: &mut [u8], out: &mut Vec<u8>) -> io::Result<bool> {
+    fn turn(&mut self, buffer: &mut ReadBuffer<Vec<u8>>, out: &mut Vec<u8>) -> io::Result<bool> {
         if self.stuck {
             self.flush()?;
         }
         if self.stuck || !self.readable {
             return Ok(false);
         }
-        let n = match self.socket.read(buf) {
+        let room = match &mut self.state {
+            State::Open(connection) => buffer.room_for(&mut connection.receiver),
+            _ => buffer.room(),
+        };
+        let most = room.len();
+        let n = match self.socket.read(room) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
             result => result?,
         };
         // The end is told only once, and may be behind what was read.
-        self.readable = n == buf.len() || n > 0 && (self.ended || !SHORT_READ_IS_LAST);
-        self.answer(Input::new(&mut buf[..n]), out)?;
+        self.readable = n == most || n > 0 && (self.ended || !SHORT_READ_IS_LAST);
+        self.answer(buffer.received(n), out)?;
         self.flush()?;
         Ok(self.readable && !self.stuck)
     }
@@ -355,9 +360,6 @@ impl Peer {
                     let mut connection = upgrade.accept(&server::Accept::new()).map_err(io::Error::other)?;
                     let written = taken(|| self.socket.write(connection.sender.pending()))?;
                     connection.sender.consume(written);
-                    // Whether there are messages to keep memory for is not known yet.
-                    connection.sender.release();
-                    connection.receiver.release();
                     self.deadline = None;
                     self.state = State::Open(connection);
                 }

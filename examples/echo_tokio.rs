@@ -7,8 +7,8 @@
 //!
 //! It waits until a socket is *ready*, then reads without waiting. So a buffer is needed only between two awaits, and one serves all
 //! connections of a thread; and no message is borrowed across an await. What is behind a stream that can't say when it is ready, such as TLS,
-//! needs a buffer of its own in each task: `reader.read(&mut buf)` in place of `readable()`, and `input = Input::default()` before the
-//! `select!`, because the last input still borrows the buffer. Such a stream may also buffer what is written: then a
+//! needs a buffer of its own in each task: `reader.read(buffer.room_for(&mut receiver))` in place of `readable()`, and
+//! `input = Input::default()` before the `select!`, because the last input still borrows the buffer. Such a stream may also buffer what is written: then a
 //! `flush` is due when nothing is pending any more.
 
 mod arguments;
@@ -30,7 +30,9 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until, timeout},
 };
-use websocket_proto::{Config, Connection, Input, Receiver, Sender, Server, Transport, frame::CloseCode, server};
+use websocket_proto::{
+    Config, Connection, Input, ReadBuffer, Receiver, Sender, Server, Transport, frame::CloseCode, server,
+};
 
 const HELP: &str = "\
 An echo server on tokio, with a task for each connection.
@@ -58,7 +60,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const BACKLOG: usize = 64 << 10;
 
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 10]);
+    static BUFFER: RefCell<ReadBuffer<Vec<u8>>> = RefCell::new(ReadBuffer::new(vec![0; 32 << 10]));
 }
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -163,7 +165,7 @@ async fn talk(
     patience: Duration,
 ) -> Outcome {
     let Connection { mut receiver, mut sender } = connection;
-    echo(&mut receiver, &mut sender, &mut early)?;
+    echo(&mut receiver, &mut sender, Input::new(&mut early))?;
 
     let mut heard = Instant::now();
     let mut pinged = false;
@@ -180,10 +182,9 @@ async fn talk(
         select! {
             ready = socket.readable(), if sender.backlog() < BACKLOG => {
                 ready?;
-                match try_read(socket, |bytes| echo(&mut receiver, &mut sender, bytes).map(|()| bytes.is_empty()))? {
-                    Some(Ok(true)) => return Ok(receiver.end_of_input()?),
-                    Some(Ok(false)) => (heard, pinged) = (Instant::now(), false),
-                    Some(Err(error)) => return Err(error),
+                match try_echo(socket, &mut receiver, &mut sender)? {
+                    Some(0) => return Ok(receiver.end_of_input()?),
+                    Some(_) => (heard, pinged) = (Instant::now(), false),
                     None => {}
                 }
             }
@@ -212,9 +213,8 @@ async fn read_request(socket: &TcpStream) -> io::Result<(server::Handshake<Vec<u
     let mut handshake = server::Handshake::new(Config::new());
     loop {
         socket.readable().await?;
-        let head = try_read(socket, |bytes| {
-            let is_end = bytes.is_empty();
-            let mut input = Input::new(bytes);
+        let head = try_read(socket, |mut input| {
+            let is_end = input.is_empty();
             (handshake.read(&mut input) || is_end).then(|| input.remaining().to_vec())
         });
         if let Some(Some(early)) = head? {
@@ -223,9 +223,25 @@ async fn read_request(socket: &TcpStream) -> io::Result<(server::Handshake<Vec<u
     }
 }
 
-/// Answers what has come.
-fn echo(receiver: &mut Receiver<Server, Vec<u8>>, sender: &mut Sender<Server, Vec<u8>>, bytes: &mut [u8]) -> Outcome {
-    let mut input = Input::new(bytes);
+/// Reads what is there and answers it; how much it was, 0 at the end of the stream. `None` when there is nothing yet.
+fn try_echo(
+    socket: &TcpStream,
+    receiver: &mut Receiver<Server, Vec<u8>>,
+    sender: &mut Sender<Server, Vec<u8>>,
+) -> Outcome<Option<usize>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let n = at_once(|| socket.try_read(buffer.room_for(receiver)))?;
+        echo(receiver, sender, buffer.received(n.unwrap_or(0)))?;
+        Ok(n)
+    })
+}
+
+/// Answers what was received.
+fn echo(
+    receiver: &mut Receiver<Server, Vec<u8>>,
+    sender: &mut Sender<Server, Vec<u8>>,
+    mut input: Input<'_>,
+) -> Outcome {
     while let Some(event) = receiver.next_message(&mut input, sender) {
         // Pings and closes are answered already, and a failure is explained to the peer.
         // Messages may cross our Close on the way.
@@ -239,10 +255,10 @@ fn echo(receiver: &mut Receiver<Server, Vec<u8>>, sender: &mut Sender<Server, Ve
 }
 
 /// What `take` makes of what can be read now: of nothing, at the end of the stream. `None` when there is nothing yet.
-fn try_read<T>(socket: &TcpStream, take: impl FnOnce(&mut [u8]) -> T) -> io::Result<Option<T>> {
+fn try_read<T>(socket: &TcpStream, take: impl FnOnce(Input<'_>) -> T) -> io::Result<Option<T>> {
     BUFFER.with_borrow_mut(|buffer| {
-        let n = at_once(|| socket.try_read(buffer))?;
-        Ok(n.map(|n| take(&mut buffer[..n])))
+        let n = at_once(|| socket.try_read(buffer.room()))?;
+        Ok(n.map(|n| take(buffer.received(n))))
     })
 }
 
@@ -273,7 +289,7 @@ fn at_once(mut io: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize
 /// the Close frame.
 async fn drain(mut socket: TcpStream) -> io::Result<()> {
     socket.shutdown().await?;
-    while try_read(&socket, |bytes| bytes.is_empty())? != Some(true) {
+    while try_read(&socket, |input| input.is_empty())? != Some(true) {
         socket.readable().await?;
     }
     Ok(())

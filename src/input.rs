@@ -2,7 +2,7 @@ use core::mem;
 
 /// Bytes that came from the peer, and how much of them is used up.
 ///
-/// One is made around the caller's buffer after every read, or by a [`ReadBuffer`](crate::ReadBuffer). Handshake and
+/// A [`ReadBuffer`](crate::ReadBuffer) makes one after every read, or you do around a buffer of your own. Handshake and
 /// [receiver](crate::Receiver) take from its front; payloads are unmasked in place and lent from it. A receiver always uses all of
 /// it; a handshake stops behind the head, and what is left is the connection's first input.
 ///

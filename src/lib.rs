@@ -9,14 +9,14 @@
 //!
 //! ```
 //! # use std::io::{self, Read, Write};
-//! use websocket_proto::{Config, Connection, Event, Input, Transport, server};
+//! use websocket_proto::{Config, Connection, Event, ReadBuffer, Transport, server};
 //!
 //! fn echo<S: Read + Write>(mut socket: S) -> Result<(), Box<dyn std::error::Error>> {
-//!     let mut buf = [0; 16 * 1024];
+//!     let mut buffer = ReadBuffer::new([0; 32 * 1024]);           // may serve any number of connections
 //!     let mut handshake = server::Handshake::new(Config::new());
 //!     let mut input = loop {
-//!         let n = socket.read(&mut buf)?;
-//!         let mut input = Input::new(&mut buf[..n]);
+//!         let n = socket.read(buffer.room())?;
+//!         let mut input = buffer.received(n);
 //!         if handshake.read(&mut input) || n == 0 { break input }
 //!     };
 //!     let upgrade = handshake.into_request()?.upgrade()?;         // a refusal has a response to send: see `server`
@@ -26,7 +26,7 @@
 //!     Ok(loop {
 //!         while let Some(event) = rx.next_message(&mut input, &mut tx) {
 //!             match event {
-//!                 Event::Text(text)   => tx.send_text(text)?,     // lent from `buf`, where it came in one piece
+//!                 Event::Text(text)   => tx.send_text(text)?,     // lent from the buffer, if it is whole there
 //!                 Event::Binary(data) => tx.send_binary(data)?,
 //!                 _ => {}                                         // pings and closes are answered, failures explained
 //!             }
@@ -34,9 +34,9 @@
 //!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
 //!         socket.flush()?;                                        // 101, echoes, pongs, close: a stream may buffer
 //!         if tx.transport() == Transport::CloseNow { break rx.end_of_input()? }          // an error: it broke the protocol
-//!         let n = socket.read(&mut buf)?;
+//!         let n = socket.read(buffer.room_for(&mut rx))?;         // of a long message, straight to where it is assembled
 //!         if n == 0 { break rx.end_of_input()? }                  // an error: it left without a Close
-//!         input = Input::new(&mut buf[..n]);
+//!         input = buffer.received(n);
 //!     })
 //! }
 //! # struct Script(io::Cursor<Vec<u8>>, Vec<u8>);
@@ -57,8 +57,8 @@
 //!
 //! # What holds always
 //!
-//! 1. **All input is used.** There is no count of used bytes to track and no leftover to present again (unless a [`ReadBuffer`] does so
-//!    for you), so one plain read buffer can serve ten thousand connections.
+//! 1. **All input is used.** There is no count of used bytes to track and no leftover to present again, so one read buffer
+//!    can serve ten thousand connections.
 //! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, however the reads cut them.
 //! 3. **Errors come as early as they can**, at the first byte that proves them, after what came before, as an
 //!    [event](Event::Failed): the Close frame that explains it is already with the sender.
@@ -67,7 +67,9 @@
 //!    reading gets one for its newest ping alone.
 //! 5. **Lengths buy nothing.** Memory grows with bytes that have come, never with a length that was announced, and up to the
 //!    limits of the [`Config`].
-//! 6. **Idle costs nothing**: no heap while no message is in flight, unless you [choose](Config::keep) to keep some.
+//! 6. **Work allocates nothing, and idle costs next to nothing.** Once it is warm, a loop with the defaults allocates nothing
+//!    for messages of up to 1 MiB; an idle connection holds at most a KiB for what it sends next, or, if you
+//!    [choose](Config::keep), nothing.
 //! 7. **A panic is this crate's bug**, never the peer's input; and no code here can break memory safety.
 //!
 //! # Where things are
@@ -76,7 +78,7 @@
 //! |-|-|
 //! | [`server`], [`client`] | the opening handshake: the only way to a [`Connection`] |
 //! | [`Receiver`] | [`Input`] to [`Event`]s (whole messages) or [`ChunkEvent`]s (as they come) |
-//! | [`ReadBuffer`] | a buffer of one connection's own: large messages without a copy |
+//! | [`ReadBuffer`] | what the socket is read into, of one connection or of all |
 //! | [`Sender`] | messages, pings and closes to [bytes](Sender::pending), and what to do with the [`Transport`] |
 //! | [`Config`] | every limit, with its default |
 //! | [`deflate`] | compressed messages (permessage-deflate, [RFC 7692]) |
@@ -99,7 +101,7 @@
 //!     io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ErrorKind},
 //!     select,
 //! };
-//! use websocket_proto::{Connection, Input, Role, Sender, Transport};
+//! use websocket_proto::{Connection, Input, ReadBuffer, Role, Sender, Transport};
 //!
 //! async fn echo<R: Role>(
 //!     stream: impl AsyncRead + AsyncWrite,
@@ -108,17 +110,17 @@
 //! ) -> Result<(), Box<dyn Error>> {
 //!     let (mut reader, mut writer) = io::split(stream);
 //!     let Connection { receiver: mut rx, sender: mut tx } = connection;
-//!     let (mut buf, mut input, mut unflushed) = (vec![0; 16 * 1024], early, false);
+//!     let (mut buffer, mut input, mut unflushed) = (ReadBuffer::new(vec![0; 32 * 1024]), early, false);
 //!     loop {
 //!         while let Some(event) = rx.next_message(&mut input, &mut tx) {
 //!             if let Some(message) = event.message() { tx.send(message)? }
 //!         }
 //!         unflushed |= !tx.is_empty();
 //!         if tx.transport() == Transport::CloseNow && !unflushed { break Ok(rx.end_of_input()?) }
-//!         input = Input::default();                               // the last one still borrows `buf`
+//!         input = Input::default();                               // the last one still borrows the buffer
 //!         select! {
-//!             read = reader.read(&mut buf) => match read {
-//!                 Ok(n) if n > 0 => input = Input::new(&mut buf[..n]),
+//!             read = reader.read(buffer.room_for(&mut rx)) => match read {
+//!                 Ok(n) if n > 0 => input = buffer.received(n),
 //!                 Err(error) if rx.end_of_input().is_err() => break Err(error.into()),
 //!                 _ => {                                          // after a Close any end is a clean one
 //!                     write(&mut writer, &mut tx).await?;         // a peer may have ended only its half
@@ -176,9 +178,6 @@
 //! shown.
 //!
 //! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
-//!
-//! **Large messages, few connections**: read into a [`ReadBuffer`], where a message that a read has cut needs no copy, if it is binary or ASCII,
-//! and what of it doesn't fit is read straight to where it is put together.
 //!
 //! **Larger than memory**: [`rx.next`](Receiver::next) gives chunks as they arrive,
 //! [`tx.send_binary_fragment`](Sender::send_binary_fragment) sends a message piece by piece.

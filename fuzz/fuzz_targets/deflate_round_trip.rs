@@ -15,7 +15,7 @@ use websocket_proto::{
 use websocket_proto_fuzz::{
     Log, MAX_REPLIES, PONG_BACKLOG, Pair, Seen, assert_used, connect_as,
     deflate::{BOXES, DEFLATER, INFLATER, POOL, Wanted},
-    heap::Meter,
+    heap::{Meter, free_spare},
     inflate, naive,
 };
 
@@ -93,6 +93,7 @@ fuzz_target!(|session: Session| {
             None => config,
         }
     });
+    free_spare();
     let mut heap = Meter::default();
     if let Some(units) = session.store {
         let capacity = LEAST_STORE + usize::from(units) * 16;
@@ -136,6 +137,7 @@ fn run<S: Storage>(session: &Session, capacity: usize, (client, server): Pair<S>
     server.check_rest();
 
     if client.fragments.is_none() && server.fragments.is_none() {
+        heap.run(free_spare);
         heap.run(|| POOL.clear());
         let held = heap.bytes + client.heap.bytes + server.heap.bytes;
         let most = client.may_hold(session) + server.may_hold(session);

@@ -5,7 +5,7 @@ use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, ReadBuffer, R
 
 use crate::{
     End, Log, MAX_REPLIES, PONG_BACKLOG, Plan, Seen, assert_used, deflate,
-    heap::Meter,
+    heap::{Meter, free_spare},
     naive::{self, Compression},
     plan::Reads,
 };
@@ -30,6 +30,7 @@ pub fn check<R: Role, S: Storage>(
     compression: Option<Compression>,
 ) {
     let Case { plan, wire } = case;
+    free_spare();
     let (mut log, mut heap, mut output) = (Log::default(), Meter::default(), Vec::new());
     let Connection { receiver: mut rx, sender: mut tx } = heap.run(connect);
     let limits = plan.limits();
@@ -65,6 +66,7 @@ pub fn check<R: Role, S: Storage>(
             fed += count;
         }
 
+        heap.run(free_spare);
         // What a message says may be longer than what has come of it, and not longer than the limit.
         let (message, inflater) = match compression {
             Some(_) => (limits.message as usize, deflate::INFLATER),
@@ -98,6 +100,7 @@ pub fn check<R: Role, S: Storage>(
     assert_eq!(tx.backlog(), 0, "a reply was left behind");
     check_replies(&log.seen, &naive::frames(&output, !from_client, 0));
 
+    heap.run(free_spare);
     heap.run(|| deflate::POOL.clear());
     if expected.end != End::InsideMessage {
         let context = match compression {
