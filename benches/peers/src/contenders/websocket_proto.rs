@@ -1,14 +1,15 @@
 //! websocket-proto, twice.
 //!
-//! **Documented** is the loop of the README: `Config::new()`, one plain buffer of 16 KiB for all connections, `send_*`,
-//! then all that is pending is written and the stream is flushed.
+//! **Documented** is what the README shows: `Config::new()`, one `ReadBuffer` of 32 KiB for all connections, `send_*`,
+//! then all that is pending is written and the stream is flushed. A server that sends more than 4 KiB does so by
+//! [`Sender::frame`] and a vectored write.
 //!
 //! **Tuned** differs in three named settings:
 //!
-//! - a [`ReadBuffer`] of 72 KiB for each connection, so that what a read has cut is not copied;
-//! - `keep(1 MiB)`: the default limit lets in no longer message, so none of them allocates, and a busy connection keeps
-//!   what it needs;
-//! - as a server, [`Sender::frame`] for binary payloads over 4 KiB: a vectored write takes them from where they are.
+//! - a [`ReadBuffer`] of 72 KiB for each connection;
+//! - `keep(1 MiB)`: the default limit lets in no longer message, so a connection has what it needs, whoever else uses the
+//!   thread;
+//! - echoes of more than 4 KiB go back by [`Sender::frame`] as well, from the buffer that they were received in.
 //!
 //! Both set what a case needs, and nothing else: the limit of a message's length in cases of more than 1 MiB, and
 //! compression where messages are compressed.
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// What one read can bring to the documented loop.
-const READ: usize = 16 << 10;
+const READ: usize = 32 << 10;
 
 /// The `ReadBuffer` of a tuned connection.
 const OWN: usize = 72 << 10;
@@ -39,7 +40,7 @@ const OWN: usize = 72 << 10;
 /// What a tuned connection keeps.
 const KEEP: usize = 1 << 20;
 
-/// A tuned server lends larger payloads to the socket.
+/// A server lends larger payloads to the socket.
 const COPY: usize = 4 << 10;
 
 pub struct Documented {
@@ -53,7 +54,7 @@ impl Documented {
     pub(super) const NAME: &'static str = "websocket-proto, documented";
 
     pub fn new() -> Self {
-        Self { buffer: Rc::new(RefCell::new(ReadBuffer::new(vec![0; std::env::var("RD").map_or(READ, |r| r.parse().unwrap())]))) }
+        Self { buffer: Rc::new(RefCell::new(ReadBuffer::new(vec![0; READ]))) }
     }
 
     fn reading<R: websocket_proto::Role + 'static, W: Work>(
@@ -92,7 +93,7 @@ impl Contender for Documented {
     fn send(&self, send: Send, socket: Socket) -> Option<Turn> {
         let (client, server) = connect(config(send.deflate, 0));
         Some(match send.role {
-            Role::Server => sending(server, send, socket, false),
+            Role::Server => sending(server, send, socket, true),
             Role::Client => sending(client, send, socket, false),
         })
     }
@@ -103,7 +104,7 @@ impl Contender for Documented {
 
     fn handshake(&self, mut socket: Socket) -> Option<Turn> {
         let buffer = self.buffer.clone();
-        Some(Box::new(move |_| accept(Config::new(), &mut buffer.borrow_mut().room(), &mut socket)))
+        Some(Box::new(move |_| accept(Config::new(), buffer.borrow_mut().room(), &mut socket)))
     }
 
     fn most_connections(&self) -> usize {
