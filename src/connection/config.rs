@@ -1,3 +1,5 @@
+use crate::storage::SMALL;
+
 /// The limits of a connection and its handshake, and what it keeps in memory.
 ///
 /// The defaults are meant for a server that faces the internet:
@@ -32,9 +34,6 @@ pub struct Config {
     pub(crate) deflate: Option<crate::deflate::Deflate>,
 }
 
-/// A message of 1 KiB with its header.
-const KEEP_OUTPUT: usize = (1 << 10) + 16;
-
 impl Default for Config {
     fn default() -> Self {
         Self::new()
@@ -52,7 +51,7 @@ impl Config {
             max_fragments: 4096,
             high_water: 2 << 20,
             keep: 0,
-            keep_output: KEEP_OUTPUT,
+            keep_output: SMALL,
             #[cfg(feature = "deflate")]
             deflate: None,
         }

@@ -13,6 +13,9 @@ pub(crate) use growing::{spare, trim};
 
 use crate::frame::MaskingKey;
 
+/// Memory for a message of 1 KiB and its header: what a sender keeps by default.
+pub(crate) const SMALL: usize = (1 << 10) + 16;
+
 /// Room for bytes that must outlive a read: a head, a message in parts, output that waits for the socket.
 ///
 /// `Vec<u8>` (feature `alloc`) grows with what arrives, [`FixedStorage`] is an array of the caller's. A store that is

@@ -8,9 +8,6 @@
 
 use alloc::vec::Vec;
 
-/// The most memory of the smallest size. A sender keeps as much for its output by default.
-pub(super) const SMALLEST: usize = (1 << 10) + 16;
-
 #[cfg(feature = "std")]
 pub(crate) use threads::{free, give, largest, take};
 #[cfg(not(feature = "std"))]
@@ -21,10 +18,11 @@ mod threads {
     use core::{cell::RefCell, mem};
     use std::thread_local;
 
-    use super::{SMALLEST, Vec};
+    use super::Vec;
+    use crate::storage::SMALL;
 
     /// The most memory of the largest size: a message of the default limit, with its header.
-    const LARGEST: usize = SMALLEST << 10;
+    const LARGEST: usize = SMALL << 10;
 
     const SIZES: usize = size_of(LARGEST) + 1;
 
@@ -47,20 +45,20 @@ mod threads {
 
     /// Which size this many bytes of memory have.
     const fn size_of(bytes: usize) -> usize {
-        let times = bytes.saturating_sub(1) / SMALLEST;
+        let times = bytes.saturating_sub(1) / SMALL;
         (usize::BITS - times.leading_zeros()).div_ceil(3) as usize
     }
 
     /// The most memory of the same size as this much; any beyond the largest size.
     pub(crate) const fn largest(bytes: usize) -> usize {
         let size = size_of(bytes);
-        if size < SIZES { SMALLEST << (3 * size) } else { usize::MAX }
+        if size < SIZES { SMALL << (3 * size) } else { usize::MAX }
     }
 
     /// Takes memory for at least `bytes`, if there is some: rather for as many as will be `wanted`, but for no more than
     /// [`TIMES`] as many. Its length says how much of it was written to.
     pub(crate) fn take(bytes: usize, wanted: usize) -> Option<Vec<u8>> {
-        let most = if bytes <= SMALLEST { SMALLEST } else { bytes.saturating_mul(TIMES).min(LARGEST) };
+        let most = if bytes <= SMALL { SMALL } else { bytes.saturating_mul(TIMES).min(LARGEST) };
         let sizes = size_of(bytes)..=size_of(wanted.clamp(bytes, most.max(bytes)));
         with(|spare| {
             let mut fitting = spare.get_mut(sizes)?.iter_mut().rev().flatten();
@@ -97,11 +95,11 @@ mod threads {
 
         #[test]
         fn memory_that_is_taken_is_large_enough_and_at_most_twenty_times_as_large() {
-            for size in [1, SMALLEST, SMALLEST + 1, 8 * SMALLEST, 8 * SMALLEST + 1, LARGEST - 1, LARGEST] {
+            for size in [1, SMALL, SMALL + 1, 8 * SMALL, 8 * SMALL + 1, LARGEST - 1, LARGEST] {
                 give(Vec::with_capacity(size));
-                for bytes in [1, SMALLEST, SMALLEST + 1, size / 9, size / 8, size - 1, size, size + 1, 2 * size] {
+                for bytes in [1, SMALL, SMALL + 1, size / 9, size / 8, size - 1, size, size + 1, 2 * size] {
                     let Some(memory) = take(bytes, usize::MAX) else { continue };
-                    assert!(memory.capacity() >= bytes && memory.capacity() <= (20 * bytes).max(SMALLEST));
+                    assert!(memory.capacity() >= bytes && memory.capacity() <= (20 * bytes).max(SMALL));
                     give(memory);
                 }
                 assert!(take(size, 0).is_some_and(|memory| memory.capacity() == size), "{size}");
