@@ -36,8 +36,7 @@ pub struct Receiver<R, S: Storage> {
     utf8: Utf8,
     /// Some of the message that comes has been handed out as a chunk.
     begun: bool,
-    /// What is in the store has been handed out.
-    store_lent: bool,
+    store_use: StoreUse,
     /// The kind of the message that is in the store.
     stored: Kind,
     /// The message's payload so far, for whole messages.
@@ -67,6 +66,17 @@ enum State {
     Failed(Failure),
 }
 
+/// What a receiver's store is there for at the moment.
+#[derive(Clone, Copy, PartialEq)]
+enum StoreUse {
+    /// It holds what was received of a message that is not whole, or nothing.
+    Assembling,
+    /// What is in it has been handed out.
+    Lent,
+    /// It is empty, and has its memory still in case another message of the same input has to be stored.
+    Warm,
+}
+
 impl<R: Role, S: Storage> Receiver<R, S> {
     #[inline]
     pub(crate) fn new(payloads: Payloads<R, S::Control>, config: &Config, store: S) -> Self {
@@ -75,7 +85,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             state: State::AtRest,
             utf8: Utf8::default(),
             begun: false,
-            store_lent: false,
+            store_use: StoreUse::Assembling,
             stored: Kind::Binary,
             store: store.into(),
             max_message: config.max_message,
@@ -99,7 +109,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        if self.is_at_rest() || self.settle() {
+        if self.is_at_rest() || self.settle(input.is_empty()) {
             let limit = self.max_message.min(self.store.capacity() as u64);
             match self.payloads.frames.whole_message::<0>(input, limit) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
@@ -143,7 +153,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        if self.is_at_rest() || self.settle() {
+        if self.is_at_rest() || self.settle(input.is_empty()) {
             match self.payloads.frames.whole_message::<0>(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match utf8::whole(bytes) {
@@ -203,8 +213,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// What holds something stays.
     pub fn release(&mut self) {
         self.payloads.release();
-        if self.store_lent || self.store.bytes().is_empty() {
-            self.store_lent = false;
+        if self.store_use != StoreUse::Assembling || self.store.bytes().is_empty() {
+            self.store_use = StoreUse::Assembling;
             self.store.clear(0);
         }
         storage::free_spare();
@@ -259,7 +269,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                         let (len, is_whole) = (text.len(), last && !is_broken && self.store.bytes().is_empty());
                         let content = if may_store && !is_whole {
                             self.store.append_text(text, usize::MAX).map_err(|_| self.no_room(len))?;
-                            self.stored = kind;
+                            self.will_store(kind);
                             Content::Stored
                         } else {
                             Content::Inflated(kind, piece.front(len))
@@ -327,7 +337,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             }
             Content::Joined(char) => text(self.utf8.lend(char)),
             Content::Stored => {
-                self.store_lent = true;
+                self.store_use = StoreUse::Lent;
                 match self.stored {
                     Kind::Text => text(self.store.text()),
                     Kind::Binary => binary(self.store.bytes()),
@@ -341,19 +351,33 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         !mem::replace(&mut self.begun, !last)
     }
 
-    /// Clears away what was lent, and finds out whether all is at rest.
+    /// Clears away what was lent, and finds out whether all is at rest. Memory stays for the next message if there
+    /// is more input.
     #[inline(never)]
-    fn settle(&mut self) -> bool {
-        if mem::take(&mut self.store_lent) {
-            self.store.clear(self.keep);
-        }
+    fn settle(&mut self, is_over: bool) -> bool {
+        self.store_use = match self.store_use {
+            StoreUse::Lent if !is_over => {
+                self.store.clear(usize::MAX);
+                StoreUse::Warm
+            }
+            StoreUse::Lent | StoreUse::Warm => {
+                self.store.clear(self.keep);
+                StoreUse::Assembling
+            }
+            StoreUse::Assembling => StoreUse::Assembling,
+        };
         self.payloads.frames.clear();
         self.payloads.keep(self.keep);
         let is_at_rest = self.is_expecting() && self.payloads.frames.is_between_messages();
-        if is_at_rest {
+        if is_at_rest && self.store_use == StoreUse::Assembling {
             self.state = State::AtRest;
         }
         is_at_rest
+    }
+
+    /// What is stored next is of this kind, and not lent.
+    fn will_store(&mut self, kind: Kind) {
+        (self.stored, self.store_use) = (kind, StoreUse::Assembling);
     }
 
     /// Whether it is open, between two messages, with nothing to clear away.
@@ -420,7 +444,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.state = state;
         self.payloads.drop_inflated();
         self.utf8 = Utf8::default();
-        self.store_lent = false;
+        self.store_use = StoreUse::Assembling;
         self.store.clear(0);
     }
 }

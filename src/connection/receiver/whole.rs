@@ -1,6 +1,6 @@
 //! Whole messages: lent as they lie, or put together in the store.
 
-use super::{Content, Next, Part, Receiver, State};
+use super::{Content, Next, Part, Receiver, State, StoreUse};
 use crate::{
     Failure, Input, Kind, Role, STRAIGHT_PATHS, Storage,
     connection::{
@@ -36,11 +36,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 if let Some((opcode, payload)) = self.payloads.frames.whole_control(input) {
                     return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
                 }
-                if self.store_frames(input, limit)? {
+                let is_begun =
+                    self.payloads.frames.is_inside_message() || self.payloads.frames.begin_cut(input, limit)?;
+                if is_begun && self.store_frames(input, limit)? {
                     return Ok(Some(Next::Data(Part::stored(true))));
-                }
-                if self.payloads.frames.begin_cut(input, limit)? {
-                    continue;
                 }
             }
             let is_begun = !self.store.bytes().is_empty();
@@ -79,7 +78,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             let next = self.payloads.frames.payload_to_store(input, limit, is_begun, text);
             let Some(Masked { kind, bytes, mask, last }) = next else { return Ok(false) };
             let missing = self.payloads.frames.message_remaining();
-            self.stored = kind;
+            self.will_store(kind);
             let stored = match kind {
                 Kind::Binary => self.store.append(bytes, mask, missing),
                 Kind::Text => {
@@ -123,7 +122,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             Content::Joined(char) => (Kind::Text, self.store.append_text(char.encode_utf8(&mut [0; 4]), missing_text)),
             Content::Stored => return Ok(()),
         };
-        self.stored = kind;
+        self.will_store(kind);
         stored.map_err(|StorageFull| self.no_room(len))
     }
 
@@ -158,7 +157,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     /// Where the next bytes of a long message belong, when that is room for `least` bytes or all that are missing of a frame.
     pub(crate) fn room(&mut self, least: usize) -> Option<&mut [u8]> {
-        if !matches!(self.state, State::Open) || self.store_lent || self.store.bytes().is_empty() {
+        if !matches!(self.state, State::Open) || self.store_use != StoreUse::Assembling || self.store.bytes().is_empty()
+        {
             return None;
         }
         let most = usize::try_from(self.payloads.frames.unchanged_remaining()).unwrap_or(usize::MAX);
