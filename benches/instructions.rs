@@ -63,6 +63,7 @@ const CASES: &[Named] = &[
     ("documented_receives_ascii_1k_in_fragments_of_256", || documented_receive(Kind::Text, &ascii(KIB), 256)),
     ("documented_receives_binary_1k_in_fragments_of_256", || documented_receive(Kind::Binary, &binary(KIB), 256)),
     ("documented_receives_binary_64k_in_fragments_of_1k", || documented_receive(Kind::Binary, &binary(64 * KIB), KIB)),
+    ("documented_client_receives_binary_64k", || documented_client_receive(&binary(64 * KIB))),
     ("documented_server_sends_125", || send(|| connect_as(DOCUMENTED).1, 1)),
     ("documented_server_sends_125_sixteen_to_a_flush", || send(|| connect_as(DOCUMENTED).1, 16)),
     ("documented_client_sends_125", || send(|| connect_as(DOCUMENTED).0, 1)),
@@ -177,9 +178,22 @@ fn echo() -> Case {
 
 /// The loop of the README, which only counts what it receives.
 fn documented_receive(kind: Kind, payload: &[u8], fragment: usize) -> Case {
+    receive_documented(connect_as(DOCUMENTED).1, payload, message(kind, payload, fragment, Some(KEY)))
+}
+
+/// The same as a client.
+fn documented_client_receive(payload: &[u8]) -> Case {
+    receive_documented(connect_as(DOCUMENTED).0, payload, message(Kind::Binary, payload, payload.len(), None))
+}
+
+fn receive_documented<R: Role + 'static>(
+    connection: Connection<R, Vec<u8>, Vec<u8>>,
+    payload: &[u8],
+    message: Vec<u8>,
+) -> Case {
     let count = (64 * KIB / payload.len()).max(1);
-    let wire = message(kind, payload, fragment, Some(KEY)).repeat(count);
-    let Connection { receiver: mut rx, sender: mut tx } = connect_as(DOCUMENTED).1;
+    let wire = message.repeat(count);
+    let Connection { receiver: mut rx, sender: mut tx } = connection;
     let mut buffer = ReadBuffer::new(vec![0; READ]);
     let run = move || {
         let mut received = 0;
