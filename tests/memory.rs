@@ -128,6 +128,36 @@ fn echo(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
     messages
 }
 
+/// Memory stays with a receiver for the messages of one input, and no longer: not behind its end, nor when it is released.
+#[test]
+fn memory_goes_back_at_the_end_of_the_input() {
+    let (mut server, _) = open(Config::new());
+    let cut = [frame(0x02, &[1; 3000], true), frame(0x80, &[2; 3000], true)].concat();
+    let whole = frame(0x81, b"text", true);
+    for (bytes, messages) in [
+        (cut.clone(), 1),
+        (cut.repeat(3), 3),
+        ([&cut[..], &whole, &whole].concat(), 3),
+        ([&cut[..], &whole, &cut, &whole, &whole, &whole].concat(), 6),
+    ] {
+        let mut room = bytes.clone();
+        assert_eq!(left(|| assert_eq!(feed(&mut server, &mut room, usize::MAX), messages)), 0, "{messages} messages");
+        // Where the loop stops early, `release` finds it.
+        for stop in 1..=messages {
+            let mut room = bytes.clone();
+            let held = left(|| {
+                let mut input = Input::new(&mut room);
+                for _ in 0..stop {
+                    assert!(server.receiver.next_message(&mut input, &mut server.sender).is_some());
+                }
+                server.receiver.release();
+                while server.receiver.next_message(&mut input, &mut server.sender).is_some() {}
+            });
+            assert_eq!(held, 0, "{stop} of {messages} messages");
+        }
+    }
+}
+
 /// Threat 2: large memory that one connection has used must not be held by a peer that sends little.
 #[cfg(feature = "std")]
 #[test]
