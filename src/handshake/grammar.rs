@@ -1,7 +1,6 @@
 //! The few rules of HTTP's grammar by which heads are read and written (RFC 9110 §5).
 
-#[cfg(feature = "std")]
-use fearless_simd::{Level, mask8x32, prelude::*, u8x32};
+use crate::STRAIGHT_PATHS;
 
 /// A method, a header's name, a subprotocol, a connection option (RFC 9110 §5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
@@ -12,13 +11,7 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 #[inline]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
     // Most are made of letters and hyphens.
-    #[cfg(feature = "std")]
-    let len = fearless_simd::dispatch!(Level::baseline(), simd => first(simd, bytes, |bytes| {
-        let letters = ((bytes | 0x20) - b'a').simd_lt(26);
-        !(letters | bytes.simd_eq(b'-'))
-    }));
-    #[cfg(not(feature = "std"))]
-    let len = 0;
+    let len = if STRAIGHT_PATHS { first(bytes, marks_all_but_letters_and_hyphens) } else { 0 };
     let rest = bytes.get(len..).unwrap_or_default();
     len + rest.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(rest.len())
 }
@@ -59,12 +52,8 @@ pub(crate) fn is_header_value(text: &[u8]) -> bool {
 /// How many bytes at the front are what may stand in a header's value: all but control characters, with the tab.
 #[inline]
 pub(crate) fn text_len(bytes: &[u8]) -> usize {
-    #[cfg(feature = "std")]
-    let len = fearless_simd::dispatch!(Level::baseline(), simd => first(simd, bytes, |bytes| {
-        bytes.simd_lt(b' ') ^ bytes.simd_eq(b'\t') | bytes.simd_eq(0x7F)
-    }));
-    #[cfg(not(feature = "std"))]
-    let len = 0;
+    // Few have tabs or anything but ASCII.
+    let len = if STRAIGHT_PATHS { first(bytes, marks_all_but_printed_ascii) } else { 0 };
     let rest = bytes.get(len..).unwrap_or_default();
     len + rest.iter().position(|byte| !is_text_byte(*byte)).unwrap_or(rest.len())
 }
@@ -75,20 +64,49 @@ pub(crate) fn is_text_byte(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 
-/// Where the first byte is that is meant, or else where what fills no vector begins. The vectors are those that every machine of the kind has:
-/// a call is too short to ask for longer ones.
-#[cfg(feature = "std")]
+/// How many bytes come before the first one whose highest bit `marks` sets, or before the last few, which fill no block.
+// Words of eight bytes are fast on every target: these calls are too short to look for wide vectors.
 #[inline(always)]
-fn first<S: Simd>(simd: S, bytes: &[u8], meant: impl Fn(u8x32<S>) -> mask8x32<S>) -> usize {
-    const LEN: usize = 32;
-    let (vectors, rest) = bytes.as_chunks::<LEN>();
-    for (index, vector) in vectors.iter().enumerate() {
-        let found = meant(u8x32::from_slice(simd, vector)).to_bitmask();
-        if found != 0 {
-            return index * LEN + found.trailing_zeros() as usize;
+fn first(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
+    const BLOCK: usize = 32;
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    for (index, block) in blocks.iter().enumerate() {
+        let (words, _) = block.as_chunks();
+        let marks = |word: &[u8; 8]| marks(u64::from_le_bytes(*word)) & each(0x80);
+        if words.iter().fold(0, |all, word| all | marks(word)) == 0 {
+            continue;
+        }
+        for (word, start) in words.iter().zip((index * BLOCK..).step_by(8)) {
+            if marks(word) != 0 {
+                return start + marks(word).trailing_zeros() as usize / 8;
+            }
         }
     }
     bytes.len() - rest.len()
+}
+
+/// A word with this in each byte.
+const fn each(byte: u8) -> u64 {
+    byte as u64 * (u64::MAX / 0xFF)
+}
+
+/// Marks every byte but letters and hyphens.
+// Without the highest bits no sum carries into the next byte.
+#[inline(always)]
+fn marks_all_but_letters_and_hyphens(word: u64) -> u64 {
+    let low = word & each(0x7F);
+    let from_a = (low | each(0x20)) + each(0x80 - b'a');
+    let after_z = (low | each(0x20)) + each(0x7F - b'z');
+    let no_hyphen = (low ^ each(b'-')) + each(0x7F);
+    word | (!from_a | after_z) & no_hyphen
+}
+
+/// Marks every byte but ASCII that prints, and perhaps some after a marked one, which carry or borrow spoils.
+// DEL becomes 0x80, and 0xFF zero.
+#[inline(always)]
+fn marks_all_but_printed_ascii(word: u64) -> u64 {
+    let next = word.wrapping_add(each(1));
+    next | next.wrapping_sub(each(b' ' + 1))
 }
 
 /// Whether a list has this member, which mostly stands alone.
@@ -108,7 +126,7 @@ mod tests {
 
     use super::{is, is_token_byte, text_len, token_len};
 
-    /// Around those of one and of two vectors.
+    /// Around those of one and of two blocks.
     const LENGTHS: [usize; 9] = [0, 1, 2, 31, 32, 33, 63, 64, 66];
 
     /// Every byte at every place of every length, among others of the class: that many are found as one would find byte by byte.
