@@ -1,5 +1,5 @@
 #[cfg(feature = "std")]
-use fearless_simd::{Level, prelude::*};
+use rten_simd::{Isa, Simd, SimdOp, ops::NumOps};
 
 use crate::{STRAIGHT_PATHS, bytes::copy};
 
@@ -31,7 +31,7 @@ impl MaskingKey {
         self.at(payload.len())
     }
 
-    /// The same; returns whether what has come out is ASCII, all of it.
+    /// Does the same, and returns whether the whole result is ASCII.
     pub(crate) fn apply_to_ascii(self, payload: &mut [u8]) -> bool {
         #[cfg(feature = "std")]
         if payload.len() >= LONG {
@@ -41,7 +41,7 @@ impl MaskingKey {
         payload.is_ascii()
     }
 
-    /// Copies `from` to `to`, which is as long, masked on the way; returns the key for what follows.
+    /// Copies `from` to `to`, which has the same length, and masks it on the way. Returns the key for what follows.
     #[inline]
     pub(crate) fn apply_copied(self, from: &[u8], to: &mut [u8]) -> Self {
         xor_copied(from, to, self);
@@ -60,7 +60,7 @@ impl MaskingKey {
         Self(u32::from_be_bytes(self.0).rotate_left(bits).to_be_bytes())
     }
 
-    /// Twice the key, as it stands in memory.
+    /// The key twice, in the order of memory.
     #[inline(always)]
     fn word(self) -> u64 {
         let word = u64::from(u32::from_ne_bytes(self.0));
@@ -68,23 +68,27 @@ impl MaskingKey {
     }
 }
 
-/// From here on it pays to ask for the machine's widest vectors, in bytes.
+/// From this length on it pays to look for vectors wider than those that the target always has.
 #[cfg(feature = "std")]
-const LONG: usize = 256;
+const LONG: usize = 512;
 
-/// From here on it pays to begin with a whole line of the cache.
+/// From this length on it pays to start with a whole cache line.
 #[cfg(feature = "std")]
 const VERY_LONG: usize = 2048;
 
-/// So many vectors are done in each turn of the loop.
-#[cfg(feature = "std")]
-const UNROLLED: usize = 4;
-
-/// A line of the cache. A vector that lies in two of them is loaded twice, and stored twice.
+/// A cache line. A vector that crosses into the next line costs two loads and two stores.
 #[cfg(feature = "std")]
 const LINE: usize = 64;
 
-/// How many bytes are done in each turn of a loop without vectors of its own.
+/// Every target that has vectors at all has them in this width, and the compiler makes them out of plain loops.
+#[cfg(feature = "std")]
+const NARROW: usize = 16;
+
+/// How many vectors each turn of a loop takes.
+#[cfg(feature = "std")]
+const UNROLLED: usize = 8;
+
+/// How many bytes each turn of a plain loop takes.
 const BLOCK: usize = 32;
 
 #[inline]
@@ -97,46 +101,77 @@ fn xor(bytes: &mut [u8], key: MaskingKey) {
     xor_blocks(bytes, key.word());
 }
 
-/// Compiled once for each width of vectors: what there is, is found out when the program runs. Sees on the way, if it is to `LOOK`, whether
-/// what comes out is ASCII.
+/// XORs a long slice with wide vectors, where the running machine has them. If it is to `LOOK`, it returns whether the
+/// result is ASCII.
+// Not inlined: the paths of short payloads stay short.
 #[cfg(feature = "std")]
 #[inline(never)]
 fn xor_long<const LOOK: bool>(bytes: &mut [u8], key: MaskingKey) -> bool {
-    let before = if bytes.len() < VERY_LONG { 0 } else { bytes.as_ptr().align_offset(LINE).min(bytes.len()) };
-    let (front, lines) = bytes.split_at_mut(before);
-    xor_blocks(front, key.word());
-    let word = key.at(before).word();
-    let (rest, is_ascii) = fearless_simd::dispatch!(Level::new(), simd => xor_vectors::<_, LOOK>(simd, lines, word));
-    if !rest.is_empty() {
-        xor_blocks(rest, word);
-    }
-    LOOK && is_ascii && front.is_ascii() && rest.is_ascii()
+    Xor::<LOOK> { bytes, key }.dispatch()
 }
 
-/// XORs all whole vectors, and returns what is behind them, and whether they were seen to be ASCII then.
-// Left to itself, the compiler may prefer to gather every eighth word with AVX-512, which takes four times as long.
+/// What [`xor_long`] does, compiled once for each width of vectors.
+// A plain loop would be shorter, but from some of them the compiler makes one that gathers every eighth word with AVX-512,
+// which takes four times as long.
 #[cfg(feature = "std")]
-#[inline(always)]
-fn xor_vectors<S: Simd, const LOOK: bool>(simd: S, bytes: &mut [u8], word: u64) -> (&mut [u8], bool) {
-    let key: S::u8s = S::u64s::splat(simd, word).bitcast();
-    let mut seen = S::u8s::splat(simd, 0);
-    let mut xor = |vector: &mut [u8]| {
-        let plain = S::u8s::from_slice(simd, vector) ^ key;
-        if LOOK {
-            seen |= plain;
-        }
-        plain.store_slice(vector);
-    };
-    let mut blocks = bytes.chunks_exact_mut(UNROLLED * S::u8s::LEN);
-    for block in &mut blocks {
-        block.chunks_exact_mut(S::u8s::LEN).for_each(&mut xor);
-    }
-    let mut vectors = blocks.into_remainder().chunks_exact_mut(S::u8s::LEN);
-    vectors.by_ref().for_each(xor);
-    (vectors.into_remainder(), seen.as_slice().is_ascii())
+struct Xor<'a, const LOOK: bool> {
+    bytes: &'a mut [u8],
+    key: MaskingKey,
 }
 
-/// Blocks of several words are what the compiler turns into vectors; then come words, then at most seven bytes.
+#[cfg(feature = "std")]
+impl<const LOOK: bool> SimdOp for Xor<'_, LOOK> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> bool {
+        let Self { mut bytes, mut key } = self;
+        let simd = isa.u8();
+        if simd.len() <= NARROW {
+            return xor_plainly::<LOOK>(bytes, key);
+        }
+        let mut is_ascii = true;
+        if bytes.len() >= VERY_LONG {
+            let len = bytes.as_ptr().align_offset(LINE).min(bytes.len());
+            let (front, lines) = bytes.split_at_mut(len);
+            is_ascii = xor_plainly::<LOOK>(front, key);
+            (bytes, key) = (lines, key.at(len));
+        }
+
+        let keys = isa.i32().splat(i32::from_ne_bytes(key.0)).reinterpret_cast();
+        let mut seen = simd.zero();
+        let mut xor = |vector: &mut [u8]| {
+            let result = simd.xor(simd.load(vector), keys);
+            if LOOK {
+                seen = simd.or(seen, result);
+            }
+            simd.store(result, vector);
+        };
+        let mut blocks = bytes.chunks_exact_mut(UNROLLED * simd.len());
+        for block in &mut blocks {
+            block.chunks_exact_mut(simd.len()).for_each(&mut xor);
+        }
+        let mut vectors = blocks.into_remainder().chunks_exact_mut(simd.len());
+        vectors.by_ref().for_each(xor);
+
+        let rest = vectors.into_remainder();
+        if !rest.is_empty() {
+            is_ascii &= xor_plainly::<LOOK>(rest, key);
+        }
+        LOOK && is_ascii && seen.to_array().as_ref().is_ascii()
+    }
+}
+
+/// The same without wide vectors.
+// Not inlined: once is enough for all widths.
+#[cfg(feature = "std")]
+#[inline(never)]
+fn xor_plainly<const LOOK: bool>(bytes: &mut [u8], key: MaskingKey) -> bool {
+    xor_blocks(bytes, key.word());
+    LOOK && bytes.is_ascii()
+}
+
+/// The compiler turns blocks of several words into vectors. Words follow, then four bytes, then at most three.
 #[inline(always)]
 fn xor_blocks(bytes: &mut [u8], word: u64) {
     let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
@@ -154,7 +189,7 @@ fn xor_blocks(bytes: &mut [u8], word: u64) {
     }
 }
 
-/// XORs all whole words, and returns what is behind them.
+/// XORs all whole words, and returns the bytes that follow them.
 #[inline(always)]
 fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
     let (words, rest) = bytes.as_chunks_mut();
@@ -168,52 +203,75 @@ fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
 fn xor_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
     #[cfg(feature = "std")]
     if from.len() >= LONG {
-        return xor_long_copied(from, to, key.word());
+        return xor_long_copied(from, to, key);
     }
     if STRAIGHT_PATHS { xor_blocks_copied(from, to, key.word()) } else { xor_fours_copied(from, to, key) }
 }
 
+/// As [`xor_long`], from one slice to another.
 #[cfg(feature = "std")]
 #[inline(never)]
-fn xor_long_copied(from: &[u8], to: &mut [u8], word: u64) {
-    let len = fearless_simd::dispatch!(Level::new(), simd => xor_vectors_copied(simd, from, to, word));
-    match (from.get(len..), to.get_mut(len..)) {
-        (Some(from), Some(to)) if !from.is_empty() => xor_blocks_copied(from, to, word),
-        _ => {}
+fn xor_long_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
+    XorCopied { from, to, key }.dispatch();
+}
+
+/// What [`xor_long_copied`] does, compiled once for each width of vectors.
+#[cfg(feature = "std")]
+struct XorCopied<'a> {
+    from: &'a [u8],
+    to: &'a mut [u8],
+    key: MaskingKey,
+}
+
+#[cfg(feature = "std")]
+impl SimdOp for XorCopied<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { from, to, key } = self;
+        let simd = isa.u8();
+        if simd.len() <= NARROW {
+            return xor_plainly_copied(from, to, key);
+        }
+        let keys = isa.i32().splat(i32::from_ne_bytes(key.0)).reinterpret_cast();
+        let mut blocks = from.chunks_exact(UNROLLED * simd.len());
+        let mut rooms = to.chunks_exact_mut(UNROLLED * simd.len());
+        for (block, room) in (&mut blocks).zip(&mut rooms) {
+            for (from, to) in block.chunks_exact(simd.len()).zip(room.chunks_exact_mut(simd.len())) {
+                simd.store(simd.xor(simd.load(from), keys), to);
+            }
+        }
+        let rest = blocks.remainder();
+        if !rest.is_empty() {
+            xor_plainly_copied(rest, rooms.into_remainder(), key);
+        }
     }
 }
 
-/// Copies and XORs all whole vectors, and returns how many bytes they have.
+/// As [`xor_plainly`], from one slice to another.
 #[cfg(feature = "std")]
-#[inline(always)]
-fn xor_vectors_copied<S: Simd>(simd: S, from: &[u8], to: &mut [u8], word: u64) -> usize {
-    let key: S::u8s = S::u64s::splat(simd, word).bitcast();
-    let (blocks, rooms) = (from.chunks_exact(UNROLLED * S::u8s::LEN), to.chunks_exact_mut(UNROLLED * S::u8s::LEN));
-    let len = blocks.len().min(rooms.len()) * UNROLLED * S::u8s::LEN;
-    for (block, room) in blocks.zip(rooms) {
-        for (from, to) in block.chunks_exact(S::u8s::LEN).zip(room.chunks_exact_mut(S::u8s::LEN)) {
-            (S::u8s::from_slice(simd, from) ^ key).store_slice(to);
-        }
-    }
-    len
+#[inline(never)]
+fn xor_plainly_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
+    xor_blocks_copied(from, to, key.word());
 }
 
 #[inline(always)]
 fn xor_blocks_copied(from: &[u8], to: &mut [u8], word: u64) {
     let ((blocks, from), (rooms, to)) = (from.as_chunks::<BLOCK>(), to.as_chunks_mut::<BLOCK>());
     for (block, room) in blocks.iter().zip(rooms) {
-        // By way of registers: that the two don't overlap is then plain to the compiler.
+        // Through registers: the compiler can't tell that the two slices don't overlap.
         let mut block = *block;
         xor_words(&mut block, word);
         *room = block;
     }
-    // At most a block: a copy in the innermost cache costs little.
+    // Less than a block: it is in the innermost cache, so a copy costs little.
     if copy(from, to).is_some() {
         xor_blocks(to, word);
     }
 }
 
-/// The same with little code.
+/// The same in little code.
 fn xor_fours_copied(from: &[u8], to: &mut [u8], MaskingKey(key): MaskingKey) {
     let ((fours, from), (rooms, to)) = (from.as_chunks(), to.as_chunks_mut());
     for (four, room) in fours.iter().zip(rooms) {
@@ -264,14 +322,16 @@ mod tests {
     #[test]
     fn what_is_not_ascii_is_noticed_wherever_it_is() {
         let key = [0x37, 0xfa, 0x21, 0x3d];
-        for len in [1, 31, 255, 256, 320, 1087, 2300] {
+        for len in [1, 31, 511, 512, 576, 1087, 2300] {
             let mut plain = [b'a'; 2304];
             for start in [0, 1] {
                 for odd in (0..len).map(Some).chain([None]) {
                     let text = &mut plain[start..start + len];
                     odd.iter().for_each(|odd| text[*odd] = 0x80);
-                    let mut masked = naive(key, text);
-                    assert_eq!(MaskingKey(key).apply_to_ascii(&mut masked), odd.is_none(), "{len} bytes, {odd:?}");
+                    let mut buffer = [0; 2304];
+                    let masked = &mut buffer[start..start + len];
+                    masked.copy_from_slice(&naive(key, text));
+                    assert_eq!(MaskingKey(key).apply_to_ascii(masked), odd.is_none(), "{len} bytes, {odd:?}");
                     assert_eq!(masked, text);
                     odd.iter().for_each(|odd| text[*odd] = b'a');
                 }

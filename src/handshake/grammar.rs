@@ -64,7 +64,8 @@ pub(crate) fn is_text_byte(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 
-/// How many bytes come before the first one whose highest bit `marks` sets, or before the last few, which fill no block.
+/// How many bytes come before the first one whose highest bit `marks` sets. The last few, which fill no block, are not
+/// looked at.
 // Words of eight bytes are fast on every target: these calls are too short to look for wide vectors.
 #[inline(always)]
 fn first(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
