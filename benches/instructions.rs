@@ -63,6 +63,11 @@ const CASES: &[Named] = &[
     ("documented_receives_ascii_1k_in_fragments_of_256", || documented_receive(Kind::Text, &ascii(KIB), 256)),
     ("documented_receives_binary_1k_in_fragments_of_256", || documented_receive(Kind::Binary, &binary(KIB), 256)),
     ("documented_receives_binary_64k_in_fragments_of_1k", || documented_receive(Kind::Binary, &binary(64 * KIB), KIB)),
+    ("documented_receives_binary_1k_in_reads_of_4k", || documented_receive_cut(Kind::Binary, &binary(KIB))),
+    ("documented_receives_binary_16k_in_reads_of_4k", || documented_receive_cut(Kind::Binary, &binary(16 * KIB))),
+    ("documented_receives_binary_64k_in_reads_of_4k", || documented_receive_cut(Kind::Binary, &binary(64 * KIB))),
+    ("documented_receives_ascii_64k_in_reads_of_4k", || documented_receive_cut(Kind::Text, &ascii(64 * KIB))),
+    ("documented_receives_cyrillic_64k_in_reads_of_4k", || documented_receive_cut(Kind::Text, &cyrillic(64 * KIB))),
     ("documented_client_receives_binary_64k", || documented_client_receive(&binary(64 * KIB))),
     ("documented_server_sends_125", || send(|| connect_as(DOCUMENTED).1, 1)),
     ("documented_server_sends_125_sixteen_to_a_flush", || send(|| connect_as(DOCUMENTED).1, 16)),
@@ -178,18 +183,29 @@ fn echo() -> Case {
 
 /// The loop of the README, which only counts what it receives.
 fn documented_receive(kind: Kind, payload: &[u8], fragment: usize) -> Case {
-    receive_documented(connect_as(DOCUMENTED).1, payload, message(kind, payload, fragment, Some(KEY)))
+    receive_documented(connect_as(DOCUMENTED).1, payload, message(kind, payload, fragment, Some(KEY)), usize::MAX)
+}
+
+/// The same where a read brings at most 4 KiB.
+fn documented_receive_cut(kind: Kind, payload: &[u8]) -> Case {
+    receive_documented(connect_as(DOCUMENTED).1, payload, message(kind, payload, payload.len(), Some(KEY)), 4 * KIB)
 }
 
 /// The same as a client.
 fn documented_client_receive(payload: &[u8]) -> Case {
-    receive_documented(connect_as(DOCUMENTED).0, payload, message(Kind::Binary, payload, payload.len(), None))
+    receive_documented(
+        connect_as(DOCUMENTED).0,
+        payload,
+        message(Kind::Binary, payload, payload.len(), None),
+        usize::MAX,
+    )
 }
 
 fn receive_documented<R: Role + 'static>(
     connection: Connection<R, Vec<u8>, Vec<u8>>,
     payload: &[u8],
     message: Vec<u8>,
+    most: usize,
 ) -> Case {
     let count = (64 * KIB / payload.len()).max(1);
     let wire = message.repeat(count);
@@ -199,7 +215,9 @@ fn receive_documented<R: Role + 'static>(
         let mut received = 0;
         let mut stream = black_box(&wire[..]);
         while !stream.is_empty() {
-            let n = stream.read(buffer.room_for(&mut rx)).unwrap();
+            let room = buffer.room_for(&mut rx);
+            let most = most.min(room.len());
+            let n = stream.read(&mut room[..most]).unwrap();
             let mut input = buffer.received(n);
             while let Some(event) = rx.next_message(&mut input, &mut tx) {
                 received += usize::from(matches!(black_box(event), Event::Text(_) | Event::Binary(_)));

@@ -24,22 +24,27 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             return Ok(Some(Next::Data(Part::stored(true))));
         }
         loop {
-            if self.is_expecting()
-                && let Some(part) = self.inflate_whole(input, limit)?
-            {
-                return Ok(Some(Next::Data(part)));
-            }
             if self.is_expecting() {
                 if input.is_empty() {
                     return Ok(None);
                 }
+                if let Some(part) = self.inflate_whole(input, limit)? {
+                    return Ok(Some(Next::Data(part)));
+                }
+            }
+            if self.is_expecting() {
                 if let Some((opcode, payload)) = self.payloads.frames.whole_control(input) {
                     return Ok(Some(Next::Control { opcode, payload: Some(payload) }));
                 }
                 let is_begun =
                     self.payloads.frames.is_inside_message() || self.payloads.frames.begin_cut(input, limit)?;
-                if is_begun && self.store_frames(input, limit)? {
-                    return Ok(Some(Next::Data(Part::stored(true))));
+                if is_begun {
+                    if self.store_frames(input, limit)? {
+                        return Ok(Some(Next::Data(Part::stored(true))));
+                    }
+                    if input.is_empty() {
+                        return Ok(None);
+                    }
                 }
             }
             let is_begun = !self.store.bytes().is_empty();
