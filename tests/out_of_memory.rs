@@ -277,7 +277,7 @@ fn while_messages_are_received() {
                 }
             }
         });
-        assert!(places >= if mode == Mode::Chunks { 3 } else { 20 }, "{mode:?}: {places} places");
+        assert!(places >= if mode == Mode::Chunks { 3 } else { 18 }, "{mode:?}: {places} places");
     }
 }
 
