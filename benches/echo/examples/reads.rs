@@ -97,7 +97,7 @@ fn run(len: usize, read: Option<usize>) -> Result<Times> {
             }
         }
         None => {
-            let mut buffer = ReadBuffer::new(vec![0; 72 << 10]);
+            let mut buffer = ReadBuffer::new(vec![0; 32 << 10]);
             loop {
                 let n = socket.read(buffer.room_for(&mut rx))?;
                 if n == 0 {
@@ -119,7 +119,7 @@ fn open() -> Result<Connection<Server, Vec<u8>, Vec<u8>>> {
     let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         .to_vec();
-    let mut handshake = server::Handshake::new(Config::new().keep(128 << 10));
+    let mut handshake = server::Handshake::new(Config::new());
     handshake.read(&mut Input::new(&mut request));
     Ok(handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?)
 }
