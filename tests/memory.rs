@@ -158,6 +158,44 @@ fn memory_goes_back_at_the_end_of_the_input() {
     }
 }
 
+/// A message in fragments has been received; behind it the input ends in the middle of something. The memory for the message
+/// stays neither for what needs none yet, nor for the first bytes of another one.
+#[test]
+fn memory_of_a_message_is_not_held_by_the_beginning_of_what_follows() {
+    let message = [frame(0x02, &[1; 250_000], true), frame(0x80, &[2; 250_000], true)].concat();
+    let ping = frame(0x89, b"ping", true);
+    let rows = [
+        ("a header's first byte", vec![0x82], 0),
+        ("a header", header(0x82, &[10], true), 0),
+        ("an empty fragment", frame(0x02, b"", true), 0),
+        ("the first byte of a code point", frame(0x01, &[0xD0], true), 0),
+        ("a ping's header", ping[..6].to_vec(), 0),
+        ("a byte", frame(0x02, b"a", true), 1040),
+        ("a letter", frame(0x01, b"a", true), 1040),
+        ("a letter of two bytes", frame(0x01, "ж".as_bytes(), true), 1040),
+        ("a letter of two fragments", [frame(0x01, &[0xD0], true), frame(0x00, &[0xB6], true)].concat(), 1040),
+        ("1000 bytes of a frame", frame(0x82, &[3; 100_000], true)[..14 + 1000].to_vec(), 1040),
+        ("5000 bytes of a frame", frame(0x82, &[3; 200_000], true)[..14 + 5000].to_vec(), 100_000),
+    ];
+    for (name, behind, most) in rows {
+        for asks_for_chunks in [false, true] {
+            let (mut server, _) = open(Config::new().keep(0));
+            let mut bytes = [&message, &behind[..]].concat();
+            let held = left(|| {
+                let Connection { receiver: rx, sender: tx } = &mut server;
+                let mut input = Input::new(&mut bytes);
+                assert!(rx.next_message(&mut input, tx).is_some());
+                if asks_for_chunks {
+                    while rx.next(&mut input, tx).is_some() {}
+                } else {
+                    assert!(rx.next_message(&mut input, tx).is_none());
+                }
+            });
+            assert!(held <= if asks_for_chunks { 0 } else { most }, "{held} bytes are held for {name}");
+        }
+    }
+}
+
 /// Threat 2: large memory that one connection has used must not be held by a peer that sends little.
 #[cfg(feature = "std")]
 #[test]

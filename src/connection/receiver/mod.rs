@@ -250,6 +250,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 Some(Next::Control { opcode, payload }) => return Ok(Some(Next::Control { opcode, payload })),
                 Some(Next::Data(payload)) => payload,
             };
+            if let Source::Inflated(piece) = &bytes {
+                self.make_room(piece.len());
+            }
             let part = |content| Ok(Some(Next::Data(Part { content, last })));
             match (kind, bytes) {
                 (Kind::Text, Source::Input(bytes)) if STRAIGHT_PATHS && is_ascii => return part(Content::Ascii(bytes)),
@@ -313,7 +316,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
         Some(match found {
-            Ok(None) => return None,
+            Ok(None) => {
+                self.cool();
+                return None;
+            }
             Ok(Some(Next::Data(part))) => self.lend(part),
             Ok(Some(Next::Control { opcode, payload })) => self.control(opcode, payload, replies),
             Err(failure) => self.fail(failure, replies),
@@ -373,6 +379,21 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             self.state = State::AtRest;
         }
         is_at_rest
+    }
+
+    /// The input is used up: memory in which nothing is stored goes back.
+    fn cool(&mut self) {
+        if self.store.bytes().is_empty() {
+            self.store_use = StoreUse::Assembling;
+            self.store.clear(self.keep);
+        }
+    }
+
+    /// This many bytes are stored next. Memory that is there from the message before goes back if it is too large for them.
+    fn make_room(&mut self, len: usize) {
+        if self.store_use == StoreUse::Warm {
+            self.store.clear(storage::most_for(len).max(self.keep));
+        }
     }
 
     /// What is stored next is of this kind, and not lent.

@@ -83,6 +83,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             let next = self.payloads.frames.payload_to_store(input, limit, is_begun, text);
             let Some(Masked { kind, bytes, mask, last }) = next else { return Ok(false) };
             let missing = self.payloads.frames.message_remaining();
+            self.make_room(bytes.len());
             self.will_store(kind);
             let stored = match kind {
                 Kind::Binary => self.store.append(bytes, mask, missing),
@@ -115,6 +116,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     fn store_part(&mut self, content: Content<'_>) -> Result<(), Failure> {
         let (len, missing) = (content.len(), self.payloads.frames.message_remaining());
+        self.make_room(len);
         // The beginning of a code point that is cut is neither stored nor missing from the frame.
         let missing_text = missing.saturating_add(self.utf8.unfinished_len());
         let (kind, stored) = match content {

@@ -19,16 +19,12 @@ mod threads {
     use std::thread_local;
 
     use super::Vec;
-    use crate::storage::SMALL;
+    use crate::storage::{SMALL, most_for};
 
     /// The most memory of the largest size: a message of the default limit, with its header.
     const LARGEST: usize = SMALL << 10;
 
     const SIZES: usize = size_of(LARGEST) + 1;
-
-    /// How many times as large as what is needed now memory may be. From 64 KiB it is a step to 1 MiB, so of a message of
-    /// this length hardly more is copied than what was received first.
-    const TIMES: usize = 20;
 
     /// Two of each size, up to eight times as large as the one before: one for a message, one for the answer to it.
     type Spare = [[Vec<u8>; 2]; SIZES];
@@ -56,9 +52,9 @@ mod threads {
     }
 
     /// Takes memory for at least `bytes`, if there is some: rather for as many as will be `wanted`, but for no more than
-    /// [`TIMES`] as many. Its length says how much of it was written to.
+    /// [is allowed](most_for). Its length says how much of it was written to.
     pub(crate) fn take(bytes: usize, wanted: usize) -> Option<Vec<u8>> {
-        let most = if bytes <= SMALL { SMALL } else { bytes.saturating_mul(TIMES).min(LARGEST) };
+        let most = most_for(bytes).min(LARGEST);
         let sizes = size_of(bytes)..=size_of(wanted.clamp(bytes, most.max(bytes)));
         with(|spare| {
             let mut fitting = spare.get_mut(sizes)?.iter_mut().rev().flatten();
