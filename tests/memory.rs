@@ -529,3 +529,46 @@ fn a_connection_is_256_bytes() {
     assert!(size_of::<ServerEnd>() <= 256, "{sizes:?}");
     assert!(size_of::<ClientEnd>() <= size_of::<Connection<Server, Vec<u8>, Vec<u8>>>() + 16);
 }
+
+/// A connection may outlive what its thread has to spare: as a value of the thread, which may be used while the thread ends.
+#[cfg(feature = "std")]
+#[test]
+fn connections_work_while_their_thread_ends() {
+    use std::{cell::RefCell, sync::mpsc, thread};
+
+    /// Receives and sends a long message when it is dropped.
+    struct AtTheEnd(ServerEnd, mpsc::Sender<(usize, usize)>);
+
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            let Self(server, done) = self;
+            let mut bytes = frame(0x81, &[b'a'; 100_000], true);
+            let received = feed(server, &mut bytes, 1000);
+            server.receiver.release();
+            server.sender.send_binary(&bytes).unwrap();
+            let sent = server.sender.pending().len();
+            server.sender.consume(usize::MAX);
+            server.sender.release();
+            done.send((received, sent)).unwrap();
+        }
+    }
+
+    thread_local! {
+        static FIRST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    }
+
+    let (done, ends) = mpsc::channel();
+    let connections = [(); 2].map(|()| AtTheEnd(open(Config::new()).0, done.clone()));
+    thread::spawn(|| {
+        let [first, last] = connections;
+        FIRST.set(Some(first));
+        // Gives the thread memory to spare, between the two: values are dropped in some order.
+        drop(AtTheEnd(open(Config::new()).0, done));
+        LAST.set(Some(last));
+    })
+    .join()
+    .unwrap();
+    let sent = 100_000 + 14;
+    assert_eq!(ends.iter().collect::<Vec<_>>(), [(1, sent + 10); 3]);
+}
