@@ -104,6 +104,31 @@ mod threads {
             }
         }
 
+        /// A message that goes on needs more soon; one whose length is known does not.
+        #[test]
+        fn the_largest_memory_of_use_is_taken() {
+            for (bytes, wanted, taken) in [
+                (2000, 0, 3000),
+                (2000, 5000, 3000),
+                (2000, 30_000, 30_000),
+                (2000, usize::MAX, 30_000),
+                (1000, usize::MAX, SMALL),
+                (30_001, usize::MAX, 400_000),
+                (1, 1, SMALL),
+            ] {
+                for capacity in [SMALL, 3000, 30_000, 400_000] {
+                    give(Vec::with_capacity(capacity));
+                }
+                let found = take(bytes, wanted).map(|memory| memory.capacity());
+                assert_eq!(found, Some(taken), "{bytes} bytes, {wanted} wanted");
+                free();
+            }
+            // Of the same size as what would be allowed, but larger.
+            give(Vec::with_capacity(60_000));
+            assert_eq!(take(2999, usize::MAX), None);
+            assert!(take(3000, usize::MAX).is_some());
+        }
+
         #[test]
         fn the_largest_two_of_a_size_stay_and_none_beyond_the_largest_size() {
             for size in [2000, 4000, 3000, 2500] {
