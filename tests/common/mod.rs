@@ -155,7 +155,7 @@ pub fn feed<R: Role, I: Storage, O: Storage>(
                     piece = &piece[n..];
                     let mut input = buffer.received(n);
                     while take(mode, &mut turn, &mut rx, &mut input, &mut tx, &mut trace) {}
-                    assert!(input.is_empty(), "all input is used, or left");
+                    assert!(input.is_empty(), "all input is used");
                 }
             }
         }
