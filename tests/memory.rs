@@ -95,6 +95,28 @@ fn a_loop_with_the_defaults_allocates_nothing() {
     }
 }
 
+/// Whatever the reads are, memory for a message of 1 MiB that nobody has announced does not become too large to be lent again.
+#[cfg(feature = "std")]
+#[test]
+fn a_loop_that_only_receives_allocates_nothing() {
+    for (opcode, payload) in [(2, vec![1; 1 << 20]), (1, "ж".repeat(1 << 19).into_bytes())] {
+        let wire = fragments(opcode, &payload, 100_000);
+        for size in [4096, 10_000, 20_000, 24_000, 32_768] {
+            free_spare();
+            let (mut server, _) = open(Config::new());
+            let mut room = wire.clone();
+            let mut round = || {
+                room.copy_from_slice(&wire);
+                measure(|| assert_eq!(feed(&mut server, &mut room, size), 1))
+            };
+            for _ in 0..3 {
+                round();
+            }
+            assert_eq!(round(), NOTHING, "reads of {size}");
+        }
+    }
+}
+
 /// A message in frames of at most `fragment` bytes.
 #[cfg(feature = "std")]
 fn fragments(opcode: u8, payload: &[u8], fragment: usize) -> Vec<u8> {
