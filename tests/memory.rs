@@ -268,6 +268,21 @@ fn messages_that_come_whole_are_never_copied() {
     assert_eq!(measure(|| assert_eq!(feed(&mut server, &mut bytes, usize::MAX), 2)), NOTHING);
 }
 
+/// Nor where their header was received before them.
+#[test]
+fn a_payload_that_comes_whole_is_not_copied() {
+    let (mut server, _) = open(Config::new());
+    for (opcode, payload) in [(0x82, vec![1; 60_000]), (0x81, vec![b'x'; 60_000]), (0x81, "ж".repeat(30_000).into())] {
+        let mut bytes = frame(opcode, &payload, true);
+        let (header, payload) = bytes.split_at_mut(8);
+        let work = || {
+            assert_eq!(feed(&mut server, header, usize::MAX), 0);
+            assert_eq!(feed(&mut server, payload, usize::MAX), 1);
+        };
+        assert_eq!(measure(work), NOTHING, "{opcode:x}");
+    }
+}
+
 /// Threat 2: what a header announces costs nothing.
 #[test]
 fn announced_lengths_allocate_nothing() {

@@ -6,7 +6,7 @@ mod counting;
 
 use common::{ServerEnd, frame, header, open, open_in};
 use counting::{Measured, NOTHING, measure};
-use websocket_proto::{Chunk, ChunkEvent, Config, Event, FixedStorage, Input, ReadBuffer, server};
+use websocket_proto::{Chunk, ChunkEvent, Config, Connection, Event, FixedStorage, Input, ReadBuffer, Storage, server};
 
 /// Reads bytes in pieces of this size into the buffer, as often as its room takes; how many bytes of messages came.
 fn feed_buffer(server: &mut ServerEnd, buffer: &mut ReadBuffer<&mut [u8]>, mut bytes: &[u8], size: usize) -> usize {
@@ -259,6 +259,43 @@ fn the_rest_of_a_frame_is_read_into_an_array() {
         let mut input = buffer.received(len);
         let event = server.receiver.next_message(&mut input, &mut server.sender);
         assert!(event == rest.is_empty().then_some(Event::Binary(&message)));
+    }
+}
+
+/// Reads bytes in pieces that end at these places; the messages, which have to be text.
+fn texts<S: Storage>(server: ServerEnd<S, S>, bytes: &[u8], ends: [usize; 3]) -> Vec<String> {
+    let Connection { receiver: mut rx, sender: mut tx } = server;
+    let mut buffer = ReadBuffer::new(vec![0; 20_000]);
+    let (mut start, mut texts) = (0, vec![]);
+    for end in ends {
+        while start < end {
+            let room = buffer.room_for(&mut rx);
+            let n = room.len().min(end - start);
+            room[..n].copy_from_slice(&bytes[start..][..n]);
+            start += n;
+            let mut input = buffer.received(n);
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                let Event::Text(text) = event else { panic!("{event:?}") };
+                texts.push(text.to_owned());
+            }
+        }
+    }
+    texts
+}
+
+/// A code point that a read has cut is joined before the store has room again, also where the read brought nothing else.
+#[test]
+fn a_code_point_that_is_cut_is_not_continued_in_the_store() {
+    let text = ["a".repeat(12_000), "語".into(), "a".repeat(30_000)].concat();
+    let bytes = frame(0x81, text.as_bytes(), true);
+    let ascii = bytes.len() - 30_003;
+    for known in [1, 2] {
+        for before in [ascii - 1000, ascii] {
+            let ends = [before, ascii + known, bytes.len()];
+            assert!(texts(open(Config::new()).0, &bytes, ends) == [&*text], "to a Vec, read to {ends:?}");
+            let (server, _) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new(vec![0; 64_000])));
+            assert!(texts(server, &bytes, ends) == [&*text], "to an array, read to {ends:?}");
+        }
     }
 }
 

@@ -226,6 +226,9 @@ fn f8_lengths_over_a_limit_fail_at_the_header() {
     fails("F8 frame of 2^63 - 1", config, &[H(0x82, HUGE)], &[], Failure::FrameTooLong { len: (1 << 63) - 1, limit: 1000 }, 1009, Byte(10));
     fails("F8 message", config, &[Long(0x02, 1000), H(0x80, &[126, 0x01, 0xF5])], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(4));
     fails("F8 message of many", config, &[Long(0x02, 1000), F(0x00, b""), Long(0x00, 500), H(0x80, &[1])], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(2));
+    // Also where all of it is there.
+    fails("F8 whole fragment", config, &[F(0x02, b"x"), Long(0x80, 1001)], &[], Failure::FrameTooLong { len: 1001, limit: 1000 }, 1009, Byte(4));
+    fails("F8 whole message", config, &[Long(0x02, 1000), Long(0x80, 501)], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(4));
     // The sum of fragments must not wrap around.
     let any_frame = Config::new().max_frame(u64::MAX).max_message(1000);
     fails("F8 sum beyond 2^63", any_frame, &[F(0x02, b"x"), F(0x00, b"y"), H(0x00, HUGE)], &[], Failure::MessageTooLong { len: (1 << 63) + 1, limit: 1000 }, 1009, Byte(10));
