@@ -130,3 +130,24 @@ fn memory_doubles_while_fragments_are_received() {
         }
     }
 }
+
+/// The beginning of a code point that a read has cut is not stored yet, but memory is asked for with it.
+#[test]
+fn memory_for_a_code_point_that_is_cut_is_asked_for_once() {
+    let (mut server, _) = open(Config::new());
+    let mut bytes = frame(0x81, "ж".repeat(3000).as_bytes(), true);
+    let header = bytes.len() - 6000;
+    let Measured { allocations, most, .. } = measure(|| {
+        let mut received = 0;
+        let mut start = 0;
+        for end in [4000, 5999, 6000] {
+            let mut input = Input::new(&mut bytes[start..header + end]);
+            start = header + end;
+            while let Some(event) = server.receiver.next_message(&mut input, &mut server.sender) {
+                received += event.message().expect("a message").as_bytes().len();
+            }
+        }
+        assert_eq!(received, 6000);
+    });
+    assert_eq!((allocations, most), (2, 6000));
+}

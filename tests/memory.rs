@@ -180,6 +180,18 @@ fn memory_goes_back_at_the_end_of_the_input() {
     }
 }
 
+/// Memory for a message that is too long for a thread's spare memory is used again for the next one of the same input.
+#[test]
+fn messages_of_one_input_share_their_memory() {
+    let (mut server, _) = open(Config::new().max_message(4 << 20));
+    let message = [frame(0x02, &[1; 1 << 20], true), frame(0x80, &[2; 1 << 20], true)].concat();
+    let mut round = |count| {
+        let mut bytes = message.repeat(count);
+        measure(|| assert_eq!(feed(&mut server, &mut bytes, usize::MAX), count)).allocations
+    };
+    assert_eq!((round(1), round(3)), (2, 2));
+}
+
 /// A message in fragments has been received; behind it the input ends in the middle of something. The memory for the message
 /// stays neither for what needs none yet, nor for the first bytes of another one.
 #[test]
