@@ -479,3 +479,27 @@ fn last_failure(server: &mut ServerEnd, input: &mut Input<'_>, whole: bool) -> O
     }
     failure
 }
+
+/// What a message is compressed into is the thread's to lend, as its output is.
+#[test]
+fn a_warm_sender_that_keeps_nothing_allocates_nothing() {
+    static POOL: Pool = Pool::new(4);
+    let deflate = Deflate::new().send_takeover(false).pool(&POOL);
+    for config in [Config::new(), Config::new().keep(0)] {
+        for len in [200, 5000, 100_000] {
+            let (mut server, _) = open(config.deflate(deflate));
+            free_spare();
+            let text = "some text ".repeat(len / 10);
+            let mut round = || {
+                measure(|| {
+                    server.sender.send_text(&text).unwrap();
+                    server.sender.consume(usize::MAX);
+                })
+            };
+            for _ in 0..2 {
+                round();
+            }
+            assert_eq!(round(), NOTHING, "{len} bytes");
+        }
+    }
+}
