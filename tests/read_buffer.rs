@@ -164,6 +164,19 @@ fn announced_lengths_make_no_room() {
     assert!((5000..=10_000).contains(&most), "{most} bytes for 5000");
 }
 
+/// New memory is written to before it is lent: only so much at a time that it is still in the cache when it is read to.
+#[test]
+fn of_new_memory_128_kib_are_lent_at_a_time() {
+    let (mut server, _) = open(Config::new());
+    let mut buffer = ReadBuffer::new(vec![0; 20_000]);
+    let mut bytes = frame(0x82, &[1; 1 << 20], true);
+    let mut input = Input::new(&mut bytes[..300_000]);
+    assert_eq!(server.receiver.next_message(&mut input, &mut server.sender), None);
+    for _ in 0..2 {
+        assert_eq!(buffer.room_for(&mut server.receiver).len(), 128 << 10);
+    }
+}
+
 /// Threat 5: fragments that are cut where the memory for them ends make it grow by as much as there is, each time.
 #[test]
 fn fragments_in_a_read_buffer_are_not_copied_over_and_over() {
