@@ -95,7 +95,7 @@ fn a_loop_with_the_defaults_allocates_nothing() {
     }
 }
 
-/// Whatever the reads are, memory for a message of 1 MiB that nobody has announced does not become too large to be lent again.
+/// Whatever the reads are, memory for a message of 1 MiB in fragments does not become too large to be lent again.
 #[cfg(feature = "std")]
 #[test]
 fn a_loop_that_only_receives_allocates_nothing() {
@@ -192,7 +192,7 @@ fn messages_of_one_input_share_their_memory() {
     assert_eq!((round(1), round(3)), (2, 2));
 }
 
-/// A message in fragments has been received; behind it the input ends in the middle of something. The memory for the message
+/// A message in fragments was received; behind it the input ends in the middle of something. The memory for the message
 /// stays neither for what needs none yet, nor for the first bytes of another one.
 #[test]
 fn memory_of_a_message_is_not_held_by_the_beginning_of_what_follows() {
@@ -579,7 +579,7 @@ fn a_connection_is_256_bytes() {
     assert!(size_of::<ClientEnd>() <= size_of::<Connection<Server, Vec<u8>, Vec<u8>>>() + 16);
 }
 
-/// A connection may outlive what its thread has to spare: as a value of the thread, which may be used while the thread ends.
+/// A connection may outlive what its thread has to spare, as a value of the thread that is used while the thread ends.
 #[cfg(feature = "std")]
 #[test]
 fn connections_work_while_their_thread_ends() {

@@ -172,7 +172,7 @@ fn long_message() -> impl Strategy<Value = (bool, &'static str, usize)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Lent from the buffer, copied from it, or never in it: a long message is what was sent, and so is what follows it.
+    /// Lent from the buffer, copied from it, or never in it: a long message is what was sent, as is what follows it.
     #[test]
     fn long_messages_survive_any_read_buffer_and_any_cut(
         messages in prop::collection::vec(long_message(), 1..6),

@@ -296,7 +296,7 @@ fn texts<S: Storage>(server: ServerEnd<S, S>, bytes: &[u8], ends: [usize; 3]) ->
     texts
 }
 
-/// A code point that a read has cut is joined before the store has room again, also where the read brought nothing else.
+/// A code point that a read has cut is joined before the store has room again, also where the read brought no more.
 #[test]
 fn a_code_point_that_is_cut_is_not_continued_in_the_store() {
     let text = ["a".repeat(12_000), "語".into(), "a".repeat(30_000)].concat();

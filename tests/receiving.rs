@@ -327,8 +327,8 @@ fn f10_chunks_give_the_valid_text_before_the_failure() {
     }
 }
 
-/// Long text takes other ways than short text, and ASCII others than the rest: lent from the buffer, read to where it belongs, or copied. None of
-/// them may show, nor make a fault known later than by the read that brings it.
+/// Long text takes other ways than short text, and ASCII others than the rest: lent from the buffer, read to where it
+/// belongs, or copied. None of them may show, nor make a fault known later than by the read that brings it.
 #[test]
 fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
     const LEN: usize = 40_000;

@@ -16,8 +16,8 @@ use crate::frame::MaskingKey;
 /// Memory for a message of 1 KiB and its header: what a sender keeps by default.
 pub(crate) const SMALL: usize = (1 << 10) + 16;
 
-/// How large memory may be that holds so many bytes, if it was used for something else before. From 64 KiB it is a step to
-/// 1 MiB, so of a message of this length hardly more is copied than what was received first.
+/// How large memory may be that was used before and holds this many bytes now. From 64 KiB it is a step to 1 MiB, so of
+/// a message of this length hardly more is copied than what was received first.
 pub(crate) const fn most_for(bytes: usize) -> usize {
     if bytes <= SMALL { SMALL } else { bytes.saturating_mul(20) }
 }

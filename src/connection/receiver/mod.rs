@@ -389,7 +389,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    /// This many bytes are stored next. Memory that is there from the message before goes back if it is too large for them.
+    /// This many bytes are stored next. Memory of the message before goes back if it is too large for them.
     fn make_room(&mut self, len: usize) {
         if self.store_use == StoreUse::Warm {
             self.store.clear(storage::most_for(len).max(self.keep));
