@@ -76,9 +76,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// Where the next read for this receiver goes: in the middle of a long message straight to where it is assembled.
     ///
     /// The store has to have room for as much as the buffer, or for the rest of a frame. It grows only when it is full, and
-    /// only where it holds as much already: what a frame announces reserves nothing. Without `alloc` and with an array as a
-    /// store, that is so for any message; otherwise for one that is binary, or text that is ASCII so far, because other
-    /// text is checked before it is stored.
+    /// only where it holds as much already: what a frame announces reserves nothing. That is so for binary messages; with
+    /// `alloc` for text too: for any with an array as the store, and in a server with a `Vec` while the text is ASCII,
+    /// because other text is checked before it is stored.
     #[inline]
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
         if !receiver.is_at_rest()
@@ -91,9 +91,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     }
 
     /// The first `count` bytes of the room have been read into: the input that they are. After
-    /// [`room_for`](Self::room_for) it is the input of that receiver.
+    /// [`room_for`](Self::room_for) it is the input of that receiver, which must not be asked for anything in between.
     ///
-    /// Where a read has brought nothing, this needn't be called.
+    /// Let `count` be what was read: behind it there may be bytes of another connection. Where a read has brought nothing,
+    /// this needn't be called.
     #[inline]
     pub fn received(&mut self, count: usize) -> Input<'_> {
         if self.is_direct {

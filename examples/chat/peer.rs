@@ -33,7 +33,7 @@ pub(crate) static CONFIG: Config = Config::new()
     .max_message(MAX_PICTURE as u64)
     .high_water(4 * MAX_PICTURE + (64 << 10))
     // Neither side remembers earlier messages: what goes to everyone is compressed once for all of them, so it can't
-    // refer to what one of them has seen before; and for a member who is silent no memory is held.
+    // refer to what one of them has seen before; and a silent member holds no compressor.
     .deflate(Deflate::new().send_takeover(false).receive_takeover(false));
 
 /// How much one peer may say at once, and how much of that it gets back each second, in bytes; a message weighs some in

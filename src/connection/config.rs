@@ -113,7 +113,8 @@ impl Config {
     /// Memory of this size stays where it is; larger memory is given back. With `std` it is given to the calling thread,
     /// which lends it to whichever of its connections needs it next. So with the defaults, and with 0 as well, a loop that
     /// is warm allocates nothing for messages of up to 1 MiB. A thread has at most two such pieces of memory of each of
-    /// five sizes: 1 KiB, 8, 65 and 520 KiB, and 1 MiB; and it lends at most twenty times as much as was received or sent.
+    /// five sizes: 1 KiB, 8, 65 and 520 KiB, and 1 MiB; and it lends at most twenty times as much as was received or sent, or
+    /// 1 KiB.
     /// Without `std` memory is freed, and the next message allocates.
     ///
     /// | | an idle connection has | a warm loop allocates (`std`) |
@@ -123,7 +124,7 @@ impl Config {
     /// | as much as a message needs | that, in each half that has had such a message | nothing, whoever else uses the thread |
     ///
     /// [`Receiver::release`](crate::Receiver::release) and [`Sender::release`](crate::Sender::release) free what was kept
-    /// and what the thread has to spare, when a loop finds a connection idle.
+    /// and what the thread has to spare. That is for a thread that has nothing to do, or only this connection.
     pub const fn keep(mut self, bytes: usize) -> Self {
         (self.keep, self.keep_output) = (bytes, bytes);
         self

@@ -1,4 +1,5 @@
 use alloc::vec::Vec;
+use core::mem;
 
 use zlib_rs::{DeflateFlush, Status};
 
@@ -49,9 +50,9 @@ impl Deflater {
         // As much as a text usually becomes, then as much again.
         let step = (payload.len() / 3).max(128);
         if self.packed.capacity() < step
-            && let Some(spare) = spare::take(step, step)
+            && let Some(larger) = spare::take(step, step)
         {
-            self.packed = spare;
+            spare::give(mem::replace(&mut self.packed, larger));
             self.packed.clear();
         }
         let shape = self.shape();

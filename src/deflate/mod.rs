@@ -34,7 +34,8 @@
 //! | memory level 5 | 279 872 | 47 800 | 147 456 + 39 936 |
 //! | memory level 1 | 266 432 | 47 800 | 132 096 + 39 936 |
 //!
-//! Before the first compressed message there are the 192 and the 248 bytes, and nothing more. `zlib-rs` has a table of 128 KiB in every compressor, so small windows
+//! That is with [`Config::keep(0)`](crate::Config::keep); by default a sender has up to 1 KiB more. Before the first
+//! compressed message there are the 192 and the 248 bytes, and nothing more. `zlib-rs` has a table of 128 KiB in every compressor, so small windows
 //! save less on the sending side than elsewhere. A receiver with a window below 15 keeps the window, and takes a decompressor from the
 //! [`Pool`] for the length of a message. With ten thousand idle connections, let neither side remember. What a message comes out into, 8 KiB, is
 //! the pool's between messages, too.

@@ -3,8 +3,8 @@
 //! One read buffer serves all connections of a thread, because nothing stays in it. This is the same for what does stay:
 //! a message that is assembled, and output that waits. Both are in use for a moment, by few connections at a time.
 //!
-//! Memory that is taken is at most twenty times as large as what is needed now: a peer that sends a little of a message, or
-//! reads nothing, can't hold on to the megabyte that another one's message has left behind.
+//! Memory that is taken is at most twenty times as large as what is needed now, or 1 KiB: a peer that sends a little of a
+//! message, or reads nothing, can't hold on to the megabyte that another one's message has left behind.
 
 use alloc::vec::Vec;
 
