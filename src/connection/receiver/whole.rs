@@ -83,8 +83,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             let next = self.payloads.frames.payload_to_store(input, limit, is_begun, text);
             let Some(Masked { kind, bytes, mask, last }) = next else { return Ok(false) };
             let missing = self.payloads.frames.message_remaining();
-            self.make_room(bytes.len());
-            self.will_store(kind);
+            if !is_begun {
+                self.make_room(bytes.len());
+                self.will_store(kind);
+            }
             let stored = match kind {
                 Kind::Binary => self.store.append(bytes, mask, missing),
                 Kind::Text => {
