@@ -75,7 +75,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
 
     /// Where the next read for this receiver goes: in the middle of a long message straight to where it is assembled.
     ///
-    /// The store has to have room for as much as the buffer, or for the rest of a frame. It grows only when it is full, and
+    /// The store has to have room for as much as the buffer: less than that is read to the buffer, together with what
+    /// follows, because a read costs more than a copy. The store grows only when it is full, and
     /// only where it holds as much already: what a frame announces reserves nothing. That is so for binary messages; with
     /// `alloc` for text too: for any with an array as the store, and in a server with a `Vec` while the text is ASCII,
     /// because other text is checked before it is stored.

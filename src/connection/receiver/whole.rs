@@ -164,7 +164,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         last
     }
 
-    /// Where the next bytes of a long message belong, when that is room for `least` bytes or all that are missing of a frame.
+    /// Where the next bytes of a long message belong, when that is room for `least` bytes.
     pub(crate) fn room(&mut self, least: usize) -> Option<&mut [u8]> {
         if !matches!(self.state, State::Open) || self.store_use != StoreUse::Assembling || self.store.bytes().is_empty()
         {
@@ -172,10 +172,10 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
         let most = usize::try_from(self.payloads.frames.unchanged_remaining()).unwrap_or(usize::MAX);
         // A code point that was cut is joined first, in the receiver.
-        if most < LEAST_ROOM || self.utf8.missing() > 0 {
+        if most < least.max(LEAST_ROOM) || self.utf8.missing() > 0 {
             return None;
         }
-        self.store.room(least.clamp(1, most), most, self.payloads.frames.message_remaining())
+        self.store.room(least, most, self.payloads.frames.message_remaining())
     }
 
     /// The store has no room for this much more of the message.
