@@ -45,8 +45,8 @@ const FEW: usize = if cfg!(fuzzing) { 16 } else { 4 << 10 };
 /// ```
 ///
 /// 16 to 64 KiB are a good size: as much as a read of a socket usually brings, so that it cuts few messages, and still in
-/// a near cache when it is unmasked. A message that is a little longer than the buffer is copied once; longer ones are not,
-/// but for their beginning.
+/// a near cache when it is unmasked. A message of up to twice the buffer is copied once if reads cut it; of longer ones only
+/// the beginning and the end are.
 ///
 /// The same can be had without it: [`Input::new`] around whatever was read. Then all of a message that a read has cut
 /// is copied.
