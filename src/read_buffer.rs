@@ -94,8 +94,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// The first `count` bytes of the room have been read into: the input that they are. After
     /// [`room_for`](Self::room_for) it is the input of that receiver, which must not be asked for anything in between.
     ///
-    /// Let `count` be what was read: behind it there may be bytes of another connection. Where a read has brought nothing,
-    /// this needn't be called.
+    /// Let `count` be what was read: behind it there may be bytes of another connection. After a read that failed or read
+    /// nothing you need not call this.
     #[inline]
     pub fn received(&mut self, count: usize) -> Input<'_> {
         if self.is_direct {

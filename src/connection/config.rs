@@ -111,17 +111,16 @@ impl Config {
     /// How many bytes of memory each half may keep for the next message when it has none in flight.
     ///
     /// Memory of this size stays where it is; larger memory is given back. With `std` it is given to the calling thread,
-    /// which lends it to whichever of its connections needs it next. So with the defaults, and with 0 as well, a loop that
-    /// is warm allocates nothing for messages of up to 1 MiB. A thread has at most two such pieces of memory of each of
-    /// five sizes: 1 KiB, 8, 65 and 520 KiB, and 1 MiB; and it lends at most twenty times as much as was received or sent, or
-    /// 1 KiB.
-    /// Without `std` memory is freed, and the next message allocates.
+    /// which lends it to the next of its connections that needs some. So with the defaults, and with 0 as well, a loop
+    /// that is warm allocates nothing for messages of up to 1 MiB. A thread has at most two pieces of memory of each of
+    /// five sizes: 1 KiB, 8, 65 and 520 KiB, and 1 MiB. It lends at most 1 KiB, or twenty times as much as was received
+    /// or sent. Without `std` memory is freed, and the next message allocates.
     ///
     /// | | an idle connection has | a warm loop allocates (`std`) |
     /// |-|-|-|
     /// | by default | up to 1 KiB, once it has sent something | nothing |
     /// | 0 | nothing | nothing; each flush takes some 100 instructions longer |
-    /// | as much as a message needs | that, in each half that has had such a message | nothing, whoever else uses the thread |
+    /// | as much as a message needs | that memory, in each half that used it | nothing, even if other connections use up what the thread has |
     ///
     /// [`Receiver::release`](crate::Receiver::release) and [`Sender::release`](crate::Sender::release) free what was kept
     /// and what the thread has to spare. That is for a thread that has nothing to do, or only this connection.

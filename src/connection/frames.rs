@@ -242,18 +242,14 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some((kind, Self::whole_frame(input, self.max_frame.min(max_message))?))
     }
 
-    /// Goes on behind the header that begins a message, if the message can't be lent from the input because its rest is
-    /// not there: then its payload is [stored](Self::payload_to_store). `false` if something else comes next.
+    /// Goes on behind the header that begins a message, so that its payload is [stored](Self::payload_to_store) if the
+    /// message can't be lent from the input. `false` if something else comes next.
     pub(crate) fn begin_cut(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<bool, Failure> {
         let is_first = matches!(input.remaining().first(), Some(&(BINARY | TEXT | FIRST_BINARY | FIRST_TEXT)));
         if !STRAIGHT_PATHS || !is_first || self.is_inside_frame() {
             return Ok(false);
         }
         let Some((header, used)) = self.judge(input.remaining(), max_message)? else { return Ok(false) };
-        let received = input.remaining().len().saturating_sub(used) as u64;
-        if header.first.fin && header.payload_len <= received {
-            return Ok(false);
-        }
         input.take(used);
         self.begin(&header);
         Ok(true)

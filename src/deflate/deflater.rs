@@ -46,15 +46,14 @@ impl Deflater {
 
     /// The compressed form of a message, or of its next fragment.
     pub(crate) fn compress(&mut self, payload: &[u8], last: bool) -> Result<&[u8], StorageFull> {
-        self.packed.clear();
         // As much as a text usually becomes, then as much again.
         let step = (payload.len() / 3).max(128);
         if self.packed.capacity() < step
             && let Some(larger) = spare::take(step, step)
         {
             spare::give(mem::replace(&mut self.packed, larger));
-            self.packed.clear();
         }
+        self.packed.clear();
         let shape = self.shape();
         let pool = self.wanted.pool_in_use();
         let context = self.context.get_or_insert_with(|| pool.deflate(shape));

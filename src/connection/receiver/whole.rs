@@ -89,13 +89,12 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             }
             let stored = match kind {
                 Kind::Binary => self.store.append(bytes, mask, missing),
+                Kind::Text if mask.is_some_and(|key| key.apply_to_ascii(bytes)) && self.store.takes_ascii() => {
+                    self.store.append(bytes, None, missing)
+                }
                 Kind::Text => {
-                    let is_ascii = mask.is_some_and(|key| key.apply_to_ascii(bytes)) && self.store.takes_ascii();
-                    if is_ascii {
-                        self.store.append(bytes, None, missing)
-                    } else {
-                        self.store_text(bytes, last, missing)?
-                    }
+                    self.store_text(bytes, last, missing)?;
+                    Ok(())
                 }
             };
             stored.map_err(|StorageFull| self.no_room(bytes.len()))?;
@@ -106,14 +105,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     /// Stores the next bytes of a text, when no code point is cut before them.
-    fn store_text(&mut self, bytes: &[u8], last: bool, missing: usize) -> Result<Result<(), StorageFull>, Failure> {
-        match self.utf8.next(bytes, last)? {
-            Checked::Text { is_broken: true, .. } => Err(Failure::InvalidUtf8),
-            Checked::Text { text, .. } => {
-                Ok(self.store.append_text(text, missing.saturating_add(self.utf8.unfinished_len())))
-            }
-            Checked::Joined(_) | Checked::Nothing => Ok(Ok(())),
+    fn store_text(&mut self, bytes: &[u8], last: bool, missing: usize) -> Result<(), Failure> {
+        let Checked::Text { text, is_broken } = self.utf8.next(bytes, last)? else { return Ok(()) };
+        if is_broken {
+            return Err(Failure::InvalidUtf8);
         }
+        let missing = missing.saturating_add(self.utf8.unfinished_len());
+        self.store.append_text(text, missing).map_err(|StorageFull| self.no_room(bytes.len()))
     }
 
     fn store_part(&mut self, content: Content<'_>) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ pub(crate) struct GrowingQueue {
 }
 
 /// How much new memory is written to with a frame, so that there is room for the frames behind it.
-const SMALL: usize = 512;
+const AHEAD: usize = 512;
 
 /// How much memory is written to before it is masked into.
 const BLOCK: usize = 8 << 10;
@@ -38,7 +38,7 @@ impl GrowingQueue {
         }
         if len > self.bytes.spare() {
             self.bytes.grow(len, usize::MAX)?;
-            self.bytes.write_to(self.bytes.spare().min(SMALL));
+            self.bytes.write_to(self.bytes.spare().min(AHEAD));
         }
         Ok(())
     }
