@@ -183,25 +183,20 @@ fn echo() -> Case {
 
 /// The loop of the README, which only counts what it receives.
 fn documented_receive(kind: Kind, payload: &[u8], fragment: usize) -> Case {
-    receive_documented(connect_as(DOCUMENTED).1, payload, message(kind, payload, fragment, Some(KEY)), usize::MAX)
+    documented_loop(connect_as(DOCUMENTED).1, payload, message(kind, payload, fragment, Some(KEY)), usize::MAX)
 }
 
 /// The same where a read brings at most 4 KiB.
 fn documented_receive_cut(kind: Kind, payload: &[u8]) -> Case {
-    receive_documented(connect_as(DOCUMENTED).1, payload, message(kind, payload, payload.len(), Some(KEY)), 4 * KIB)
+    documented_loop(connect_as(DOCUMENTED).1, payload, message(kind, payload, payload.len(), Some(KEY)), 4 * KIB)
 }
 
 /// The same as a client.
 fn documented_client_receive(payload: &[u8]) -> Case {
-    receive_documented(
-        connect_as(DOCUMENTED).0,
-        payload,
-        message(Kind::Binary, payload, payload.len(), None),
-        usize::MAX,
-    )
+    documented_loop(connect_as(DOCUMENTED).0, payload, message(Kind::Binary, payload, payload.len(), None), usize::MAX)
 }
 
-fn receive_documented<R: Role + 'static>(
+fn documented_loop<R: Role + 'static>(
     connection: Connection<R, Vec<u8>, Vec<u8>>,
     payload: &[u8],
     message: Vec<u8>,

@@ -8,6 +8,7 @@ use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush};
 
 use crate::{
     cases::TAIL,
+    check,
     contender::{Contender, Cycle, Kind, Receive, Send, Takeover, Turn},
     socket::Socket,
 };
@@ -66,19 +67,13 @@ impl Contender for Bare {
     }
 }
 
-/// Of masked frames with less than 64 KiB each: unmasked, and with the tail that a message was sent without.
+/// Of masked frames: unmasked, and with the tail that a message was sent without.
 fn payloads(mut wire: &[u8]) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
-    while let [_, code, rest @ ..] = wire {
-        let (len, rest) = match (code & 0x7F, rest) {
-            (126, [a, b, rest @ ..]) => (usize::from(u16::from_be_bytes([*a, *b])), rest),
-            (len, rest) => (usize::from(len), rest),
-        };
-        let (key, rest) = rest.split_at(4);
-        let (payload, rest) = rest.split_at(len);
-        let bytes = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
-        payloads.push(bytes.chain(TAIL).collect());
-        wire = rest;
+    while !wire.is_empty() {
+        let (_, mut payload) = check::take_frame(&mut wire, true).unwrap();
+        payload.extend(TAIL);
+        payloads.push(payload);
     }
     payloads
 }

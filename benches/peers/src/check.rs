@@ -138,32 +138,14 @@ fn decode(mut bytes: &[u8], masked: bool, deflate: Option<Takeover>) -> Result<(
     let mut message: Option<(u8, Vec<u8>)> = None;
     let mut inflate = Inflate::new(false, 15);
     while !bytes.is_empty() {
-        let (header, rest) = bytes.split_at_checked(2).ok_or("a header is cut")?;
-        let (len, mut rest) = match header[1] & 0x7F {
-            len @ ..126 => (usize::from(len), rest),
-            code => {
-                let (len, rest) = rest.split_at_checked(if code == 126 { 2 } else { 8 }).ok_or("a length is cut")?;
-                (len.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
-            }
-        };
-        if (header[1] & 0x80 != 0) != masked {
-            return Err("masked, or not, as it should not be".into());
-        }
-        let mut key = [0; 4];
-        if masked {
-            let (found, behind) = rest.split_first_chunk().ok_or("a key is cut")?;
-            (key, rest) = (*found, behind);
-        }
-        let (payload, rest) = rest.split_at_checked(len).ok_or("a payload is cut")?;
-        bytes = rest;
-        let payload = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
-        match header[0] & 0x0F {
+        let (first_byte, payload) = take_frame(&mut bytes, masked)?;
+        match first_byte & 0x0F {
             0 => message.as_mut().ok_or("a continuation of nothing")?.1.extend(payload),
-            1 | 2 => message = Some((header[0], payload.collect())),
-            10 if payload.eq(PING.iter().copied()) => pongs += 1,
+            1 | 2 => message = Some((first_byte, payload)),
+            10 if payload == PING => pongs += 1,
             opcode => return Err(format!("opcode {opcode}, or a Pong of something else")),
         }
-        if let (true, Some((first, payload))) = (header[0] & 0x80 != 0, message.as_ref()) {
+        if let (true, Some((first, payload))) = (first_byte & 0x80 != 0, message.as_ref()) {
             let kind = if first & 0x0F == 1 { Kind::Text } else { Kind::Binary };
             match deflate {
                 Some(takeover) if first & 0x40 != 0 => {
@@ -176,6 +158,29 @@ fn decode(mut bytes: &[u8], masked: bool, deflate: Option<Takeover>) -> Result<(
         }
     }
     Ok((seen, pongs))
+}
+
+/// The first byte of the next frame, and its payload, unmasked.
+pub fn take_frame(bytes: &mut &[u8], masked: bool) -> Result<(u8, Vec<u8>), String> {
+    let (header, rest) = bytes.split_at_checked(2).ok_or("a header is cut")?;
+    let (len, mut rest) = match header[1] & 0x7F {
+        len @ ..126 => (usize::from(len), rest),
+        code => {
+            let (len, rest) = rest.split_at_checked(if code == 126 { 2 } else { 8 }).ok_or("a length is cut")?;
+            (len.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+        }
+    };
+    if (header[1] & 0x80 != 0) != masked {
+        return Err("masked, or not, as it should not be".into());
+    }
+    let mut key = [0; 4];
+    if masked {
+        let (found, behind) = rest.split_first_chunk().ok_or("a key is cut")?;
+        (key, rest) = (*found, behind);
+    }
+    let (payload, rest) = rest.split_at_checked(len).ok_or("a payload is cut")?;
+    *bytes = rest;
+    Ok((header[0], payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()))
 }
 
 fn unpack(inflate: &mut Inflate, payload: &[u8], Takeover(takeover): Takeover) -> Result<Vec<u8>, String> {

@@ -4,7 +4,7 @@ use crate::{
     cases::{Case, KIB},
     contenders::DOCUMENTED,
     options::Options,
-    table::{Outcome, figure, median},
+    table::{Outcome, figure, median, typical},
 };
 
 /// A short message has to cost no more than there, a longer one no more than a tenth more.
@@ -45,10 +45,6 @@ impl Row {
     fn is_behind(&self) -> bool {
         self.multiple > self.allowed
     }
-}
-
-fn typical(costs: &[f64]) -> f64 {
-    median(costs.iter().copied())
 }
 
 pub fn print(rows: &[Row], what: &str) {

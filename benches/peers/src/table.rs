@@ -72,7 +72,6 @@ fn print_group(options: &Options, group: Group, cases: &[&Case], what: &str) -> 
             Outcome::Cost { costs, .. } => Some(&costs[..]),
             _ => None,
         };
-        let typical = |costs: &[f64]| median(costs.iter().copied());
         let absolute = |index: &usize| costs(*index).map_or("–".to_owned(), |costs| figure(typical(costs)));
         cells.extend(absolutes.iter().map(absolute));
         for index in &columns {
@@ -162,6 +161,11 @@ fn time(contender: &dyn Contender, case: &Case, prepared: &Prepared, turns: &mut
         }
     }
     time.as_nanos() as f64 / prepared.measured as f64
+}
+
+/// What stands for the costs of all rounds.
+pub fn typical(costs: &[f64]) -> f64 {
+    median(costs.iter().copied())
 }
 
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {

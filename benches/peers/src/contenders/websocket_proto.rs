@@ -7,8 +7,8 @@
 //! **Tuned** differs in three named settings:
 //!
 //! - a [`ReadBuffer`] of 72 KiB for each connection;
-//! - `keep(1 MiB)`: the default limit lets in no longer message, so a connection has what it needs, whoever else uses the
-//!   thread;
+//! - `keep(1 MiB)`: no message is longer by default, so a connection keeps the memory for any, and shares none with
+//!   others;
 //! - echoes of more than 4 KiB go back by [`Sender::frame`] as well, from the buffer that they were received in.
 //!
 //! Both set what a case needs, and nothing else: the limit of a message's length in cases of more than 1 MiB, and
@@ -59,21 +59,11 @@ impl Documented {
 
     fn reading<R: websocket_proto::Role + 'static, W: Work>(
         &self,
-        connection: Connection<R, Vec<u8>, Vec<u8>>,
+        mut connection: Connection<R, Vec<u8>, Vec<u8>>,
         mut socket: Socket,
     ) -> Turn {
-        let Connection { receiver: mut rx, sender: mut tx } = connection;
         let buffer = self.buffer.clone();
-        Box::new(move |seen| {
-            let buffer = &mut *buffer.borrow_mut();
-            while let Ok(count) = socket.read(buffer.room_for(&mut rx)) {
-                let mut input = buffer.received(count);
-                while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                    W::work(event, &mut tx, &mut socket, seen);
-                }
-                flush(&mut tx, &mut socket);
-            }
-        })
+        Box::new(move |seen| read_all::<_, W>(&mut connection, &mut buffer.borrow_mut(), &mut socket, seen))
     }
 }
 
@@ -118,20 +108,11 @@ impl Contender for Documented {
 
 impl Tuned {
     fn reading<R: websocket_proto::Role + 'static, W: Work>(
-        connection: Connection<R, Vec<u8>, Vec<u8>>,
+        mut connection: Connection<R, Vec<u8>, Vec<u8>>,
         mut socket: Socket,
     ) -> Turn {
-        let Connection { receiver: mut rx, sender: mut tx } = connection;
         let mut buffer = ReadBuffer::new(vec![0; OWN]);
-        Box::new(move |seen| {
-            while let Ok(count) = socket.read(buffer.room_for(&mut rx)) {
-                let mut input = buffer.received(count);
-                while let Some(event) = rx.next_message(&mut input, &mut tx) {
-                    W::work(event, &mut tx, &mut socket, seen);
-                }
-                flush(&mut tx, &mut socket);
-            }
-        })
+        Box::new(move |seen| read_all::<_, W>(&mut connection, &mut buffer, &mut socket, seen))
     }
 }
 
@@ -170,7 +151,25 @@ impl Contender for Tuned {
     }
 }
 
-/// What is done with an event, written in the loop itself: there it needn't be moved, and is in registers.
+/// The loop of the README, until the socket would block.
+#[inline(always)]
+fn read_all<R: websocket_proto::Role, W: Work>(
+    connection: &mut Connection<R, Vec<u8>, Vec<u8>>,
+    buffer: &mut ReadBuffer<Vec<u8>>,
+    socket: &mut Socket,
+    seen: &mut Seen,
+) {
+    let Connection { receiver: rx, sender: tx } = connection;
+    while let Ok(count) = socket.read(buffer.room_for(rx)) {
+        let mut input = buffer.received(count);
+        while let Some(event) = rx.next_message(&mut input, tx) {
+            W::work(event, tx, socket, seen);
+        }
+        flush(tx, socket);
+    }
+}
+
+/// What is done with an event. It is inlined in the loop, so that the event stays in registers.
 trait Work {
     fn work<R: websocket_proto::Role>(
         event: Event<'_>,
