@@ -271,24 +271,22 @@ const STRAIGHT_PATHS: bool = cfg!(feature = "alloc");
 
 #[cfg(feature = "deflate")]
 mod boxed;
-mod bytes;
 mod connection;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 pub mod frame;
 mod handshake;
 mod input;
-mod read_buffer;
+mod receive;
+mod send;
 mod storage;
-mod utf8;
+mod text;
 
-pub use connection::{
-    Chunk, ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Kind, Message, OwnedReply, Randomness,
-    Receiver, Replies, Reply, Role, SendCloseError, SendError, Sender, Server, Transport, VectoredFrame,
-};
+pub use connection::{Client, Config, Connection, OwnedReply, Randomness, Replies, Reply, Role, Server, Transport};
 #[cfg(feature = "std")]
 pub use connection::{NoRandomness, SystemRandom};
 pub use handshake::{Uri, UriError, client, http, server};
-pub use input::Input;
-pub use read_buffer::ReadBuffer;
+pub use input::{Input, ReadBuffer};
+pub use receive::{Chunk, ChunkEvent, EndOfInput, Event, Failure, Kind, Message, Receiver};
+pub use send::{SendCloseError, SendError, Sender, VectoredFrame};
 pub use storage::{FixedStorage, Storage};

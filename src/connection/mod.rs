@@ -14,37 +14,19 @@
 
 mod closing;
 mod config;
-mod event;
-mod failure;
-mod frames;
-#[cfg(not(feature = "deflate"))]
-mod no_inflater;
-mod outbox;
-mod part;
-mod payloads;
-mod receiver;
 mod reply;
 mod role;
-mod send_error;
-mod sender;
-mod vectored;
 
 pub use closing::Transport;
+pub(crate) use closing::{Closing, Owed};
 pub use config::Config;
-pub use event::{Chunk, ChunkEvent, Event, Kind, Message};
-pub use failure::{EndOfInput, Failure};
-pub use receiver::Receiver;
+pub(crate) use reply::ReplyKind;
 pub use reply::{OwnedReply, Replies, Reply};
 pub use role::{Client, Randomness, Role, Server};
 #[cfg(feature = "std")]
 pub use role::{NoRandomness, SystemRandom};
-pub use send_error::{SendCloseError, SendError};
-pub use sender::Sender;
-pub use vectored::VectoredFrame;
 
-use payloads::Payloads;
-
-use crate::Storage;
+use crate::{Receiver, Sender, Storage, receive::Payloads};
 #[cfg(feature = "deflate")]
 use crate::{
     boxed::Boxed,

@@ -2,7 +2,7 @@ use core::{fmt, num::NonZeroU16, str};
 
 #[cfg(doc)]
 use super::MAX_CLOSE_REASON;
-use crate::bytes::copy;
+use crate::storage::copy;
 
 /// Why a connection ends, as a number that may stand in a Close frame (RFC 6455 §7.4).
 ///

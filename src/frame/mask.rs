@@ -1,7 +1,7 @@
 #[cfg(feature = "std")]
 use rten_simd::{Isa, Simd, SimdOp, ops::NumOps};
 
-use crate::{STRAIGHT_PATHS, bytes::copy};
+use crate::{STRAIGHT_PATHS, storage::copy};
 
 /// The 32 bits that a client XORs over each frame's payload, so that no script in a browser can choose the bytes
 /// that a proxy sees (RFC 6455 §5.3, §10.3).

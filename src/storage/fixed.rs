@@ -1,7 +1,7 @@
 use core::fmt;
 
-use super::{Bytes, ControlPayload, MessageStore, StorageFull, Store, ring::Ring};
-use crate::{bytes::copy, frame::MaskingKey, utf8};
+use super::{Bytes, ControlPayload, MessageStore, StorageFull, Store, copy, ring::Ring};
+use crate::{frame::MaskingKey, text};
 
 /// A store over an array or a slice of the caller's, for machines without an allocator.
 ///
@@ -104,7 +104,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
 // Safe code can't note that what an array holds was found to be text: it is looked at once more, when the message is whole.
 impl<B: AsRef<[u8]> + AsMut<[u8]>> MessageStore for FixedStorage<B> {
     fn text(&self) -> &str {
-        utf8::whole(self.bytes()).unwrap_or_default()
+        text::whole(self.bytes()).unwrap_or_default()
     }
 
     fn append(&mut self, bytes: &[u8], mask: Option<MaskingKey>, _missing: usize) -> Result<(), StorageFull> {

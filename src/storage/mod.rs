@@ -1,15 +1,17 @@
 //! Where bytes are kept that must outlive a read.
 
-mod control;
+mod control_payload;
+mod copy;
 mod fixed;
-#[cfg(feature = "alloc")]
-mod growing;
 mod ring;
+#[cfg(feature = "alloc")]
+mod vec;
 
-pub(crate) use control::{ControlPayload, ControlStore};
+pub(crate) use control_payload::{ControlPayload, ControlStore};
+pub(crate) use copy::{copy, move_down};
 pub use fixed::FixedStorage;
 #[cfg(feature = "deflate")]
-pub(crate) use growing::{spare, trim};
+pub(crate) use vec::{spare, trim};
 
 use crate::frame::MaskingKey;
 
@@ -40,7 +42,7 @@ impl<S: Store> Storage for S {}
 /// Frees the memory that this thread has to spare for stores that grow.
 pub(crate) fn free_spare() {
     #[cfg(feature = "alloc")]
-    growing::spare::free();
+    vec::spare::free();
 }
 
 /// A store had no room for something, and is unchanged.

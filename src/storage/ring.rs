@@ -1,5 +1,5 @@
-use super::{OutputStore, StorageFull};
-use crate::{bytes::move_down, frame::MaskingKey};
+use super::{OutputStore, StorageFull, move_down};
+use crate::frame::MaskingKey;
 
 /// A queue in an array.
 ///

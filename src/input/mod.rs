@@ -1,4 +1,8 @@
+mod read_buffer;
+
 use core::mem;
+
+pub use read_buffer::ReadBuffer;
 
 /// Bytes that came from the peer, and how much of them is used up.
 ///

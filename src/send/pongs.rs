@@ -1,8 +1,8 @@
 //! How many Pongs may wait for the socket.
 
-use super::{Role, Sender};
+use super::Sender;
 use crate::{
-    Storage,
+    Role, Storage,
     frame::{FirstByte, Opcode},
     storage::ControlStore,
 };

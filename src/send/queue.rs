@@ -2,9 +2,8 @@ use core::fmt;
 
 use crate::{
     STRAIGHT_PATHS,
-    bytes::copy,
     frame::{EncodedHeader, Header, MaskingKey},
-    storage::{OutputStore, StorageFull},
+    storage::{OutputStore, StorageFull, copy},
 };
 
 /// Whole frames that wait for the socket; of the first one perhaps only the rest.

@@ -1,14 +1,14 @@
 //! Whole messages: lent as they lie, or put together in the store.
 
-use super::{Content, Next, Part, Receiver, State, StoreUse};
+use super::{
+    Content, Next, Part, Receiver, State, StoreUse,
+    frames::{BLOCK, Masked, Most, Unmasked},
+    payloads::Inflated,
+};
 use crate::{
     Failure, Input, Kind, Role, STRAIGHT_PATHS, Storage,
-    connection::{
-        frames::{BLOCK, Masked, Most, Unmasked},
-        payloads::Inflated,
-    },
     storage::{Bytes, MessageStore, StorageFull},
-    utf8::{self, Checked, InvalidUtf8},
+    text::{self as utf8, Checked, InvalidUtf8},
 };
 
 /// To copy less than this takes less time than a read of its own.

@@ -1,8 +1,8 @@
 //! Compressed messages (RFC 7692 §7.2.1).
 
-use super::{Role, Sender};
+use super::Sender;
 use crate::{
-    SendError, Storage,
+    Role, SendError, Storage,
     deflate::{Agreement, Prepared, RSV1, WindowBits, bound},
     frame::{FirstByte, Header, Opcode},
 };

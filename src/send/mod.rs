@@ -1,23 +1,24 @@
 #[cfg(feature = "deflate")]
 mod compressed;
+mod error;
 mod pongs;
+mod queue;
+mod vectored;
 
 use core::fmt;
 
 use crate::{
-    STRAIGHT_PATHS, Storage,
+    Config, Kind, Message, Replies, Reply, Role, STRAIGHT_PATHS, Storage, Transport,
+    connection::{Closing, Owed, ReplyKind},
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
     storage,
 };
 #[cfg(feature = "deflate")]
 use crate::{boxed::Boxed, deflate::Deflater};
 
-use super::{
-    Config, Kind, Message, Replies, Reply, Role, SendCloseError, SendError, Transport, VectoredFrame,
-    closing::{Closing, Owed},
-    outbox::Outbox,
-    reply::ReplyKind,
-};
+pub use error::{SendCloseError, SendError};
+use queue::Outbox;
+pub use vectored::VectoredFrame;
 
 /// The sending half of a connection: messages in, bytes for the socket out.
 ///

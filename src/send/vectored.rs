@@ -2,9 +2,9 @@ use core::fmt;
 #[cfg(feature = "std")]
 use std::io::IoSlice;
 
-use crate::{Storage, frame::EncodedHeader};
+use crate::{Role, Storage, frame::EncodedHeader};
 
-use super::{Role, Sender};
+use super::Sender;
 
 /// A message on its way by a vectored write: made by [`Sender::frame`].
 ///

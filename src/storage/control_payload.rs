@@ -1,7 +1,7 @@
 use core::fmt;
 
-use super::StorageFull;
-use crate::{bytes::copy, frame::MAX_CONTROL_PAYLOAD};
+use super::{StorageFull, copy};
+use crate::frame::MAX_CONTROL_PAYLOAD;
 
 /// The payload of one control frame, at most 125 bytes, on the rare occasions when it has to be kept.
 pub(crate) trait ControlStore: Default {

@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::{
     frame::{CloseCode, CloseError, HeaderError},
-    utf8::InvalidUtf8,
+    text::InvalidUtf8,
 };
 
 /// What the peer did that fails the connection (RFC 6455 §7.1.7).

@@ -2,9 +2,8 @@ use alloc::vec::Vec;
 
 use super::Growing;
 use crate::{
-    bytes::move_down,
     frame::MaskingKey,
-    storage::{Bytes, OutputStore, StorageFull},
+    storage::{Bytes, OutputStore, StorageFull, move_down},
 };
 
 /// A queue that grows.

@@ -6,10 +6,11 @@ use crate::{
     storage::{ControlStore, StorageFull},
 };
 
-use super::{Config, Failure, Kind, Role};
+use super::{Failure, Kind};
+use crate::{Config, Role};
 
 /// The peer's bytes taken apart into frames: headers judged, payloads unmasked where they lie, control frames made
-/// whole, and the order of fragments kept. What a message is made of is for the [`Receiver`](super::Receiver).
+/// whole, and the order of fragments kept. What a message is made of is for the [`Receiver`](crate::Receiver).
 pub(crate) struct Frames<R, C> {
     place: Place,
     /// The message whose last frame has not begun.

@@ -5,7 +5,7 @@ pub(crate) use super::no_inflater::{Inflated, Piece};
 #[cfg(not(feature = "deflate"))]
 use super::no_inflater::{Inflater, RSV1};
 use super::{
-    Config, Failure, Kind, Role,
+    Failure, Kind,
     frames::{Data, Frames, MOST_OF_EXTENSION, Next, Wanted},
 };
 #[cfg(feature = "deflate")]
@@ -14,7 +14,7 @@ use crate::boxed::Boxed;
 use crate::deflate::{self, Agreement, Inflater, RSV1};
 #[cfg(feature = "deflate")]
 pub(crate) use crate::deflate::{Inflated, Piece};
-use crate::{Input, storage::ControlStore};
+use crate::{Config, Input, Role, storage::ControlStore};
 
 /// What the frames bring, decompressed where that was agreed on.
 pub(crate) struct Payloads<R, C> {

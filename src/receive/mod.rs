@@ -1,3 +1,10 @@
+mod event;
+mod failure;
+mod frames;
+#[cfg(not(feature = "deflate"))]
+mod no_inflater;
+mod part;
+mod payloads;
 mod whole;
 
 use core::{fmt, mem};
@@ -5,19 +12,19 @@ use core::{fmt, mem};
 #[cfg(feature = "deflate")]
 use crate::deflate::Agreement;
 use crate::{
-    Input, STRAIGHT_PATHS, Storage,
+    Config, Input, Replies, Reply, Role, STRAIGHT_PATHS, Storage,
+    connection::ReplyKind,
     frame::{Close, MAX_CONTROL_PAYLOAD, Opcode},
     storage::{self, Bytes, MessageStore},
-    utf8::{self, Checked, InvalidUtf8, Utf8},
+    text::{self as utf8, Checked, InvalidUtf8, Utf8},
 };
 
-use super::{
-    Chunk, ChunkEvent, Config, EndOfInput, Event, Failure, Kind, Replies, Reply, Role,
-    frames::{Most, Next, Wanted},
-    part::{Content, Part},
-    payloads::{Payload, Payloads, Source},
-    reply::ReplyKind,
-};
+pub use event::{Chunk, ChunkEvent, Event, Kind, Message};
+pub use failure::{EndOfInput, Failure};
+use frames::{Most, Next, Wanted};
+use part::{Content, Part};
+pub(crate) use payloads::Payloads;
+use payloads::{Payload, Source};
 
 /// The receiving half of a connection: bytes from the peer in, events out.
 ///

@@ -5,7 +5,7 @@ use super::{Growing, growth, spare};
 use crate::{
     frame::MaskingKey,
     storage::{Bytes, MessageStore, StorageFull},
-    utf8,
+    text,
 };
 
 /// A message whose memory doubles when it is full, but never grows beyond what is still missing.
@@ -65,7 +65,7 @@ impl MessageStore for GrowingMessage {
     #[inline]
     fn text(&self) -> &str {
         match self {
-            Self::Bytes(bytes) => utf8::whole(bytes.bytes()).unwrap_or_default(),
+            Self::Bytes(bytes) => text::whole(bytes.bytes()).unwrap_or_default(),
             Self::Text(text) => text,
         }
     }
