@@ -1,10 +1,10 @@
-//! UTF-8 checked as it arrives, in pieces cut anywhere, failing at the first byte that proves it wrong.
+//! UTF-8, checked as it is received, in pieces cut anywhere, failing at the first byte that proves it wrong.
 
 use core::str;
 
 use simdutf8::basic;
 
-/// What stands between two pieces of a text: the code point that the last piece began and did not finish.
+/// A check of text in pieces: what it remembers between two of them is the code point that the first has begun.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Utf8 {
     bytes: [u8; 4],
@@ -16,13 +16,11 @@ pub(crate) enum Checked<'a> {
     /// Nothing but a part of a code point that goes on behind it.
     Nothing,
     /// The code point that was cut, which takes all of the piece.
-    Joined(char),
+    CodePoint(char),
     /// All whole code points at its front.
-    Text {
-        text: &'a str,
-        /// What follows them can't be UTF-8.
-        is_broken: bool,
-    },
+    Text(&'a str),
+    /// The same; and what follows them can't be UTF-8.
+    Broken(&'a str),
 }
 
 /// The bytes are not UTF-8, and nothing that may follow could make them so.
@@ -80,7 +78,7 @@ impl Utf8 {
     pub(crate) fn next<'a>(&mut self, piece: &'a [u8], last: bool) -> Result<Checked<'a>, InvalidUtf8> {
         if self.missing() > 0 && !piece.is_empty() {
             return match self.finish(piece)? {
-                Some(whole) => Ok(Checked::Joined(whole)),
+                Some(whole) => Ok(Checked::CodePoint(whole)),
                 None if last => Err(InvalidUtf8),
                 None => Ok(Checked::Nothing),
             };
@@ -90,7 +88,8 @@ impl Utf8 {
         match verdict {
             Err(InvalidUtf8) if text.is_empty() => Err(InvalidUtf8),
             Ok(()) if text.is_empty() && !last => Ok(Checked::Nothing),
-            verdict => Ok(Checked::Text { text, is_broken: verdict.is_err() }),
+            Ok(()) => Ok(Checked::Text(text)),
+            Err(InvalidUtf8) => Ok(Checked::Broken(text)),
         }
     }
 
@@ -155,7 +154,7 @@ impl Utf8 {
         (str::from_utf8(valid).unwrap_or_default(), verdict)
     }
 
-    /// Lends a code point from where it was put together.
+    /// Lends a code point from the memory in which it was completed.
     pub(crate) fn lend(&mut self, whole: char) -> &str {
         whole.encode_utf8(&mut self.bytes)
     }
@@ -183,7 +182,7 @@ mod tests {
 
     fn is_good(checked: Result<Checked<'_>, InvalidUtf8>) -> Result<(), InvalidUtf8> {
         match checked? {
-            Checked::Text { is_broken: true, .. } => Err(InvalidUtf8),
+            Checked::Broken(_) => Err(InvalidUtf8),
             _ => Ok(()),
         }
     }

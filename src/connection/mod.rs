@@ -26,7 +26,7 @@ pub use role::{Client, Randomness, Role, Server};
 #[cfg(feature = "std")]
 pub use role::{NoRandomness, SystemRandom};
 
-use crate::{Receiver, Sender, Storage, receive::Payloads};
+use crate::{Receiver, Sender, Storage};
 #[cfg(feature = "deflate")]
 use crate::{
     boxed::Boxed,
@@ -71,17 +71,11 @@ impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
     #[cfg(feature = "deflate")]
     pub(crate) fn new(role: R, config: &Config, extensions: Extensions, message: I, output: O) -> Self {
         let (inflater, deflater) = extensions.deflate.unzip();
-        Self {
-            receiver: Receiver::new(Payloads::new(config, inflater), config, message),
-            sender: Sender::new(role, config, output, deflater),
-        }
+        Self { receiver: Receiver::new(config, inflater, message), sender: Sender::new(role, config, output, deflater) }
     }
 
     #[cfg(not(feature = "deflate"))]
     pub(crate) fn new(role: R, config: &Config, _: Extensions, message: I, output: O) -> Self {
-        Self {
-            receiver: Receiver::new(Payloads::new(config), config, message),
-            sender: Sender::new(role, config, output),
-        }
+        Self { receiver: Receiver::new(config, message), sender: Sender::new(role, config, output) }
     }
 }

@@ -4,7 +4,7 @@ use core::{mem, ops::Range};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::{Agreement, Deflate, Pool, TAIL, WindowBits};
-use crate::{Failure, Kind};
+use crate::Failure;
 
 /// The receiver's side: the payload of compressed messages in, pieces of what they say out.
 ///
@@ -28,8 +28,6 @@ pub(crate) struct Inflater {
     /// Whether the message may end here without a flush: nothing of it was received, or the last of it was a final
     /// block.
     may_end: bool,
-    /// What the open message is.
-    kind: Kind,
     /// How many bytes have come out of it.
     total: u64,
 }
@@ -46,29 +44,6 @@ enum Progress {
     Ended,
     /// Behind what is in the room is garbage.
     Wrong,
-}
-
-/// A piece of what a message says.
-#[derive(Debug)]
-pub(crate) struct Inflated {
-    pub(crate) kind: Kind,
-    pub(crate) piece: Piece,
-    pub(crate) last: bool,
-}
-
-/// Where in the room a piece is.
-#[derive(Debug)]
-pub(crate) struct Piece(Range<usize>);
-
-impl Piece {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Its first `len` bytes.
-    pub(crate) fn front(self, len: usize) -> Self {
-        Self(self.0.start..self.0.start + len)
-    }
 }
 
 /// What the sender has removed, and behind it an empty block.
@@ -91,7 +66,6 @@ impl Inflater {
             used: 0,
             progress: Progress::Between,
             may_end: true,
-            kind: Kind::Binary,
             total: 0,
         }
     }
@@ -100,14 +74,9 @@ impl Inflater {
         &self.agreement
     }
 
-    pub(crate) fn is_inside_message(&self) -> bool {
-        self.progress != Progress::Between
-    }
-
     /// Goes on with payload of a message, when all before it has been taken. What does not fit into the room is copied, so it had better
     /// be little. A message may have `limit` bytes.
-    pub(crate) fn feed(&mut self, kind: Kind, payload: &[u8], last: bool, limit: u64) -> Result<(), Failure> {
-        self.kind = kind;
+    pub(crate) fn feed(&mut self, payload: &[u8], last: bool, limit: u64) -> Result<(), Failure> {
         if self.progress == Progress::Between {
             self.begin()?;
         }
@@ -135,22 +104,18 @@ impl Inflater {
         Ok(())
     }
 
-    /// Whether that which was [fed](Self::feed) is a whole message, and all that it says is in the room: the [next](Self::next) piece.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.progress == Progress::Ended && self.total == self.ready.len() as u64
-    }
-
-    /// The next piece, at most `most` bytes; `None` when more input is needed. A message may have `limit` bytes.
-    pub(crate) fn next(&mut self, most: usize, limit: u64) -> Result<Option<Inflated>, Failure> {
+    /// Where the [next piece](Self::piece) is, at most `most` bytes, and whether it is the last of its message; `None` when
+    /// more input is needed. A message may have `limit` bytes.
+    pub(crate) fn next(&mut self, most: usize, limit: u64) -> Result<Option<(Range<usize>, bool)>, Failure> {
         loop {
             if !self.ready.is_empty() || self.progress == Progress::Ended {
                 let end = self.ready.start + self.ready.len().min(most);
-                let piece = Piece(mem::replace(&mut self.ready.start, end)..end);
+                let piece = mem::replace(&mut self.ready.start, end)..end;
                 let last = self.progress == Progress::Ended && self.ready.is_empty();
                 if last {
                     (self.progress, self.total) = (Progress::Between, 0);
                 }
-                return Ok(Some(Inflated { kind: self.kind, piece, last }));
+                return Ok(Some((piece, last)));
             }
             if self.total > limit {
                 return Err(Failure::MessageTooLong { len: limit.saturating_add(1), limit });
@@ -209,7 +174,7 @@ impl Inflater {
     }
 
     /// The bytes of a piece that was found last.
-    pub(crate) fn piece(&self, Piece(range): &Piece) -> &[u8] {
+    pub(crate) fn piece(&self, range: &Range<usize>) -> &[u8] {
         self.room.get(range.clone()).unwrap_or_default()
     }
 

@@ -68,7 +68,7 @@ pub use prepared::Prepared;
 pub use settings::{Deflate, Level, WindowBits};
 
 pub(crate) use deflater::Deflater;
-pub(crate) use inflater::{Inflated, Inflater, Piece};
+pub(crate) use inflater::Inflater;
 pub(crate) use negotiation::{Accepted, NotOffered, accept, check_answer, offer};
 
 /// "Per-Message Compressed": set on the first frame of a compressed message (RFC 7692 §6).

@@ -83,7 +83,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     #[inline]
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
         if !receiver.is_at_rest()
-            && let Some(room) = receiver.room(self.bytes.as_ref().len())
+            && let Some(room) = receiver.space_for_read(self.bytes.as_ref().len())
         {
             (self.most, self.is_direct) = (FEW, true);
             return room;

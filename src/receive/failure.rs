@@ -50,6 +50,9 @@ pub enum Failure {
     Inflate,
     /// There was no memory left for the message.
     OutOfMemory,
+    /// The caller's mistake, not the peer's: an input that was read into the store of another receiver, or of this one
+    /// before it was asked for something else ([`ReadBuffer::room_for`](crate::ReadBuffer::room_for)).
+    ForeignInput,
 }
 
 impl Failure {
@@ -66,7 +69,7 @@ impl Failure {
             Self::Close(CloseError::Reason) | Self::InvalidUtf8 | Self::Inflate => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLong { .. } | Self::MessageTooLong { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
-            Self::OutOfMemory => CloseCode::INTERNAL_ERROR,
+            Self::OutOfMemory | Self::ForeignInput => CloseCode::INTERNAL_ERROR,
         }
     }
 
@@ -94,6 +97,7 @@ impl Failure {
             Self::TooManyFragments { .. } => "too many fragments",
             Self::Inflate => "invalid compressed data",
             Self::OutOfMemory => "out of memory",
+            Self::ForeignInput => "internal error",
         }
     }
 }
@@ -106,6 +110,7 @@ impl fmt::Display for Failure {
             Self::Close(error) => error.fmt(f),
             Self::FrameTooLong { len, limit } => write!(f, "frame of {len} bytes (at most {limit})"),
             Self::MessageTooLong { len, limit } => write!(f, "message of {len} bytes (at most {limit})"),
+            Self::ForeignInput => f.write_str("the input was read into the store of another receiver"),
             Self::TooManyFragments { limit } => write!(f, "message in more than {limit} fragments"),
             _ => f.write_str(self.reason()),
         }

@@ -10,7 +10,7 @@ const BLOCKS: [(&str, &str, &str); 7] = [
     ("reading", "src/lib.rs", "fn read<R"),
     ("server", "src/handshake/server/mod.rs", "fn serve<S"),
     ("client", "src/handshake/client/mod.rs", "fn connect<S"),
-    ("sender", "src/connection/sender/mod.rs", "fn greet("),
+    ("sender", "src/send/mod.rs", "fn greet("),
 ];
 
 fn main() {
