@@ -4,11 +4,14 @@
 //! A row is a response and what must come of it. Each is fed whole, byte by byte, cut in two everywhere, and with a frame
 //! behind it.
 
-mod handshake_common;
+mod common;
 
-use handshake_common::{
-    ACCEPT, Http, KEY, KEYS, NONCE, Store, Template, cut, deliveries, how, new_server, receive, stale, store,
-    text_frame,
+use common::{
+    Store,
+    cuts::{every_cut, how, in_lengths, pieces},
+    frame,
+    heads::{ACCEPT, Http, KEY, KEYS, NONCE, Template, new_server, receive, stale},
+    store,
 };
 use proptest::prelude::*;
 use websocket_proto::{
@@ -46,7 +49,7 @@ fn new_client<K: Randomness>(
     }
     #[cfg(not(feature = "alloc"))]
     {
-        Handshake::with_storage(config, request, random, store(), store())
+        Handshake::with_storage(config, request, random, common::heads::head_store(), common::heads::head_store())
     }
 }
 
@@ -55,7 +58,7 @@ fn request(uri: &str) -> Request<'_> {
 }
 
 fn behind() -> Vec<u8> {
-    text_frame(None, "behind the head")
+    frame(0x81, b"behind the head", false)
 }
 
 /// A source of randomness that gives these sixteen bytes over and over.
@@ -135,8 +138,8 @@ fn connect_all(label: &str, config: Config, head: &[u8], behind: &[u8]) -> Outco
     let stream = [head, behind].concat();
     let request = request("ws://server.example.com/chat").subprotocols(OFFERED);
     let whole = connect(config, &request, NONCE, &[&stream]);
-    for chunks in deliveries(&stream) {
-        assert_eq!(connect(config, &request, NONCE, &chunks), whole, "{label}, {}", how(&chunks));
+    for cuts in every_cut(stream.len()) {
+        assert_eq!(connect(config, &request, NONCE, &pieces(&stream, &cuts)), whole, "{label}, {}", how(&cuts));
     }
     whole
 }
@@ -891,17 +894,17 @@ fn stores_that_are_too_small() {
     // The response's head fits to the byte, however it comes.
     let head = RESPONSE.whole();
     for capacity in [head.len(), head.len() - 1, 10, 0] {
-        for chunks in deliveries(&head) {
+        for cuts in every_cut(head.len()) {
             let mut array = vec![0; capacity];
             let (input, output) = (FixedStorage::new(&mut array[..]), store());
             let mut handshake = Handshake::with_storage(Config::new(), &request, fixed(NONCE), input, output).unwrap();
             assert_eq!(handshake.pending().len(), needed);
-            for chunk in &chunks {
+            for chunk in pieces(&head, &cuts) {
                 handshake.read(&mut Input::new(&mut chunk.to_vec()));
             }
             let opened = handshake.into_response().map(|response| response.upgrade().is_ok());
             let expected = if capacity < head.len() { Err(HeadError::TooLarge { limit: capacity }) } else { Ok(true) };
-            assert_eq!(opened, expected, "store of {capacity}, {}", how(&chunks));
+            assert_eq!(opened, expected, "store of {capacity}, {}", how(&cuts));
         }
     }
 }
@@ -1063,11 +1066,11 @@ proptest! {
         }
         let mut client = new_client(Config::new(), &request, fixed(nonce)).unwrap();
 
-        let early = text_frame(Some([1, 2, 3, 4]), "to the server");
+        let early = frame(0x81, b"to the server", true);
         let mut stream = [client.pending(), &early].concat();
         client.consume(stream.len());
         let mut server = new_server(Config::new());
-        let mut pieces: Vec<_> = cut(&stream, &lengths).into_iter().map(<[u8]>::to_vec).collect();
+        let mut pieces: Vec<_> = in_lengths(&stream, &lengths).into_iter().map(<[u8]>::to_vec).collect();
         let mut inputs = pieces.iter_mut().map(|piece| Input::new(piece));
         let rest = inputs.by_ref().find_map(|mut input| server.read(&mut input).then_some(input));
         let request = server.into_request().unwrap();
@@ -1087,7 +1090,7 @@ proptest! {
 
         at_server.sender.send_text("to the client").unwrap();
         stream = [INTERIM.repeat(interim).as_bytes(), at_server.sender.pending()].concat();
-        let mut pieces: Vec<_> = cut(&stream, &lengths).into_iter().map(<[u8]>::to_vec).collect();
+        let mut pieces: Vec<_> = in_lengths(&stream, &lengths).into_iter().map(<[u8]>::to_vec).collect();
         let mut inputs = pieces.iter_mut().map(|piece| Input::new(piece));
         let rest = inputs.by_ref().find_map(|mut input| client.read(&mut input).then_some(input));
         let response = client.into_response().unwrap();
@@ -1109,8 +1112,8 @@ proptest! {
         let config = Config::new().max_head(max_head).max_headers(max_headers);
         let request = request("ws://h/").subprotocols(OFFERED);
         let whole = connect(config, &request, NONCE, &[&stream]);
-        prop_assert_eq!(&connect(config, &request, NONCE, &cut(&stream, &lengths)), &whole);
-        prop_assert_eq!(&connect(config, &request, NONCE, &cut(&stream, &[1])), &whole);
+        prop_assert_eq!(&connect(config, &request, NONCE, &in_lengths(&stream, &lengths)), &whole);
+        prop_assert_eq!(&connect(config, &request, NONCE, &in_lengths(&stream, &[1])), &whole);
         prop_assert!(stream.ends_with(&whole.behind));
         if let Verdict::Response { failure: None, .. } = whole.verdict {
             let head = &stream[..stream.len() - whole.behind.len()];

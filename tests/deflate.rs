@@ -3,7 +3,10 @@
 
 mod common;
 
-use common::{ClientEnd, Keys, Mode, Seen, ServerEnd, Trace, feed, feed_either, frame, frames, keys};
+use common::{
+    ClientEnd, Keys, Mode, Opening, Part, Part::F, Seen, ServerEnd, Trace, cuts::every_cut, encode, feed, frame,
+    frames, keys, stores, text,
+};
 use proptest::prelude::*;
 use websocket_proto::{
     Config, EndOfInput, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Storage, Uri, client,
@@ -227,27 +230,17 @@ fn noise(seed: u64) -> impl Iterator<Item = u8> {
     })
 }
 
-/// First bytes and payloads.
-type Frames<'f> = &'f [(u8, &'f [u8])];
-
-/// Feeds bytes to a server, or a client, in every mode and some cuts, and checks what comes of it.
-fn everywhere(deflate: Deflate, config: Config, parts: Frames<'_>, check: impl Fn(&Trace)) {
+/// Feeds bytes to a server, or a client, in every mode and cut, and checks what happens.
+fn everywhere(deflate: Deflate, parts: &[Part<'_>], check: impl Fn(&Trace)) {
+    let opening = Opening::new(Config::new().deflate(deflate));
     for masked in [true, false] {
-        let bytes: Vec<u8> = parts.iter().flat_map(|(first, payload)| frame(*first, payload, masked)).collect();
+        let bytes = encode(parts, masked);
         for mode in Mode::ALL {
-            let splits = (0..bytes.len()).filter(|at| bytes.len() < 200 || *at < 20 || bytes.len() - at < 20);
-            let cuts = [vec![], (1..bytes.len()).collect()].into_iter().chain(splits.map(|at| vec![at]));
-            for cuts in cuts {
-                let config = config.deflate(deflate);
-                let trace = feed_either(open(config, config), masked, &bytes, cuts, mode);
-                check(&trace);
+            for cuts in every_cut(bytes.len()) {
+                check(&opening.feed(stores(), masked, &bytes, cuts, mode));
             }
         }
     }
-}
-
-fn text(text: &str) -> Seen {
-    Seen::Text(text.into())
 }
 
 /// D12, D6: the examples of RFC 7692 §7.2.3, and what else is legal.
@@ -259,71 +252,71 @@ fn d6_d12_what_is_legal() {
     const AGAIN: &[u8] = &[0xF2, 0x00, 0x11, 0x00, 0x00];
     /// The same as a stream of its own: a final block, and no byte behind it.
     const ONE_SHOT: &[u8] = &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
-    let table: &[(&str, Frames<'_>, &[Seen])] = &[
-        ("§7.2.3.1 one block",            &[(0xC1, HELLO)], &[text("Hello")]),
-        ("§7.2.3.1 in fragments",         &[(0x41, &HELLO[..3]), (0x80, &HELLO[3..])], &[text("Hello")]),
-        ("§7.2.3.2 the window is kept",   &[(0xC1, HELLO), (0xC1, AGAIN)], &[text("Hello"), text("Hello")]),
-        ("§7.2.3.3 no compression",       &[(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00])], &[text("Hello")]),
-        ("§7.2.3.4 BFINAL",               &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
-        ("§7.2.3.5 two blocks",           &[(0xC1, &[0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00])], &[text("Hello")]),
-        ("§7.2.3.6 an empty message",     &[(0xC1, &[0x00]), (0xC1, HELLO)], &[text(""), text("Hello")]),
-        ("two streams in one message",    &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])], &[text("HelloHello")]),
-        ("D6 a final block at the end",   &[(0xC1, ONE_SHOT), (0xC1, HELLO)], &[text("Hello"), text("Hello")]),
-        ("D6 each message is a stream",   &[(0xC1, ONE_SHOT), (0xC1, ONE_SHOT), (0xC1, ONE_SHOT)],
+    let table: &[(&str, &[Part<'_>], &[Seen])] = &[
+        ("§7.2.3.1 one block",            &[F(0xC1, HELLO)], &[text("Hello")]),
+        ("§7.2.3.1 in fragments",         &[F(0x41, &HELLO[..3]), F(0x80, &HELLO[3..])], &[text("Hello")]),
+        ("§7.2.3.2 the window is kept",   &[F(0xC1, HELLO), F(0xC1, AGAIN)], &[text("Hello"), text("Hello")]),
+        ("§7.2.3.3 no compression",       &[F(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00])], &[text("Hello")]),
+        ("§7.2.3.4 BFINAL",               &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), F(0xC1, HELLO)], &[text("Hello"), text("Hello")]),
+        ("§7.2.3.5 two blocks",           &[F(0xC1, &[0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00])], &[text("Hello")]),
+        ("§7.2.3.6 an empty message",     &[F(0xC1, &[0x00]), F(0xC1, HELLO)], &[text(""), text("Hello")]),
+        ("two streams in one message",    &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])], &[text("HelloHello")]),
+        ("D6 a final block at the end",   &[F(0xC1, ONE_SHOT), F(0xC1, HELLO)], &[text("Hello"), text("Hello")]),
+        ("D6 each message is a stream",   &[F(0xC1, ONE_SHOT), F(0xC1, ONE_SHOT), F(0xC1, ONE_SHOT)],
             &[text("Hello"), text("Hello"), text("Hello")]),
         ("D6 in fragments",
-            &[(0x41, &ONE_SHOT[..3]), (0x00, &ONE_SHOT[3..6]), (0x80, &ONE_SHOT[6..]), (0xC1, HELLO)],
+            &[F(0x41, &ONE_SHOT[..3]), F(0x00, &ONE_SHOT[3..6]), F(0x80, &ONE_SHOT[6..]), F(0xC1, HELLO)],
             &[text("Hello"), text("Hello")]),
-        ("D6 an empty fragment behind",   &[(0x41, ONE_SHOT), (0x80, &[]), (0xC1, HELLO)],
+        ("D6 an empty fragment behind",   &[F(0x41, ONE_SHOT), F(0x80, &[]), F(0xC1, HELLO)],
             &[text("Hello"), text("Hello")]),
-        ("D6 the octet in a fragment",    &[(0x41, ONE_SHOT), (0x80, &[0x00]), (0xC1, HELLO)],
+        ("D6 the octet in a fragment",    &[F(0x41, ONE_SHOT), F(0x80, &[0x00]), F(0xC1, HELLO)],
             &[text("Hello"), text("Hello")]),
-        ("D6 two streams, final blocks",  &[(0x41, ONE_SHOT), (0x80, ONE_SHOT), (0xC1, HELLO)],
+        ("D6 two streams, final blocks",  &[F(0x41, ONE_SHOT), F(0x80, ONE_SHOT), F(0xC1, HELLO)],
             &[text("HelloHello"), text("Hello")]),
-        ("D6 a final block, then a flush", &[(0x41, ONE_SHOT), (0x80, HELLO), (0xC1, AGAIN)],
+        ("D6 a final block, then a flush", &[F(0x41, ONE_SHOT), F(0x80, HELLO), F(0xC1, AGAIN)],
             &[text("HelloHello"), text("Hello")]),
         ("D6 a stored final block",
-            &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F]), (0xC1, HELLO)],
+            &[F(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F]), F(0xC1, HELLO)],
             &[text("Hello"), text("Hello")]),
-        ("D6 a stored final block of one byte", &[(0xC1, &[0x01, 0x01, 0x00, 0xFE, 0xFF, b'x']), (0xC1, HELLO)],
+        ("D6 a stored final block of one byte", &[F(0xC1, &[0x01, 0x01, 0x00, 0xFE, 0xFF, b'x']), F(0xC1, HELLO)],
             &[text("x"), text("Hello")]),
-        ("D6 an empty stream",            &[(0xC1, &[0x03, 0x00]), (0xC2, &[0x03, 0x00]), (0xC1, HELLO)],
+        ("D6 an empty stream",            &[F(0xC1, &[0x03, 0x00]), F(0xC2, &[0x03, 0x00]), F(0xC1, HELLO)],
             &[text(""), Seen::Binary(b"".into()), text("Hello")]),
-        ("D6 an empty stored stream",     &[(0xC1, &[0x01, 0x00, 0x00, 0xFF, 0xFF]), (0xC1, HELLO)],
+        ("D6 an empty stored stream",     &[F(0xC1, &[0x01, 0x00, 0x00, 0xFF, 0xFF]), F(0xC1, HELLO)],
             &[text(""), text("Hello")]),
         ("D6 flushes that say nothing, and an empty stream",
-            &[(0xC1, &[0x02, 0x0C, 0x00]), (0xC1, &[0x02, 0x08, 0x30, 0x00]), (0xC1, HELLO)],
+            &[F(0xC1, &[0x02, 0x0C, 0x00]), F(0xC1, &[0x02, 0x08, 0x30, 0x00]), F(0xC1, HELLO)],
             &[text(""), text(""), text("Hello")]),
-        ("D6 no payload",                 &[(0xC1, b""), (0xC2, b""), (0xC1, HELLO)],
+        ("D6 no payload",                 &[F(0xC1, b""), F(0xC2, b""), F(0xC1, HELLO)],
             &[text(""), Seen::Binary(b"".into()), text("Hello")]),
-        ("D6 no payload, in fragments",   &[(0x41, b""), (0x00, b""), (0x80, b""), (0xC1, HELLO)],
+        ("D6 no payload, in fragments",   &[F(0x41, b""), F(0x00, b""), F(0x80, b""), F(0xC1, HELLO)],
             &[text(""), text("Hello")]),
-        ("D6 no payload, the window is kept", &[(0xC1, HELLO), (0xC1, b""), (0xC1, AGAIN)],
+        ("D6 no payload, the window is kept", &[F(0xC1, HELLO), F(0xC1, b""), F(0xC1, AGAIN)],
             &[text("Hello"), text(""), text("Hello")]),
-        ("D6 no payload behind a final block", &[(0xC1, ONE_SHOT), (0xC1, b""), (0xC1, HELLO)],
+        ("D6 no payload behind a final block", &[F(0xC1, ONE_SHOT), F(0xC1, b""), F(0xC1, HELLO)],
             &[text("Hello"), text(""), text("Hello")]),
-        ("D6 control frames between",     &[(0x41, ONE_SHOT), (0x8A, b"p"), (0x80, &[]), (0x8A, b"")],
+        ("D6 control frames between",     &[F(0x41, ONE_SHOT), F(0x8A, b"p"), F(0x80, &[]), F(0x8A, b"")],
             &[Seen::Pong(b"p".into()), text("Hello"), Seen::Pong(b"".into())]),
-        ("empty fragments",               &[(0x41, &[]), (0x00, HELLO), (0x80, &[])], &[text("Hello")]),
+        ("empty fragments",               &[F(0x41, &[]), F(0x00, HELLO), F(0x80, &[])], &[text("Hello")]),
         ("D7 uncompressed between",
-            &[(0xC1, HELLO), (0x81, b"plain"), (0x01, b"pl"), (0x80, b"ain"), (0xC1, AGAIN)],
+            &[F(0xC1, HELLO), F(0x81, b"plain"), F(0x01, b"pl"), F(0x80, b"ain"), F(0xC1, AGAIN)],
             &[text("Hello"), text("plain"), text("plain"), text("Hello")]),
-        ("D8 control frames between",     &[(0x41, &HELLO[..3]), (0x8A, b"p"), (0x00, &HELLO[3..5]), (0x8A, b""), (0x80, &HELLO[5..])],
+        ("D8 control frames between",     &[F(0x41, &HELLO[..3]), F(0x8A, b"p"), F(0x00, &HELLO[3..5]), F(0x8A, b""), F(0x80, &HELLO[5..])],
             &[Seen::Pong(b"p".into()), Seen::Pong(b"".into()), text("Hello")]),
-        ("binary",                        &[(0xC2, HELLO)], &[Seen::Binary(b"Hello".into())]),
+        ("binary",                        &[F(0xC2, HELLO)], &[Seen::Binary(b"Hello".into())]),
     ];
     for (label, parts, seen) in table {
         // What keeps the window, and what only its end.
         for window in [15, 9] {
             let deflate = Deflate::new().receive_window(bits(window)).send_window(bits(window));
-            everywhere(deflate, Config::new(), parts, |trace| {
+            everywhere(deflate, parts, |trace| {
                 assert_eq!(trace.seen, *seen, "{label}, a window of {window}");
                 assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
             });
         }
         // What refers to an earlier message needs a window that is kept.
-        if !parts.iter().any(|(_, payload)| *payload == AGAIN) {
-            everywhere(Deflate::new().receive_takeover(false).send_takeover(false), Config::new(), parts, |trace| {
+        if !parts.iter().any(|part| matches!(part, F(_, AGAIN))) {
+            everywhere(Deflate::new().receive_takeover(false).send_takeover(false), parts, |trace| {
                 assert_eq!(trace.seen, *seen, "{label}, no context takeover");
             });
         }
@@ -334,36 +327,36 @@ fn d6_d12_what_is_legal() {
 #[rustfmt::skip]
 fn f2_d10_d11_what_is_not() {
     const HELLO: &[u8] = &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
-    let table: &[(&str, Frames<'_>, Failure)] = &[
-        ("F2 RSV1 on a continuation",     &[(0x41, HELLO), (0xC0, b"")], Failure::ReservedBits(0x40)),
-        ("F2 RSV1 on a ping",             &[(0xC9, b"")], Failure::ReservedBits(0x40)),
-        ("F2 RSV1 on a close",            &[(0xC8, b"")], Failure::ReservedBits(0x40)),
-        ("F1 RSV2 beside it",             &[(0xE1, HELLO)], Failure::ReservedBits(0x20)),
+    let table: &[(&str, &[Part<'_>], Failure)] = &[
+        ("F2 RSV1 on a continuation",     &[F(0x41, HELLO), F(0xC0, b"")], Failure::ReservedBits(0x40)),
+        ("F2 RSV1 on a ping",             &[F(0xC9, b"")], Failure::ReservedBits(0x40)),
+        ("F2 RSV1 on a close",            &[F(0xC8, b"")], Failure::ReservedBits(0x40)),
+        ("F1 RSV2 beside it",             &[F(0xE1, HELLO)], Failure::ReservedBits(0x20)),
         ("D6 a block that is not final, and no flush",
-            &[(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F])],
+            &[F(0xC1, &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F])],
             Failure::Inflate),
-        ("D6 a final block, cut",         &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07])], Failure::Inflate),
-        ("D6 a stored final block, cut",  &[(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C])],
+        ("D6 a final block, cut",         &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07])], Failure::Inflate),
+        ("D6 a stored final block, cut",  &[F(0xC1, &[0x01, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C])],
             Failure::Inflate),
-        ("D6 a reserved block behind a final one", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x06])],
+        ("D6 a reserved block behind a final one", &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x06])],
             Failure::Inflate),
-        ("D6 half a block behind a final one", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2])],
+        ("D6 half a block behind a final one", &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0xF2])],
             Failure::Inflate),
-        ("D6 the same in a fragment",     &[(0x41, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]), (0x80, &[0xF2, 0x48])],
+        ("D6 the same in a fragment",     &[F(0x41, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]), F(0x80, &[0xF2, 0x48])],
             Failure::Inflate),
-        ("D6 what the sender has to remove", &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00, 0x00])],
+        ("D6 what the sender has to remove", &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00, 0x00])],
             Failure::Inflate),
-        ("D10 garbage",                   &[(0xC1, &[0xFF; 20])], Failure::Inflate),
-        ("D10 a reserved block type",     &[(0xC1, &[0x06, 0x00])], Failure::Inflate),
-        ("D10 no progress",               &[(0xC2, &[0x03, 0x80])], Failure::Inflate),
-        ("D10 cut in a stored block",     &[(0xC2, &[0x00, 0x09, 0x00, 0xF6, 0xFF, 0x48])], Failure::Inflate),
-        ("D10 cut in a length",           &[(0xC2, &[0x00, 0x05])], Failure::Inflate),
-        ("D10 refers too far back",       &[(0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])], Failure::Inflate),
-        ("D11 not UTF-8",                 &[(0xC1, &[0x00, 0x02, 0x00, 0xFD, 0xFF, 0xC3, 0x28, 0x00])], Failure::InvalidUtf8),
-        ("D11 cut inside a code point",   &[(0xC1, &[0x00, 0x01, 0x00, 0xFE, 0xFF, 0xC3, 0x00])], Failure::InvalidUtf8),
+        ("D10 garbage",                   &[F(0xC1, &[0xFF; 20])], Failure::Inflate),
+        ("D10 a reserved block type",     &[F(0xC1, &[0x06, 0x00])], Failure::Inflate),
+        ("D10 no progress",               &[F(0xC2, &[0x03, 0x80])], Failure::Inflate),
+        ("D10 cut in a stored block",     &[F(0xC2, &[0x00, 0x09, 0x00, 0xF6, 0xFF, 0x48])], Failure::Inflate),
+        ("D10 cut in a length",           &[F(0xC2, &[0x00, 0x05])], Failure::Inflate),
+        ("D10 refers too far back",       &[F(0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])], Failure::Inflate),
+        ("D11 not UTF-8",                 &[F(0xC1, &[0x00, 0x02, 0x00, 0xFD, 0xFF, 0xC3, 0x28, 0x00])], Failure::InvalidUtf8),
+        ("D11 cut inside a code point",   &[F(0xC1, &[0x00, 0x01, 0x00, 0xFE, 0xFF, 0xC3, 0x00])], Failure::InvalidUtf8),
     ];
     for (label, parts, failure) in table {
-        everywhere(Deflate::new(), Config::new(), parts, |trace| {
+        everywhere(Deflate::new(), parts, |trace| {
             assert_eq!(trace.seen, [Seen::Failed(*failure)], "{label}");
             let code = if matches!(failure, Failure::ReservedBits(_)) { 1002_u16 } else { 1007 };
             assert_eq!(trace.replies[0].1[..2], code.to_be_bytes(), "{label}");
@@ -371,9 +364,9 @@ fn f2_d10_d11_what_is_not() {
     }
     // Behind a last block nothing is remembered, whatever keeps the window.
     for window in [9, 15] {
-        let forgotten: Frames<'_> =
-            &[(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), (0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])];
-        everywhere(Deflate::new().receive_window(bits(window)).send_window(bits(window)), Config::new(), forgotten, |trace| {
+        let forgotten: &[Part<'_>] =
+            &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), F(0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])];
+        everywhere(Deflate::new().receive_window(bits(window)).send_window(bits(window)), forgotten, |trace| {
             assert_eq!(trace.seen, [text("Hello"), Seen::Failed(Failure::Inflate)], "a window of {window}");
         });
     }
@@ -405,8 +398,9 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
         assert!(payload.len() > MAX, "{label}: {}", payload.len());
         for masked in [true, false] {
             for mode in [Mode::Whole, Mode::Chunks, Mode::Buffered(100_000)] {
-                let (end, bytes) = (open(config, config), frame(0xC2, &payload, masked));
-                let trace = feed_either(end, masked, &bytes, (1..bytes.len()).step_by(16_384), mode);
+                let bytes = frame(0xC2, &payload, masked);
+                let cuts = (1..bytes.len()).step_by(16_384);
+                let trace = Opening::new(config).feed(stores(), masked, &bytes, cuts, mode);
                 assert!(
                     trace.seen == [Seen::Binary(message.clone())],
                     "{label}, {mode:?}: {:.200}",
@@ -548,12 +542,13 @@ fn d7_a_threshold_of_0_compresses_every_message() {
     let kinds = [(15, true, false), (9, true, true), (15, false, false), (9, false, false)];
     for (label, message) in messages {
         for (window, takeover, remembers_prepared) in kinds {
+            let deflate = Deflate::new().threshold(0).send_window(bits(window)).receive_window(bits(window))
+                .send_takeover(takeover).receive_takeover(takeover);
+            let opening = Opening::new(Config::new().deflate(deflate));
             for way in ways {
                 for from_client in [true, false] {
                     let label =
                         format!("{label}, {way:?}, window {window}, takeover {takeover}, from a client: {from_client}");
-                    let deflate = Deflate::new().threshold(0).send_window(bits(window)).receive_window(bits(window))
-                        .send_takeover(takeover).receive_takeover(takeover);
                     let (mut server, mut client) = both(deflate);
                     let sequence = [&remembered, message, &remembered];
                     for (message, way) in sequence.iter().zip([Way::Whole, way, Way::Whole]) {
@@ -568,7 +563,7 @@ fn d7_a_threshold_of_0_compresses_every_message() {
                     for (first, _) in &frames {
                         assert_eq!(first & 0x40 != 0, first & 0x0F != 0, "{label}: first byte {first:#04x}");
                     }
-                    let trace = feed_either(both(deflate), from_client, &wire, [], Mode::Whole);
+                    let trace = opening.feed(stores(), from_client, &wire, [], Mode::Whole);
                     assert!(trace.seen == sequence.map(|message| Seen::Binary(message.clone())), "{label}");
                     let (before, after) = (frames[0].1.len(), frames.last().unwrap().1.len());
                     let in_window = remembered.len() + message.len() < 1 << (window - 1);
@@ -704,7 +699,7 @@ fn d9_bombs() {
             for mode in [Mode::Whole, Mode::Chunks] {
                 let config = Config::new().max_message(limit).deflate(Deflate::new());
                 let bytes = frame(0xC2, &payload, masked);
-                let trace = feed_either(open(config, config), masked, &bytes, [], mode);
+                let trace = Opening::new(config).feed(stores(), masked, &bytes, [], mode);
                 if len as u64 <= limit {
                     assert_eq!(trace.seen, [Seen::Binary(vec![0; len])]);
                 } else {
@@ -780,9 +775,9 @@ fn threat_12_input_that_makes_no_progress() {
         ("a distance before the beginning",          &[0x02, 0x01, 0x00], 2),
     ];
     for (label, payload, at) in wrong {
-        let splits = (0..=payload.len()).map(|at| vec![(0x42, &payload[..at]), (0x80, &payload[at..])]);
-        for parts in splits.chain([vec![(0xC2, *payload)]]) {
-            everywhere(Deflate::new(), Config::new(), &parts, |trace| {
+        let splits = (0..=payload.len()).map(|at| vec![F(0x42, &payload[..at]), F(0x80, &payload[at..])]);
+        for parts in splits.chain([vec![F(0xC2, payload)]]) {
+            everywhere(Deflate::new(), &parts, |trace| {
                 assert_eq!(trace.seen, [Seen::Failed(Failure::Inflate)], "{label}");
             });
         }

@@ -1,39 +1,20 @@
-//! Connections over arrays: the rows F1 to F22 once more, messages and output that don't fit, and a transport of one byte at a time.
+//! Connections over arrays: messages and output that don't fit, and a transport of one byte at a time.
 //!
-//! `FixedStorage` must differ from a store that grows in nothing but its size.
+//! `FixedStorage` must differ from a store that grows in its size alone: `receiving.rs` has the rules for both.
 
 mod common;
 
-use common::{ClientEnd, Keys, Mode, Seen, Trace, feed_either, frame, frames, header, keys, open_in};
-use websocket_proto::{
-    ChunkEvent, Config, Connection, EndOfInput, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Server,
-    Storage, Transport, Uri, client, frame::CloseCode, server,
+use common::{
+    ClientEnd, Fixed, Keys, Mode, Opening, Part,
+    Part::{F, Long},
+    Seen, ServerEnd, Trace,
+    cuts::every_cut,
+    encode, fixed, frame, frames, header, keys, open_in, text,
 };
-
-type Fixed = FixedStorage<Vec<u8>>;
-
-fn fixed(capacity: usize) -> Fixed {
-    FixedStorage::new(vec![0; capacity])
-}
-
-/// A frame's first byte and payload.
-type Frame<'a> = (u8, &'a [u8]);
-
-fn four(capacity: usize) -> [Fixed; 4] {
-    [(); 4].map(|()| fixed(capacity))
-}
-
-/// What comes of bytes for a server (masked) or a client, over these stores.
-fn run<S: Storage>(config: Config, stores: [S; 4], masked: bool, bytes: &[u8], cuts: &[usize], mode: Mode) -> Trace {
-    let cuts = cuts.iter().copied();
-    feed_either(open_in(config, stores), masked, bytes, cuts, mode)
-}
-
-/// Whole, byte by byte and every split in two; of what is long, splits around the places where something happens.
-fn every_cut(len: usize) -> impl Iterator<Item = Vec<usize>> {
-    let splits = (0..=len).filter(move |at| len < 100 || *at < 30 || len - at < 40).map(|at| vec![at]);
-    [vec![], (1..len).collect()].into_iter().chain(splits)
-}
+use websocket_proto::{
+    ChunkEvent, Config, Connection, EndOfInput, Event, Failure, Input, Role, SendError, Sender, Storage, Transport,
+    Uri, client, frame::CloseCode, server,
+};
 
 /// The code of the Close that was sent, if one was.
 fn closed_with(trace: &Trace) -> Option<u16> {
@@ -45,178 +26,27 @@ fn closed_with(trace: &Trace) -> Option<u16> {
 /// Small enough for the stores.
 const LIMITS: Config = Config::new().max_frame(200).max_message(300).max_fragments(3);
 
-/// A row of the conformance table: what the peer sends, and the code of the Close that answers (0: one without a code).
-struct Row {
-    label: &'static str,
-    /// Behind the frames that are there before every row.
-    frames: Vec<(u8, Vec<u8>)>,
-    /// A header without its payload, behind the frames: first byte, length, whether with the other role's MASK bit.
-    header: Option<(u8, Vec<u8>, bool)>,
-    closed: Option<u16>,
-}
-
-fn row(label: &'static str, frames: &[Frame<'_>], closed: impl Into<Option<u16>>) -> Row {
-    let frames = frames.iter().map(|(first, payload)| (*first, payload.to_vec())).collect();
-    Row { label, frames, header: None, closed: closed.into() }
-}
-
-fn row_of_header(label: &'static str, frames: &[Frame<'_>], first: u8, length: &[u8], closed: u16) -> Row {
-    Row { header: Some((first, length.to_vec(), false)), ..row(label, frames, closed) }
-}
-
-impl Row {
-    fn encode(&self, masked: bool) -> Vec<u8> {
-        let mut bytes: Vec<u8> =
-            self.frames.iter().flat_map(|(first, payload)| frame(*first, payload, masked)).collect();
-        if let Some((first, length, wrong)) = &self.header {
-            bytes.extend(header(*first, length, masked != *wrong));
-        }
-        bytes
-    }
-}
-
-#[rustfmt::skip]
-fn rows() -> Vec<Row> {
-    let long = [b'x'; 200];
-    let huge = [127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
-    let mut rows = vec![
-        row("F1 RSV1",                    &[(0x81, b"hi"), (0xC1, b"x")],                   1002),
-        row("F1 RSV2",                    &[(0xA2, b"x")],                                  1002),
-        row("F1 RSV3 on a ping",          &[(0x99, b"x")],                                  1002),
-        row("F2 RSV1 on a continuation",  &[(0x01, b"h"), (0xC0, b"i")],                    1002),
-        row("F4 ping without FIN",        &[(0x09, b"x")],                                  1002),
-        row_of_header("F4 ping of 126",   &[], 0x89, &[126, 0, 126],                        1002),
-        row_of_header("F6 two bytes",     &[], 0x82, &[126, 0, 125],                        1002),
-        row_of_header("F6 eight bytes",   &[], 0x82, &[127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF],  1002),
-        row_of_header("F7",               &[], 0x82, &[127, 0x80, 0, 0, 0, 0, 0, 0, 0],     1002),
-        row_of_header("F8 frame",         &[], 0x82, &[126, 0, 201],                        1009),
-        row_of_header("F8 frame, huge",   &[], 0x82, &huge,                                 1009),
-        row_of_header("F8 message",       &[(0x02, &long)], 0x80, &[101],                   1009),
-        row("F8 at the limits",           &[(0x02, &long), (0x80, &long[..100])],           None),
-        row("F9 nothing to continue",     &[(0x81, b"hi"), (0x80, b"x")],                   1002),
-        row("F9 inside a message",        &[(0x01, b"h"), (0x89, b"p"), (0x82, b"x")],      1002),
-        row("F10 a bad byte",             &[(0x81, b"ab\x80cd")],                           1007),
-        row("F10 overlong",               &[(0x81, b"a\xE0\x80\x80")],                      1007),
-        row("F10 surrogate",              &[(0x01, b"\xED"), (0x80, b"\xA0\x80")],          1007),
-        row("F10 beyond U+10FFFF",        &[(0x81, b"\xF4\x90\x80\x80")],                   1007),
-        row("F10 cut at the end",         &[(0x01, b"abc\xE4\xB8"), (0x80, b"")],           1007),
-        row("F10 good, cut everywhere",   &[(0x01, b"\xCE\x9A\xE4"), (0x00, b"\xB8\x96\xF0\x9F"), (0x80, b"\xA6\x80!")], None),
-        row("F11 four of three",          &[(0x02, b""), (0x00, b"a"), (0x00, b""), (0x80, b"b")], 1008),
-        row("F11 three of three, twice",  &[(0x01, b"a"), (0x00, b""), (0x80, b"c"), (0x02, b"d"), (0x00, b"e"), (0x80, b"f")], None),
-        row("F12 pings in a message",     &[(0x01, b"\xE4\xB8"), (0x89, b"?"), (0x00, b""), (0x89, &[7; 125]), (0x80, b"\x96")], None),
-        row("F12 long, then short",       &[(0x89, &[1; 100]), (0x89, b""), (0x89, b"ab")], None),
-        row("F13",                        &[(0x8A, b"unasked"), (0x82, b"hi")],             None),
-        row("F14",                        &[(0x88, b"")],                                   0),
-        row("F15 one byte",               &[(0x88, b"\x03")],                               1002),
-        row("F16 a reason",               &[(0x88, b"\x0F\xA0b\xC3\xA9")],                  4000),
-        row("F17",                        &[(0x88, b"\x03\xE8ab\xFFc")],                    1007),
-        row("F18",                        &[(0x01, b"begun"), (0x88, b"\x03\xE9")],         1001),
-        row("F19",                        &[(0x88, b"\x03\xE8"), (0x81, b"late"), (0xFF, b"")], 1000),
-        row("F20",                        &[(0x81, b"good"), (0x89, b"p"), (0x83, b"")],    1002),
-        row("F21 between messages",       &[(0x81, b""), (0x82, b"")],                      None),
-        row("F21 between fragments",      &[(0x02, b"a")],                                  None),
-        Row { header: Some((0x82, vec![5], false)), ..row("F21 inside a frame", &[], None) },
-        Row { header: Some((0x81, vec![2], true)), ..row("F5 text", &[], 1002) },
-        Row { header: Some((0x89, vec![0], true)), ..row("F5 ping", &[(0x81, b"hi")], 1002) },
-    ];
-    rows.extend([3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map(|opcode| row("F3", &[(0x80 | opcode, b"")], 1002)));
-    rows.extend([0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535].map(|code: u16| row("F15", &[(0x88, &code.to_be_bytes())], 1002)));
-    rows.extend([1000, 1003, 1007, 1014, 3000, 4999].map(|code: u16| row("F16", &[(0x88, &code.to_be_bytes())], code)));
-    rows
-}
-
-/// The same bytes come to the same as over `Vec`, in every role, mode and cut.
-#[test]
-#[cfg(feature = "alloc")]
-fn f1_to_f21_are_as_over_a_store_that_grows() {
-    for row in rows() {
-        for masked in [true, false] {
-            let bytes = row.encode(masked);
-            for mode in Mode::ALL {
-                for cuts in every_cut(bytes.len()) {
-                    let grown = run(LIMITS, [(); 4].map(|()| Vec::new()), masked, &bytes, &cuts, mode);
-                    let trace = run(LIMITS, four(600), masked, &bytes, &cuts, mode);
-                    assert_eq!(trace, grown, "{}: masked {masked}, {mode:?}, cut at {cuts:?}", row.label);
-                    assert_eq!(closed_with(&trace), row.closed, "{}", row.label);
-                }
-            }
-        }
-    }
-}
-
-/// A store of just the size of what has to be kept is as good as a larger one.
-#[test]
-fn f1_to_f21_need_no_more_store_than_the_largest_message() {
-    for row in rows() {
-        for masked in [true, false] {
-            let bytes = row.encode(masked);
-            for mode in Mode::ALL {
-                for cuts in [vec![], (1..bytes.len()).collect(), vec![bytes.len() / 2]] {
-                    let trace = run(LIMITS, four(600), masked, &bytes, &cuts, mode);
-                    // 300 bytes for the message; the head of the handshake needs less. The largest replies make 512.
-                    let tight = [fixed(300), fixed(512), fixed(300), fixed(524)];
-                    let label = row.label;
-                    assert_eq!(run(LIMITS, tight, masked, &bytes, &cuts, mode), trace, "{label}: {mode:?}, {cuts:?}");
-                    assert_eq!(closed_with(&trace), row.closed, "{label}");
-                }
-            }
-        }
-    }
-}
-
-/// F22: a length beyond 32 bits is over any store's size, and is streamed as it is.
+/// F22: a length beyond 32 bits is over any store's size.
 #[test]
 fn f22_lengths_beyond_32_bits() {
-    let config = Config::new().max_frame(u64::MAX).max_message(u64::MAX);
+    let opening = Opening::new(Config::new().max_frame(u64::MAX).max_message(u64::MAX));
+    let feed = |masked, bytes: &[u8], cuts| opening.feed([fixed(300), fixed(300)], masked, bytes, cuts, Mode::Whole);
     // Cut to 32 bits, they would be 5, 0 and 2^32 - 1 bytes.
     for len in [(1 << 32) + 5, 1 << 32, (1_u64 << 63) - 1] {
         for masked in [true, false] {
             let length = [&[127][..], &len.to_be_bytes()].concat();
-            let before = frame(0x81, b"before", masked);
-            let mut bytes = [&before[..], &header(0x82, &length, masked)].concat();
-            bytes.extend([9; 20]);
+            let bytes = [frame(0x81, b"before", masked), header(0x82, &length, masked), vec![9; 20]].concat();
             for cuts in every_cut(bytes.len()) {
-                let trace = run(config, four(300), masked, &bytes, &cuts, Mode::Chunks);
-                assert_eq!(trace.seen, [Seen::Text("before".into())]);
-                assert_eq!((trace.partial.len(), trace.end), (20, Err(EndOfInput::InsideMessage)), "{cuts:?}");
-                assert_eq!(trace.replies, []);
-
-                let trace = run(config, four(300), masked, &bytes, &cuts, Mode::Whole);
+                let trace = feed(masked, &bytes, cuts.clone());
                 let failure = Failure::MessageTooLong { len, limit: 300 };
-                assert_eq!(trace.seen, [Seen::Text("before".into()), Seen::Failed(failure)], "{cuts:?}");
+                assert_eq!(trace.seen, [text("before"), Seen::Failed(failure)], "{cuts:?}");
                 assert_eq!(closed_with(&trace), Some(1009));
             }
             // The sum of fragments is not cut either.
             let second = [&[127][..], &((1_u64 << 32) - 1).to_be_bytes()].concat();
             let bytes = [frame(0x02, b"123456", masked), header(0x80, &second, masked)].concat();
-            let trace = run(config, four(300), masked, &bytes, &[7], Mode::Whole);
+            let trace = feed(masked, &bytes, vec![7]);
             assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: (1 << 32) + 5, limit: 300 })]);
-        }
-    }
-}
-
-/// Over a store that grows, it is refused where no memory could hold it, and waited for elsewhere; the sum of fragments too.
-#[test]
-#[cfg(feature = "alloc")]
-fn f22_lengths_beyond_memory() {
-    let config = Config::new().max_frame(u64::MAX).max_message(u64::MAX);
-    for masked in [true, false] {
-        let length = |len: u64| [&[127][..], &len.to_be_bytes()].concat();
-        let in_one_frame = header(0x82, &length((1 << 32) + 5), masked);
-        let in_two = [frame(0x02, b"12345", masked), header(0x80, &length(1 << 32), masked)].concat();
-        for bytes in [in_one_frame, in_two] {
-            for cuts in every_cut(bytes.len()) {
-                let trace = run(config, [(); 4].map(|()| Vec::new()), masked, &bytes, &cuts, Mode::Whole);
-                let failure = Failure::MessageTooLong { len: (1 << 32) + 5, limit: isize::MAX as u64 };
-                if usize::BITS == 32 {
-                    assert_eq!(
-                        (trace.seen, trace.end),
-                        (vec![Seen::Failed(failure)], Err(EndOfInput::Failed(failure)))
-                    );
-                } else {
-                    assert_eq!((trace.seen, trace.end), (vec![], Err(EndOfInput::InsideMessage)));
-                }
-            }
         }
     }
 }
@@ -224,8 +54,8 @@ fn f22_lengths_beyond_memory() {
 const CAPACITY: usize = 160;
 
 /// The stores of a connection that can keep messages of `CAPACITY` bytes.
-fn small() -> [Fixed; 4] {
-    [fixed(CAPACITY), fixed(600), fixed(CAPACITY), fixed(600)]
+fn small() -> [Fixed; 2] {
+    [fixed(CAPACITY), fixed(600)]
 }
 
 /// A message that lies whole in the input is lent from there, however long it is: it needs nothing of the store.
@@ -235,7 +65,7 @@ fn whole_messages_are_lent_from_the_input() {
         for (first, payload) in [(0x82, vec![7; len]), (0x81, vec![b'x'; len])] {
             let mut bytes = frame(first, &payload, true);
             let place = bytes.as_ptr_range();
-            let (mut server, _) = open_in(Config::new(), four(1 << 17));
+            let (mut server, _) = open_in(Config::new(), [(); 4].map(|()| fixed(1 << 17)));
             let mut input = Input::new(&mut bytes);
             let event = server.receiver.next_message(&mut input, &mut server.sender).unwrap();
             let message = event.message().unwrap().as_bytes();
@@ -250,21 +80,18 @@ fn whole_messages_are_lent_from_the_input() {
 fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost() {
     let euros = "€".repeat(CAPACITY / 3) + "x";
     assert_eq!(euros.len(), CAPACITY);
-    let too_long: [(&str, &[Frame<'_>], u8, usize); 5] = [
+    let opening = Opening::new(Config::new());
+    let too_long: [(&str, &[Part<'_>], u8, usize); 5] = [
         ("binary", &[], 0x82, CAPACITY + 1),
         ("text", &[], 0x81, CAPACITY + 1),
-        ("fragments", &[(0x02, &[7; 100]), (0x00, &[7; 60])], 0x80, 1),
-        ("not the last fragment", &[(0x02, &[7; 100]), (0x00, &[7; 60])], 0x00, 1),
-        ("text, cut in a code point", &[(0x01, &euros.as_bytes()[..100]), (0x89, b"in between")], 0x80, 61),
+        ("fragments", &[F(0x02, &[7; 100]), F(0x00, &[7; 60])], 0x80, 1),
+        ("not the last fragment", &[F(0x02, &[7; 100]), F(0x00, &[7; 60])], 0x00, 1),
+        ("text, cut in a code point", &[F(0x01, &euros.as_bytes()[..100]), F(0x89, b"in between")], 0x80, 61),
     ];
     for (label, fragments, first, more) in too_long {
         for masked in [true, false] {
-            let mut bytes = Vec::new();
-            let before: [Frame<'_>; 4] =
-                [(0x82, &[1; CAPACITY]), (0x81, euros.as_bytes()), (0x89, b"ping"), (0x82, b"")];
-            for (first, payload) in before.iter().chain(fragments) {
-                bytes.extend(frame(*first, payload, masked));
-            }
+            let before = [F(0x82, &[1; CAPACITY]), F(0x81, euros.as_bytes()), F(0x89, b"ping"), F(0x82, b"")];
+            let mut bytes = encode(&[&before, fragments].concat(), masked);
             let length = if more < 126 { vec![more as u8] } else { vec![126, 0, more as u8] };
             bytes.extend(header(first, &length, masked));
             // The key is not needed to know it.
@@ -279,7 +106,9 @@ fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost
                 Seen::Ping(b"ping".into()),
                 Seen::Binary(vec![]),
             ];
-            seen.extend(fragments.iter().filter(|(first, _)| *first == 0x89).map(|_| Seen::Ping(b"in between".into())));
+            seen.extend(
+                fragments.iter().filter(|part| matches!(part, F(0x89, _))).map(|_| Seen::Ping(b"in between".into())),
+            );
             seen.push(Seen::Failed(failure));
             let pings = seen.iter().filter(|seen| matches!(seen, Seen::Ping(_))).count();
             for mode in Mode::ALL {
@@ -287,7 +116,7 @@ fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost
                     continue;
                 }
                 for cuts in every_cut(bytes.len()) {
-                    let trace = run(Config::new(), small(), masked, &bytes, &cuts, mode);
+                    let trace = opening.feed(small(), masked, &bytes, cuts.iter().copied(), mode);
                     assert_eq!(trace.seen, seen, "{label}: masked {masked}, {mode:?}, cut at {cuts:?}");
                     assert_eq!(trace.end, Err(EndOfInput::Failed(failure)));
                     let reason = [&1009_u16.to_be_bytes(), &b"message too long"[..]].concat();
@@ -305,22 +134,25 @@ fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost
 /// In chunks no store is needed; one that is asked for whole messages after some chunks keeps what was handed out.
 #[test]
 fn chunks_need_no_store() {
+    let opening = Opening::new(Config::new());
     for masked in [true, false] {
         let text = "€".repeat(CAPACITY);
         let cut = CAPACITY + 1;
         let bytes =
             [frame(0x01, &text.as_bytes()[..cut], masked), frame(0x80, &text.as_bytes()[cut..], masked)].concat();
         for cuts in every_cut(bytes.len()) {
-            let trace = run(Config::new(), small(), masked, &bytes, &cuts, Mode::Chunks);
+            let trace = opening.feed(small(), masked, &bytes, cuts.iter().copied(), Mode::Chunks);
             assert_eq!((trace.seen, trace.replies), (vec![Seen::Text(text.clone())], vec![]), "{cuts:?}");
         }
         // The first read is a chunk's, all others are for whole messages: 160 more bytes fit, and not the 161st.
         for (total, fits) in [(CAPACITY + 9, true), (CAPACITY + 10, false)] {
-            let (server, client) = open_in(Config::new(), small());
             let bytes = frame(0x82, &vec![3; total], masked);
             let start = bytes.len() - total + 9;
-            let outcome =
-                if masked { chunk_then_whole(server, bytes, start) } else { chunk_then_whole(client, bytes, start) };
+            let outcome = if masked {
+                chunk_then_whole(opening.server(small()), bytes, start)
+            } else {
+                chunk_then_whole(opening.client(small()), bytes, start)
+            };
             let limit = CAPACITY as u64;
             let failed = Failure::MessageTooLong { len: limit + 1, limit };
             assert_eq!(outcome, (9, if fits { Ok(CAPACITY) } else { Err(failed) }));
@@ -357,12 +189,69 @@ fn chunk_then_whole<R: Role>(
     panic!("no end of the message")
 }
 
+/// A store that is too small: 1009 at the header, whether the message was received in one read or not.
+#[test]
+fn a_message_larger_than_the_store_is_refused_at_its_header() {
+    let opening = Opening::new(Config::new());
+    let stores = || [fixed(300), fixed(300)];
+    for masked in [true, false] {
+        for parts in [&[Long(0x82, 301)][..], &[Long(0x02, 200), Long(0x80, 101)]] {
+            let bytes = [frame(0x82, &[7; 300], masked), encode(parts, masked)].concat();
+            for cuts in [vec![], (1..bytes.len()).collect::<Vec<_>>()] {
+                let trace = opening.feed(stores(), masked, &bytes, cuts, Mode::Whole);
+                let failure = Failure::MessageTooLong { len: 301, limit: 300 };
+                assert_eq!(trace.seen, [Seen::Binary(vec![7; 300]), Seen::Failed(failure)]);
+                assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes());
+            }
+        }
+        // In chunks the store is not needed.
+        let bytes = frame(0x82, &[7; 1000], masked);
+        let trace = opening.feed(stores(), masked, &bytes, [9], Mode::Chunks);
+        assert_eq!(trace.seen, [Seen::Binary(vec![7; 1000])]);
+        // Accepted in chunks, then asked for whole.
+        let trace = opening.feed(stores(), masked, &bytes, [9, 500], Mode::Mixed);
+        assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: 1000, limit: 300 })]);
+    }
+}
+
+/// The rest of a message that was begun in chunks is whole only if it fits the store, however it is cut.
+#[test]
+fn what_is_left_of_a_streamed_message_must_fit_the_store() {
+    let rest = |pieces: &[usize]| {
+        let (server, _) = open_in(Config::new(), [(); 4].map(|()| fixed(400)));
+        let mut connection = server;
+        let bytes = frame(0x82, &[7; 1000], true);
+        let (head, mut tail) = bytes.split_at(bytes.len() - 800);
+        let mut head = head.to_vec();
+        let chunk = connection.receiver.next(&mut Input::new(&mut head), &mut connection.sender);
+        assert!(matches!(chunk, Some(ChunkEvent::Binary(chunk)) if chunk.data.len() == 200));
+        let mut failures = vec![];
+        for len in pieces {
+            let (piece, behind) = tail.split_at(*len);
+            tail = behind;
+            let mut piece = piece.to_vec();
+            let mut input = Input::new(&mut piece);
+            while let Some(event) = connection.receiver.next_message(&mut input, &mut connection.sender) {
+                match event {
+                    Event::Failed(failure) => failures.push(failure),
+                    event => panic!("{event:?}"),
+                }
+            }
+        }
+        failures
+    };
+    let failure = [Failure::MessageTooLong { len: 800, limit: 400 }];
+    assert_eq!(rest(&[800]), failure);
+    assert_eq!(rest(&[300, 500]), failure);
+    assert_eq!(rest(&[799, 1]).len(), 1);
+}
+
 /// An echo of what came before goes out before the Close, and the transport may go when both have.
 #[test]
 fn an_echo_is_sent_before_the_close_for_a_message_that_is_too_large() {
-    let (server, client) = open_in(Config::new(), small());
-    echo_then_close(server, true);
-    echo_then_close(client, false);
+    let opening = Opening::new(Config::new());
+    echo_then_close(opening.server(small()), true);
+    echo_then_close(opening.client(small()), false);
 
     fn echo_then_close<R: Role>(connection: Connection<R, Fixed, Fixed>, masked: bool) {
         let Connection { receiver: mut rx, sender: mut tx } = connection;
@@ -685,7 +574,7 @@ fn a_failure_is_explained_behind_a_full_output() {
 
 /// Both ends, and what they saw.
 struct Pair {
-    server: Connection<Server, Fixed, Fixed>,
+    server: ServerEnd<Fixed, Fixed>,
     client: ClientEnd<Fixed, Fixed>,
     /// What the server's application saw; it echoes messages.
     at_server: Vec<Seen>,

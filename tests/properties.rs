@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Mode, Seen, feed_either, frame, open};
+use common::{Mode, Opening, Seen, frame, stores};
 use proptest::prelude::*;
 use websocket_proto::{
     Config, EndOfInput,
@@ -110,10 +110,10 @@ proptest! {
         garbage in prop::collection::vec(any::<u8>(), 0..60),
         cuts in cuts(),
     ) {
-        let config = Config::new().max_frame(150).max_message(200).max_fragments(4);
+        let opening = Opening::new(Config::new().max_frame(150).max_message(200).max_fragments(4));
         for (masked, bytes) in [(true, &to_server), (false, &to_client), (true, &garbage), (false, &garbage)] {
             let run = |cuts: Vec<usize>, mode| {
-                let mut trace = feed_either(open(config), masked, bytes, cuts, mode);
+                let mut trace = opening.feed(stores(), masked, bytes, cuts, mode);
                 trace.failed_after = None;
                 trace
             };
@@ -153,9 +153,10 @@ proptest! {
             let message = if first == 1 { Seen::Text(text.clone()) } else { Seen::Binary(binary.clone()) };
             seen.insert(seen.len() - 1, message);
         }
+        let opening = Opening::new(Config::new());
         for mode in Mode::ALL {
             let cuts = at(&cuts, bytes.len());
-            let trace = feed_either(open(Config::new()), masked, &bytes, cuts, mode);
+            let trace = opening.feed(stores(), masked, &bytes, cuts, mode);
             prop_assert_eq!(&trace.seen, &seen, "{:?}", mode);
             prop_assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
         }
@@ -198,8 +199,9 @@ proptest! {
             }
             seen.push(if is_text { Seen::Text(text) } else { Seen::Binary(text.into_bytes()) });
         }
+        let opening = Opening::new(Config::new().keep(keep));
         for mode in [Mode::Buffered(capacity), Mode::MixedBuffered(capacity)] {
-            let trace = feed_either(open(Config::new().keep(keep)), masked, &bytes, at(&cuts, bytes.len()), mode);
+            let trace = opening.feed(stores(), masked, &bytes, at(&cuts, bytes.len()), mode);
             prop_assert!(trace.seen == seen, "{:?}: {} of {} messages", mode, trace.seen.len(), seen.len());
             prop_assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
         }

@@ -1,29 +1,38 @@
 //! The rows F1 to F22 of the conformance table: bytes in, events, replies and outcome out.
 //!
-//! Every row runs in both roles, asked for whole messages, for chunks and for both by turns; fed whole, byte by byte
-//! and at every split in two; and again with more behind it.
+//! Every row runs in both roles, asked for whole messages, for chunks and for both by turns; in every cut; over a store
+//! that grows and over one that has just enough space; and again with more behind it.
 
 mod common;
 
-use common::{Mode, Seen, Trace, feed, feed_either, frame, header, open, open_in};
+use common::{
+    Fixed, Mode, Opening,
+    Part::{self, F, H, Long, WrongMask},
+    Seen, Trace, close,
+    cuts::every_cut,
+    encode, feed, fixed, frame, header, open, stores, text,
+};
 use websocket_proto::{
-    ChunkEvent, Config, EndOfInput, Event, Failure, FixedStorage, Input,
+    Config, EndOfInput, Failure,
     frame::{CloseCode, CloseError, ForbiddenCloseCode, HeaderError},
 };
 
-/// A part of what the peer sends.
-#[derive(Clone, Copy, Debug)]
-enum Part {
-    /// A frame: its first byte and payload.
-    F(u8, &'static [u8]),
-    /// A header without payload: its first byte and the length's bytes.
-    H(u8, &'static [u8]),
-    /// A header with the MASK bit of the other role.
-    WrongMask(u8, &'static [u8]),
-    /// A frame of this first byte and this many payload bytes.
-    Long(u8, usize),
+/// The limits of the rows that don't say otherwise.
+const LIMITS: Config = Config::new().max_frame(130).max_message(200).max_fragments(3);
+
+/// The smallest stores for these limits: the longest message, and the longest replies of a row.
+fn tight() -> [Fixed; 2] {
+    [fixed(200), fixed(524)]
 }
-use Part::{F, H, Long, WrongMask};
+
+/// What happens over a store that grows. Over one that does not, the same must happen.
+#[track_caller]
+fn feed_both(opening: &Opening, masked: bool, bytes: &[u8], cuts: &[usize], mode: Mode) -> Trace {
+    let trace = opening.feed(stores(), masked, bytes, cuts.iter().copied(), mode);
+    let over_tight = opening.feed(tight(), masked, bytes, cuts.iter().copied(), mode);
+    assert_eq!(over_tight, trace, "over a fixed store, masked {masked}, {mode:?}, cut at {cuts:?}");
+    trace
+}
 
 /// Where the failure is proved, in the last part.
 #[derive(Clone, Copy, Debug)]
@@ -35,52 +44,31 @@ enum At {
 }
 use At::{Byte, Payload};
 
-fn encode(parts: &[Part], masked: bool) -> Vec<u8> {
-    parts.iter().flat_map(|part| encode_part(part, masked)).collect()
-}
-
-fn encode_part(part: &Part, masked: bool) -> Vec<u8> {
-    match *part {
-        F(first, payload) => frame(first, payload, masked),
-        H(first, length) => header(first, length, masked),
-        WrongMask(first, length) => header(first, length, !masked),
-        Long(first, len) => frame(first, &vec![b'x'; len], masked),
-    }
-}
-
-/// Runs `check` on what comes of the bytes in every role, mode and cut.
-fn everywhere(config: Config, parts: &[Part], check: impl Fn(&Trace, bool)) {
+/// Runs `check` on what happens in every role, mode and cut.
+#[track_caller]
+fn everywhere(config: Config, parts: &[Part<'_>], check: impl Fn(&Trace)) {
+    let opening = Opening::new(config);
     for masked in [true, false] {
         let bytes = encode(parts, masked);
-        let run = |cuts: Vec<usize>, mode| feed_either(open(config), masked, &bytes, cuts, mode);
         for mode in Mode::ALL {
-            let whole = run(vec![], mode);
-            check(&whole, masked);
-            let bytewise = run((1..bytes.len()).collect(), mode);
-            check(&bytewise, masked);
-            // Every split of what is short; of what is long, around the places where something happens.
-            let splits = (0..=bytes.len()).filter(|at| bytes.len() < 300 || *at < 150 || bytes.len() - at < 150);
-            for split in splits {
-                check(&run(vec![split], mode), masked);
+            for cuts in every_cut(bytes.len()) {
+                check(&feed_both(&opening, masked, &bytes, &cuts, mode));
             }
         }
     }
 }
 
-fn text(text: &str) -> Seen {
-    Seen::Text(text.into())
-}
-
-fn close(code: impl Into<Option<u16>>, reason: &str) -> Seen {
-    Seen::Close { code: code.into(), reason: reason.into(), cut_short: false }
-}
-
 /// A row that ends in a failure: reported once, behind `before`, at the byte that proves it.
 #[track_caller]
-fn fails(label: &str, config: Config, parts: &[Part], before: &[Seen], failure: Failure, code: u16, at: At) {
+fn fails(label: &str, parts: &[Part<'_>], before: &[Seen], failure: Failure, code: u16, at: At) {
+    fails_with(LIMITS, label, parts, before, failure, code, at);
+}
+
+#[track_caller]
+fn fails_with(config: Config, label: &str, parts: &[Part<'_>], before: &[Seen], failure: Failure, code: u16, at: At) {
     let trailing = [F(0x81, b"after"), F(0x89, b"after"), F(0x88, b"")];
     for parts in [parts.to_vec(), [parts, &trailing].concat()] {
-        everywhere(config, &parts, |trace, _| {
+        everywhere(config, &parts, |trace| {
             let expected: Vec<_> = before.iter().cloned().chain([Seen::Failed(failure)]).collect();
             assert_eq!(trace.seen, expected, "{label}");
             let (first, payload) = trace.replies.last().expect("a Close");
@@ -95,21 +83,19 @@ fn fails(label: &str, config: Config, parts: &[Part], before: &[Seen], failure: 
             assert_eq!(trace.replies.len(), pings + 1, "{label}");
         });
     }
+    let opening = Opening::new(config);
     for masked in [true, false] {
-        let bytes = encode(parts, masked);
-        let last = parts.last().unwrap();
-        let start = bytes.len() - encode_part(last, masked).len();
-        let header = match *last {
-            F(first, payload) => frame(first, payload, masked).len() - payload.len(),
-            _ => encode_part(last, masked).len(),
-        };
-        let expected = match at {
-            Byte(n) => start + n,
-            Payload(n) => start + header + n,
-        };
+        let (last, parts) = parts.split_last().unwrap();
+        let before = encode(parts, masked);
+        let bytes = [&before[..], &last.encode(masked)].concat();
+        let expected = before.len()
+            + match at {
+                Byte(n) => n,
+                Payload(n) => last.header_len(masked) + n,
+            };
         for mode in Mode::ALL {
-            let cuts = 1..bytes.len();
-            let trace = feed_either(open(config), masked, &bytes, cuts, mode);
+            let byte_by_byte: Vec<_> = (1..bytes.len()).collect();
+            let trace = feed_both(&opening, masked, &bytes, &byte_by_byte, mode);
             assert_eq!(trace.failed_after, Some(expected), "{label}: the earliest byte, masked {masked}, {mode:?}");
         }
     }
@@ -117,20 +103,8 @@ fn fails(label: &str, config: Config, parts: &[Part], before: &[Seen], failure: 
 
 /// A row in which all is well: exactly these events, and these replies.
 #[track_caller]
-fn passes(label: &str, parts: &[Part], seen: &[Seen], replies: &[(u8, &[u8])], end: Result<(), EndOfInput>) {
-    passes_with(Config::new(), label, parts, seen, replies, end);
-}
-
-#[track_caller]
-fn passes_with(
-    config: Config,
-    label: &str,
-    parts: &[Part],
-    seen: &[Seen],
-    replies: &[(u8, &[u8])],
-    end: Result<(), EndOfInput>,
-) {
-    everywhere(config, parts, |trace, _| {
+fn passes(label: &str, parts: &[Part<'_>], seen: &[Seen], replies: &[(u8, &[u8])], end: Result<(), EndOfInput>) {
+    everywhere(LIMITS, parts, |trace| {
         assert_eq!(trace.seen, seen, "{label}");
         let replied: Vec<_> = trace.replies.iter().map(|(first, payload)| (*first, &payload[..])).collect();
         assert_eq!(replied, replies, "{label}");
@@ -149,8 +123,9 @@ fn f1_to_f7_headers() {
         ("F1 RSV1",              &[F(0xC1, b"x")][..],                    &nothing[..], Failure::ReservedBits(0x40), Byte(1)),
         ("F1 RSV2",              &[F(0xA2, b"x")],                        &nothing,     Failure::ReservedBits(0x20), Byte(1)),
         ("F1 RSV3",              &[F(0x81, b"hi"), F(0x91, b"x")],        &hi,          Failure::ReservedBits(0x10), Byte(1)),
+        ("F1 RSV3 on a ping",    &[F(0x99, b"x")],                        &nothing,     Failure::ReservedBits(0x10), Byte(1)),
         ("F1 all, on a ping",    &[F(0xF9, b"")],                         &nothing,     Failure::ReservedBits(0x70), Byte(1)),
-        ("F1 on a continuation", &[F(0x01, b"h"), F(0xC0, b"i")],         &nothing,     Failure::ReservedBits(0x40), Byte(1)),
+        ("F2 RSV1 on a continuation", &[F(0x01, b"h"), F(0xC0, b"i")],         &nothing,     Failure::ReservedBits(0x40), Byte(1)),
         ("F3 opcode 3",          &[F(0x83, b"x")],                        &nothing,     Failure::Header(HeaderError::ReservedOpcode(3)), Byte(1)),
         ("F3 opcode 4",          &[F(0x84, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(4)), Byte(1)),
         ("F3 opcode 5",          &[F(0x05, b"")],                         &nothing,     Failure::Header(HeaderError::ReservedOpcode(5)), Byte(1)),
@@ -174,21 +149,26 @@ fn f1_to_f7_headers() {
         ("F7 the top bit alone", &[H(0x82, &[127, 0x80, 0, 0, 0, 0, 0, 0, 0])], &nothing, Failure::Header(HeaderError::LengthTopBit), Byte(3)),
         ("F7 all bits",          &[H(0x82, &[127, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF])], &nothing, Failure::Header(HeaderError::LengthTopBit), Byte(3)),
     ] {
-        fails(label, Config::new(), parts, before, failure, 1002, at);
+        fails(label, parts, before, failure, 1002, at);
     }
 }
 
 #[test]
 fn f5_masks() {
-    for parts in [[WrongMask(0x81, &[2])], [WrongMask(0x89, &[0])], [WrongMask(0x82, &[126, 1, 0])]] {
+    let opening = Opening::new(LIMITS);
+    for wrong in [WrongMask(0x81, &[2]), WrongMask(0x89, &[0]), WrongMask(0x82, &[126, 1, 0])] {
         for (masked, failure) in [(true, Failure::Unmasked), (false, Failure::Masked)] {
-            let bytes = encode(&parts, masked);
-            for mode in [Mode::Whole, Mode::Chunks] {
-                let cuts = 1..bytes.len();
-                let trace = feed_either(open(Config::new()), masked, &bytes, cuts, mode);
-                assert_eq!(trace.seen, [Seen::Failed(failure)]);
-                assert_eq!(trace.failed_after, Some(2), "F5 on byte 2");
-                assert_eq!(trace.replies[0].1[..2], 1002_u16.to_be_bytes());
+            let before = frame(0x81, b"hi", masked);
+            let bytes = [&before[..], &wrong.encode(masked)].concat();
+            for mode in Mode::ALL {
+                for cuts in every_cut(bytes.len()) {
+                    let trace = feed_both(&opening, masked, &bytes, &cuts, mode);
+                    assert_eq!(trace.seen, [text("hi"), Seen::Failed(failure)]);
+                    assert_eq!(trace.replies[0].1[..2], 1002_u16.to_be_bytes());
+                    if cuts.len() > 1 {
+                        assert_eq!(trace.failed_after, Some(before.len() + 2), "F5 on byte 2");
+                    }
+                }
             }
         }
     }
@@ -197,12 +177,13 @@ fn f5_masks() {
 /// On byte 1 and on byte 2 more than one thing may be wrong: which is named must not depend on cuts.
 #[test]
 fn several_faults_in_one_header_are_named_the_same_in_every_cut() {
+    let opening = Opening::new(Config::new());
     for first in 0..=255_u8 {
         for second in [0_u8, 1, 125, 126, 127, 128, 129, 253, 254, 255] {
             let bytes = [first, second, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
             for mode in [Mode::Whole, Mode::Chunks] {
                 let run = |cuts: Vec<usize>| {
-                    let trace = feed(open(Config::new()).0, &bytes, cuts, mode);
+                    let trace = feed(opening.server(stores()), &bytes, cuts, mode);
                     (trace.seen, trace.partial, trace.replies, trace.end)
                 };
                 let whole = run(vec![]);
@@ -221,34 +202,37 @@ const HUGE: &[u8] = &[127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 #[test]
 #[rustfmt::skip]
 fn f8_lengths_over_a_limit_fail_at_the_header() {
-    let config = Config::new().max_frame(1000).max_message(1500);
-    fails("F8 frame", config, &[H(0x82, &[126, 0x03, 0xE9])], &[], Failure::FrameTooLong { len: 1001, limit: 1000 }, 1009, Byte(4));
-    fails("F8 frame of 2^63 - 1", config, &[H(0x82, HUGE)], &[], Failure::FrameTooLong { len: (1 << 63) - 1, limit: 1000 }, 1009, Byte(10));
-    fails("F8 message", config, &[Long(0x02, 1000), H(0x80, &[126, 0x01, 0xF5])], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(4));
-    fails("F8 message of many", config, &[Long(0x02, 1000), F(0x00, b""), Long(0x00, 500), H(0x80, &[1])], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(2));
+    fails("F8 frame", &[H(0x82, &[126, 0, 131])], &[], Failure::FrameTooLong { len: 131, limit: 130 }, 1009, Byte(4));
+    fails("F8 frame of 2^63 - 1", &[H(0x82, HUGE)], &[], Failure::FrameTooLong { len: (1 << 63) - 1, limit: 130 }, 1009, Byte(10));
+    fails("F8 message", &[Long(0x02, 130), H(0x80, &[71])], &[], Failure::MessageTooLong { len: 201, limit: 200 }, 1009, Byte(2));
+    fails("F8 message, longer", &[Long(0x02, 130), H(0x80, &[126, 0, 126])], &[], Failure::MessageTooLong { len: 256, limit: 200 }, 1009, Byte(4));
+    fails("F8 message of many", &[Long(0x02, 130), F(0x00, b""), H(0x80, &[71])], &[], Failure::MessageTooLong { len: 201, limit: 200 }, 1009, Byte(2));
     // Also where all of it is there.
-    fails("F8 whole fragment", config, &[F(0x02, b"x"), Long(0x80, 1001)], &[], Failure::FrameTooLong { len: 1001, limit: 1000 }, 1009, Byte(4));
-    fails("F8 whole message", config, &[Long(0x02, 1000), Long(0x80, 501)], &[], Failure::MessageTooLong { len: 1501, limit: 1500 }, 1009, Byte(4));
+    fails("F8 whole fragment", &[F(0x02, b"x"), Long(0x80, 131)], &[], Failure::FrameTooLong { len: 131, limit: 130 }, 1009, Byte(4));
+    fails("F8 whole message", &[Long(0x02, 130), Long(0x80, 126)], &[], Failure::MessageTooLong { len: 256, limit: 200 }, 1009, Byte(4));
     // The sum of fragments must not wrap around.
-    let any_frame = Config::new().max_frame(u64::MAX).max_message(1000);
-    fails("F8 sum beyond 2^63", any_frame, &[F(0x02, b"x"), F(0x00, b"y"), H(0x00, HUGE)], &[], Failure::MessageTooLong { len: (1 << 63) + 1, limit: 1000 }, 1009, Byte(10));
+    let any_frame = LIMITS.max_frame(u64::MAX);
+    fails_with(any_frame, "F8 sum beyond 2^63", &[F(0x02, b"x"), F(0x00, b"y"), H(0x00, HUGE)], &[], Failure::MessageTooLong { len: (1 << 63) + 1, limit: 200 }, 1009, Byte(10));
 
-    let whole = Seen::Binary(vec![b'x'; 1000]);
-    passes_with(config, "F8 frame at the limit", &[Long(0x82, 1000)], &[whole], &[], OPEN);
-    let whole = Seen::Binary(vec![b'x'; 1500]);
-    passes_with(config, "F8 message at the limit", &[Long(0x02, 1000), Long(0x80, 500)], &[whole], &[], OPEN);
+    passes("F8 frame at the limit", &[Long(0x82, 130)], &[Seen::Binary(vec![b'x'; 130])], &[], OPEN);
+    passes("F8 message at the limit", &[Long(0x02, 130), Long(0x80, 70)], &[Seen::Binary(vec![b'x'; 200])], &[], OPEN);
 }
 
 /// Lengths around the forms' borders, as they are sent and at the borders of reads.
 #[test]
 fn lengths_at_the_borders_of_their_forms() {
+    let opening = Opening::new(Config::new());
     for len in [0, 1, 124, 125, 126, 127, 128, 65535, 65536, 65537] {
         for masked in [true, false] {
             let bytes = frame(0x82, &vec![7; len], masked);
             for mode in Mode::ALL {
                 for cuts in [vec![], (1..bytes.len().min(20)).collect(), vec![bytes.len() - 1]] {
-                    let trace = feed_either(open(Config::new()), masked, &bytes, cuts, mode);
-                    assert_eq!(trace.seen, [Seen::Binary(vec![7; len])], "{len}");
+                    for trace in [
+                        opening.feed(stores(), masked, &bytes, cuts.clone(), mode),
+                        opening.feed([fixed(len.max(200)), fixed(300)], masked, &bytes, cuts, mode),
+                    ] {
+                        assert!(trace.seen == [Seen::Binary(vec![7; len])], "{len}");
+                    }
                 }
             }
         }
@@ -268,10 +252,10 @@ fn f9_f11_fragments() {
         ("F11 empty ones count",     &[F(0x02, b""), F(0x00, b""), F(0x00, b""), F(0x00, b"")], vec![],         Failure::TooManyFragments { limit: 3 }, 1008),
         ("F11 control frames don't", &[F(0x02, b""), F(0x8A, b""), F(0x00, b""), F(0x8A, b""), F(0x00, b""), F(0x00, b"")], vec![Seen::Pong(vec![]), Seen::Pong(vec![])], Failure::TooManyFragments { limit: 3 }, 1008),
     ] {
-        fails(label, Config::new().max_fragments(3), parts, &before, failure, code, Byte(1));
+        fails(label, parts, &before, failure, code, Byte(1));
     }
-    let three = [F(0x01, b"a"), F(0x00, b""), F(0x80, b"c"), F(0x01, b"d"), F(0x00, b"e"), F(0x80, b"f")];
-    passes_with(Config::new().max_fragments(3), "F11 at the limit, twice", &three, &[text("ac"), text("def")], &[], OPEN);
+    let three = [F(0x01, b"a"), F(0x00, b""), F(0x80, b"c"), F(0x02, b"d"), F(0x00, b"e"), F(0x80, b"f")];
+    passes("F11 at the limit, twice", &three, &[text("ac"), Seen::Binary(b"def".into())], &[], OPEN);
 }
 
 #[test]
@@ -291,10 +275,12 @@ fn f10_text_that_is_not_utf8() {
         ("F10 not the last fragment", &[F(0x01, b"ok\xE4\xB8\x96"), F(0x00, b"\xFEmore")], 1),
         ("F10 split surrogate",       &[F(0x01, b"\xED"), F(0x80, b"\xA0\x80")],      1),
     ] {
-        fails(label, Config::new(), parts, &[], bad, 1007, Payload(at));
+        fails(label, parts, &[], bad, 1007, Payload(at));
     }
     let message = "Κόσμε 世界 🦀!";
     passes("F10 good", &[F(0x81, message.as_bytes())], &[text(message)], &[], OPEN);
+    passes("F10 good, cut everywhere", &[F(0x01, b"\xCE\x9A\xE4"), F(0x00, b"\xB8\x96\xF0\x9F"), F(0x80, b"\xA6\x80!")], &[text("Κ世🦀!")], &[], OPEN);
+    let opening = Opening::new(Config::new());
     // The same text in fragments of every size, cut inside code points too.
     for size in 1..message.len() {
         for masked in [true, false] {
@@ -305,7 +291,7 @@ fn f10_text_that_is_not_utf8() {
             }).collect();
             for mode in Mode::ALL {
                 for cuts in [vec![], (1..bytes.len()).collect()] {
-                    let trace = feed_either(open(Config::new()), masked, &bytes, cuts, mode);
+                    let trace = feed_both(&opening, masked, &bytes, &cuts, mode);
                     assert_eq!(trace.seen, [text(message)], "in pieces of {size}");
                 }
             }
@@ -316,11 +302,12 @@ fn f10_text_that_is_not_utf8() {
 /// Chunks give what is good before they fail, however it is cut.
 #[test]
 fn f10_chunks_give_the_valid_text_before_the_failure() {
+    let opening = Opening::new(LIMITS);
     for masked in [true, false] {
         let payload = ["good: 世界 🦀".as_bytes(), b"\xFE and more"].concat();
         let bytes = frame(0x81, &payload, masked);
         for split in 0..=bytes.len() {
-            let trace = feed_either(open(Config::new()), masked, &bytes, [split], Mode::Chunks);
+            let trace = feed_both(&opening, masked, &bytes, &[split], Mode::Chunks);
             assert_eq!(trace.partial, "good: 世界 🦀".as_bytes(), "cut at {split}");
             assert_eq!(trace.seen, [Seen::Failed(Failure::InvalidUtf8)]);
         }
@@ -361,7 +348,7 @@ fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
         Mode::MixedBuffered(3000),
         Mode::MixedBuffered(100_000),
     ];
-    let fixed = || [(); 4].map(|()| FixedStorage::new(vec![0; LEN]));
+    let opening = Opening::new(Config::new());
     for (payload, bad) in &texts {
         for (masked, fragment) in [(true, LEN), (false, LEN), (true, 15_000), (false, 15_000)] {
             let (mut bytes, mut proved_at) = (Vec::new(), None);
@@ -380,8 +367,8 @@ fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
                     let cuts: Vec<usize> = (1..).map(|n| n * size).take_while(|cut| *cut < bytes.len()).collect();
                     let label = format!("{bad:?}, masked {masked}, frames of {fragment}, reads of {size}, {mode:?}");
                     for trace in [
-                        feed_either(open(Config::new()), masked, &bytes, cuts.clone(), mode),
-                        feed_either(open_in(Config::new(), fixed()), masked, &bytes, cuts.clone(), mode),
+                        opening.feed(stores(), masked, &bytes, cuts.clone(), mode),
+                        opening.feed([fixed(LEN), fixed(LEN)], masked, &bytes, cuts.clone(), mode),
                     ] {
                         let seen = trace.seen.iter().filter(|seen| !matches!(seen, Seen::Ping(_)));
                         let messages: Vec<_> = seen.collect();
@@ -414,9 +401,11 @@ fn f12_f13_pings_and_pongs() {
     passes("F12 125 bytes", &[F(0x89, &[0xFE; 125])], &[ping(&[0xFE; 125])], &[(0x8A, &[0xFE; 125])], OPEN);
     passes("F12 one after another", &[F(0x89, b"1"), F(0x89, b""), F(0x89, b"3")], &[ping(b"1"), ping(b""), ping(b"3")], &[(0x8A, b"1"), (0x8A, b""), (0x8A, b"3")], OPEN);
     // No byte of an earlier frame is left in a later one's answer.
-    passes("F12 long, then short", &[F(0x89, &[1; 100]), F(0x89, b"ab")], &[ping(&[1; 100]), ping(b"ab")], &[(0x8A, &[1; 100]), (0x8A, b"ab")], OPEN);
+    passes("F12 long, then short", &[F(0x89, &[1; 100]), F(0x89, b""), F(0x89, b"ab")], &[ping(&[1; 100]), ping(b""), ping(b"ab")], &[(0x8A, &[1; 100]), (0x8A, b""), (0x8A, b"ab")], OPEN);
     passes("F12 between fragments, inside a code point", &[F(0x01, b"\xE4\xB8"), F(0x89, b"?"), F(0x00, b""), F(0x8A, b"!"), F(0x80, b"\x96")],
         &[ping(b"?"), pong(b"!"), text("世")], &[(0x8A, b"?")], OPEN);
+    passes("F12 long, between fragments", &[F(0x01, b"\xE4\xB8"), F(0x89, b"?"), F(0x00, b""), F(0x89, &[7; 125]), F(0x80, b"\x96")],
+        &[ping(b"?"), ping(&[7; 125]), text("世")], &[(0x8A, b"?"), (0x8A, &[7; 125])], OPEN);
     passes("F13 pong", &[F(0x8A, b"unasked"), F(0x81, b"hi")], &[pong(b"unasked"), text("hi")], &[], OPEN);
 }
 
@@ -430,30 +419,29 @@ const LONGEST_CLOSE: [u8; 125] = {
 #[rustfmt::skip]
 fn f14_to_f19_closes() {
     passes("F14 empty", &[F(0x88, b"")], &[close(None, "")], &[(0x88, b"")], Ok(()));
-    passes("F16 code", &[F(0x88, b"\x03\xE8")], &[close(1000, "")], &[(0x88, b"\x03\xE8")], Ok(()));
     passes("F16 reason", &[F(0x88, b"\x0F\xA0b\xC3\xA9")], &[close(4000, "bé")], &[(0x88, b"\x0F\xA0b\xC3\xA9")], Ok(()));
     passes("F19 all discarded", &[F(0x88, b"\x03\xE8"), F(0x81, b"late"), F(0x89, b"late"), F(0x88, b""), F(0xFF, b"")], &[close(1000, "")], &[(0x88, b"\x03\xE8")], Ok(()));
     let cut = Seen::Close { code: Some(1001), reason: "".into(), cut_short: true };
     passes("F18 inside a message", &[F(0x01, b"begun"), F(0x88, b"\x03\xE9")], &[cut], &[(0x88, b"\x03\xE9")], Ok(()));
     passes("F16 the longest reason", &[F(0x88, &LONGEST_CLOSE)], &[close(1000, &"r".repeat(123))], &[(0x88, &LONGEST_CLOSE)], Ok(()));
 
-    fails("F15 one byte", Config::new(), &[F(0x88, b"\x03")], &[], Failure::Close(CloseError::OneByte), 1002, Byte(2));
-    fails("F17 reason", Config::new(), &[F(0x88, b"\x03\xE8ab\xFFc")], &[], Failure::Close(CloseError::Reason), 1007, Payload(5));
-    fails("F17 reason, cut", Config::new(), &[F(0x88, b"\x03\xE8ab\xE4\xB8")], &[], Failure::Close(CloseError::Reason), 1007, Payload(6));
-    fails("F17 reason, surrogate", Config::new(), &[F(0x88, b"\x03\xE8\xED\xA0\x80")], &[], Failure::Close(CloseError::Reason), 1007, Payload(4));
+    fails("F15 one byte", &[F(0x88, b"\x03")], &[], Failure::Close(CloseError::OneByte), 1002, Byte(2));
+    fails("F17 reason", &[F(0x88, b"\x03\xE8ab\xFFc")], &[], Failure::Close(CloseError::Reason), 1007, Payload(5));
+    fails("F17 reason, cut", &[F(0x88, b"\x03\xE8ab\xE4\xB8")], &[], Failure::Close(CloseError::Reason), 1007, Payload(6));
+    fails("F17 reason, surrogate", &[F(0x88, b"\x03\xE8\xED\xA0\x80")], &[], Failure::Close(CloseError::Reason), 1007, Payload(4));
 }
 
 #[test]
 fn f15_f16_every_close_code() {
+    let opening = Opening::new(LIMITS);
     for code in 0..=u16::MAX {
         let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
         for masked in [true, false] {
-            let (server, client) = open(Config::new());
             let bytes = frame(0x88, &code.to_be_bytes(), masked);
             // Whole and in the middle of the code.
             let cuts = if code % 2 == 0 { vec![] } else { vec![bytes.len() - 1] };
-            let trace =
-                if masked { feed(server, &bytes, cuts, Mode::Whole) } else { feed(client, &bytes, cuts, Mode::Chunks) };
+            let mode = if masked { Mode::Whole } else { Mode::Chunks };
+            let trace = opening.feed(stores(), masked, &bytes, cuts, mode);
             if allowed {
                 assert_eq!(trace.seen, [close(code, "")]);
                 assert_eq!(trace.replies, [(0x88, code.to_be_bytes().to_vec())]);
@@ -466,24 +454,40 @@ fn f15_f16_every_close_code() {
         }
         assert_eq!(CloseCode::new(code).is_ok(), allowed);
     }
-    // A bad code is known before its reason has come.
+    for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, u16::MAX] {
+        let failure = Failure::Close(CloseError::Code(ForbiddenCloseCode(code)));
+        fails("F15 code", &[F(0x88, &code.to_be_bytes())], &[], failure, 1002, Payload(2));
+    }
+    for code in [1000, 1003, 1007, 1014, 3000, 4999_u16] {
+        let body = code.to_be_bytes();
+        passes("F16 code", &[F(0x88, &body)], &[close(code, "")], &[(0x88, &body)], Ok(()));
+    }
+    // A bad code is known before its reason was received.
     let failure = Failure::Close(CloseError::Code(ForbiddenCloseCode(1005)));
-    fails("F15 bad code, long reason", Config::new(), &[F(0x88, b"\x03\xEDreason")], &[], failure, 1002, Payload(2));
+    fails("F15 bad code, long reason", &[F(0x88, b"\x03\xEDreason")], &[], failure, 1002, Payload(2));
 }
 
 #[test]
 #[rustfmt::skip]
 fn f20_f21_order_and_ends() {
-    fails("F20 message, then failure", Config::new(), &[F(0x81, b"good"), F(0x89, b"p"), F(0x83, b"")], &[text("good"), Seen::Ping(b"p".into())],
+    fails("F20 message, then failure", &[F(0x81, b"good"), F(0x89, b"p"), F(0x83, b"")], &[text("good"), Seen::Ping(b"p".into())],
         Failure::Header(HeaderError::ReservedOpcode(3)), 1002, Byte(1));
     let inside = Err(EndOfInput::InsideMessage);
     passes("F21 nothing", &[], &[], &[], OPEN);
-    passes("F21 between messages", &[F(0x81, b"hi")], &[text("hi")], &[], OPEN);
-    passes("F21 inside a header", &[H(0x82, &[126, 1])], &[], &[], inside);
+    passes("F21 between messages", &[F(0x81, b"hi"), F(0x82, b"")], &[text("hi"), Seen::Binary(vec![])], &[], OPEN);
     passes("F21 inside a frame", &[H(0x82, &[5])], &[], &[], inside);
     passes("F21 inside a ping", &[H(0x89, &[5])], &[], &[], inside);
-    passes("F21 between fragments", &[F(0x02, b"")], &[], &[], inside);
+    passes("F21 between fragments", &[F(0x02, b"a")], &[], &[], inside);
+    passes("F21 behind an empty fragment", &[F(0x02, b"")], &[], &[], inside);
     passes("F21 after Close", &[F(0x88, b"")], &[close(None, "")], &[(0x88, b"")], Ok(()));
+    let opening = Opening::new(LIMITS);
+    for masked in [true, false] {
+        let header = header(0x82, &[126, 0, 130], masked);
+        for (end, mode) in (1..=header.len()).flat_map(|end| Mode::ALL.map(|mode| (end, mode))) {
+            let trace = feed_both(&opening, masked, &header[..end], &[], mode);
+            assert_eq!((trace.seen, trace.replies, trace.end), (vec![], vec![], inside), "F21 inside a header");
+        }
+    }
 }
 
 /// The echo of a message that came with a bad frame behind it in one read goes out before the Close.
@@ -518,75 +522,48 @@ fn f10_the_end_comes_before_the_failure_is_asked_for() {
     assert_eq!(server.receiver.payload_remaining(), 0, "nothing more is to come");
 }
 
-/// F22: a length is never cut to the size of a pointer. Beyond memory it can only be streamed, or refused by a limit.
+/// F22: a length beyond 32 bits is never cut to the size of a pointer: it can be streamed, over any store.
 #[test]
 fn f22_lengths_beyond_32_bits() {
-    let config = Config::new().max_frame(u64::MAX).max_message(u64::MAX);
-    let (mut server, _) = open(config);
-    // 2^32 + 5 bytes: cut to 32 bits, five would end the frame.
-    let mut bytes = header(0x82, &[127, 0, 0, 0, 1, 0, 0, 0, 5], true);
-    bytes.extend([0; 20]);
-    let mut input = websocket_proto::Input::new(&mut bytes);
-    let Some(websocket_proto::ChunkEvent::Binary(chunk)) = server.receiver.next(&mut input, &mut server.sender) else {
-        panic!()
-    };
-    assert_eq!((chunk.data.len(), chunk.first, chunk.last), (20, true, false));
-    assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::InsideMessage));
-}
-
-/// A store that is too small: 1009 at the header, whether the message came in one read or not.
-#[test]
-fn a_message_larger_than_the_store_is_refused_at_its_header() {
-    let stores = || [(); 4].map(|()| FixedStorage::new([0; 300]));
-    let ends = || common::open_in(Config::new(), stores());
-    for masked in [true, false] {
-        for parts in [&[Long(0x82, 301)][..], &[Long(0x02, 200), Long(0x80, 101)]] {
-            let bytes = [frame(0x82, &[7; 300], masked), encode(parts, masked)].concat();
-            for cuts in [vec![], (1..bytes.len()).collect::<Vec<_>>()] {
-                let trace = feed_either(ends(), masked, &bytes, cuts, Mode::Whole);
-                let failure = Failure::MessageTooLong { len: 301, limit: 300 };
-                assert_eq!(trace.seen, [Seen::Binary(vec![7; 300]), Seen::Failed(failure)]);
-                assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes());
+    let opening = Opening::new(Config::new().max_frame(u64::MAX).max_message(u64::MAX));
+    // Cut to 32 bits, they would be 5, 0 and 2^32 - 1 bytes.
+    for len in [(1 << 32) + 5, 1 << 32, (1_u64 << 63) - 1] {
+        for masked in [true, false] {
+            let length = [&[127][..], &len.to_be_bytes()].concat();
+            let bytes = [encode(&[F(0x81, b"before"), H(0x82, &length)], masked), vec![9; 20]].concat();
+            for cuts in every_cut(bytes.len()) {
+                let trace = feed_both(&opening, masked, &bytes, &cuts, Mode::Chunks);
+                assert_eq!(trace.seen, [text("before")]);
+                assert_eq!((trace.partial.len(), trace.end), (20, Err(EndOfInput::InsideMessage)), "{cuts:?}");
+                assert_eq!(trace.replies, []);
             }
         }
-        // In chunks the store is not needed.
-        let bytes = frame(0x82, &[7; 1000], masked);
-        let trace = feed_either(ends(), masked, &bytes, [9], Mode::Chunks);
-        assert_eq!(trace.seen, [Seen::Binary(vec![7; 1000])]);
-        // Accepted in chunks, then asked for whole.
-        let trace = feed_either(ends(), masked, &bytes, [9, 500], Mode::Mixed);
-        assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: 1000, limit: 300 })]);
     }
 }
 
-/// The rest of a message that was begun in chunks is whole only if it fits the store, however it comes.
+/// F22: over a store that grows, a length is refused where no memory could hold it, and waited for elsewhere; the sum of
+/// fragments too.
 #[test]
-fn what_is_left_of_a_streamed_message_must_fit_the_store() {
-    let rest = |pieces: &[usize]| {
-        let (server, _) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new(vec![0; 400])));
-        let mut connection = server;
-        let bytes = frame(0x82, &[7; 1000], true);
-        let (head, mut tail) = bytes.split_at(bytes.len() - 800);
-        let mut head = head.to_vec();
-        let chunk = connection.receiver.next(&mut Input::new(&mut head), &mut connection.sender);
-        assert!(matches!(chunk, Some(ChunkEvent::Binary(chunk)) if chunk.data.len() == 200));
-        let mut failures = vec![];
-        for len in pieces {
-            let (piece, behind) = tail.split_at(*len);
-            tail = behind;
-            let mut piece = piece.to_vec();
-            let mut input = Input::new(&mut piece);
-            while let Some(event) = connection.receiver.next_message(&mut input, &mut connection.sender) {
-                match event {
-                    Event::Failed(failure) => failures.push(failure),
-                    event => panic!("{event:?}"),
+#[cfg(feature = "alloc")]
+fn f22_lengths_beyond_memory() {
+    let opening = Opening::new(Config::new().max_frame(u64::MAX).max_message(u64::MAX));
+    let length = |len: u64| [&[127][..], &len.to_be_bytes()].concat();
+    for masked in [true, false] {
+        let in_one_frame = header(0x82, &length((1 << 32) + 5), masked);
+        let in_two = encode(&[F(0x02, b"12345"), H(0x80, &length(1 << 32))], masked);
+        for bytes in [in_one_frame, in_two] {
+            for cuts in every_cut(bytes.len()) {
+                let trace = opening.feed(stores(), masked, &bytes, cuts, Mode::Whole);
+                let failure = Failure::MessageTooLong { len: (1 << 32) + 5, limit: isize::MAX as u64 };
+                if usize::BITS == 32 {
+                    assert_eq!(
+                        (trace.seen, trace.end),
+                        (vec![Seen::Failed(failure)], Err(EndOfInput::Failed(failure)))
+                    );
+                } else {
+                    assert_eq!((trace.seen, trace.end), (vec![], Err(EndOfInput::InsideMessage)));
                 }
             }
         }
-        failures
-    };
-    let failure = [Failure::MessageTooLong { len: 800, limit: 400 }];
-    assert_eq!(rest(&[800]), failure);
-    assert_eq!(rest(&[300, 500]), failure);
-    assert_eq!(rest(&[799, 1]).len(), 1);
+    }
 }

@@ -3,10 +3,14 @@
 //! A row is a request and what must come of it. Each is fed whole, byte by byte, cut in two everywhere, with a frame behind
 //! it, and, where it can be said in parts, through [`Request::from_parts`].
 
-mod handshake_common;
+mod common;
 
-use handshake_common::{
-    ACCEPT, Http, KEY, KEYS, Store, Template, cut, deliveries, how, new_server, receive, stale, store, text_frame,
+use common::{
+    Store,
+    cuts::{every_cut, how, in_lengths, pieces},
+    frame,
+    heads::{ACCEPT, Http, KEY, KEYS, Template, new_server, receive, stale},
+    store,
 };
 use proptest::prelude::*;
 use websocket_proto::{
@@ -35,7 +39,7 @@ const RESPONSE_LEN: usize = 129;
 type StoreUpgrade = Upgrade<Store, Store>;
 
 fn behind() -> Vec<u8> {
-    text_frame(Some([0x37, 0xfa, 0x21, 0x3d]), "behind the head")
+    frame(0x81, b"behind the head", true)
 }
 
 // ---- What comes of a stream
@@ -85,8 +89,8 @@ fn serve(config: Config, chunks: &[&[u8]]) -> Outcome {
 fn serve_all(label: &str, config: Config, head: &[u8], behind: &[u8]) -> Outcome {
     let stream = [head, behind].concat();
     let whole = serve(config, &[&stream]);
-    for chunks in deliveries(&stream) {
-        assert_eq!(serve(config, &chunks), whole, "{label}, {}", how(&chunks));
+    for cuts in every_cut(stream.len()) {
+        assert_eq!(serve(config, &pieces(&stream, &cuts)), whole, "{label}, {}", how(&cuts));
     }
     whole
 }
@@ -1243,16 +1247,16 @@ fn stores_that_are_too_small() {
 
     // The head, to the byte, however it comes.
     for room in [head.len(), head.len() - 1, 10, 0] {
-        for chunks in deliveries(&head) {
+        for cuts in every_cut(head.len()) {
             let mut array = vec![0; room];
             let mut handshake =
                 Handshake::with_storage(Config::new(), FixedStorage::new(&mut array[..]), FixedStorage::new([0; 256]));
-            for chunk in &chunks {
+            for chunk in pieces(&head, &cuts) {
                 handshake.read(&mut Input::new(&mut chunk.to_vec()));
             }
             let refusal = handshake.into_request().err();
             let expected = (room < head.len()).then_some(Refusal::Head(HeadError::TooLarge { limit: room }));
-            assert_eq!(refusal, expected, "store of {room}, {}", how(&chunks));
+            assert_eq!(refusal, expected, "store of {room}, {}", how(&cuts));
         }
         let (method, target, headers) = parts(&head).unwrap();
         let mut array = vec![0; room];
@@ -1402,7 +1406,7 @@ fn from_parts_to_a_connection() {
     let events = receive(&mut connection.receiver, &mut connection.sender, [Input::new(&mut behind())]);
     assert_eq!(events, ["text behind the head"]);
     connection.sender.send_text("hello").unwrap();
-    assert_eq!(connection.sender.pending(), text_frame(None, "hello"));
+    assert_eq!(connection.sender.pending(), frame(0x81, b"hello", false));
 }
 
 /// A connection needs space for the longest Pong and the longest Close, 127 bytes each.
@@ -1527,8 +1531,8 @@ proptest! {
     ) {
         let config = Config::new().max_head(max_head).max_headers(max_headers);
         let whole = serve(config, &[&stream]);
-        prop_assert_eq!(&serve(config, &cut(&stream, &lengths)), &whole);
-        prop_assert_eq!(&serve(config, &cut(&stream, &[1])), &whole);
+        prop_assert_eq!(&serve(config, &in_lengths(&stream, &lengths)), &whole);
+        prop_assert_eq!(&serve(config, &in_lengths(&stream, &[1])), &whole);
         // Only what ended as a head can have been accepted, and what was not taken is the stream's end, as it was.
         let behind = whole.behind.unwrap_or_default();
         prop_assert!(stream.ends_with(&behind));

@@ -1,51 +1,39 @@
-//! What the tests of both handshakes share: heads made by editing a good one, all the ways a stream can be cut, an HTTP
-//! parser that has nothing in common with the library's, and frames.
+//! Heads of HTTP made by editing a good one, and an HTTP parser that has nothing in common with the library's.
 
-use websocket_proto::{Config, Event, Input, Receiver, Role, Sender, server};
+use super::store::{Store, store, store_of};
+use websocket_proto::{Config, Event, Input, Receiver, Role, Sender, Storage, server};
 
-/// What heads are collected in and written to, unless a test says otherwise: without an allocator, so much that no limit is lower for it.
-#[cfg(feature = "alloc")]
-pub(crate) type Store = Vec<u8>;
-#[cfg(not(feature = "alloc"))]
-pub(crate) type Store = websocket_proto::FixedStorage<Vec<u8>>;
-
-pub(crate) fn store() -> Store {
-    #[cfg(feature = "alloc")]
-    {
-        Vec::new()
-    }
-    #[cfg(not(feature = "alloc"))]
-    {
-        Store::new(vec![0; 2 << 20])
-    }
+/// An empty store that is larger than any head.
+pub fn head_store() -> Store {
+    store_of(2 << 20)
 }
 
 /// A store that is not empty.
-pub(crate) fn stale() -> Store {
+pub fn stale() -> Store {
     let mut store = store();
     server::Response::new(404).write(&mut store).unwrap();
     store
 }
 
-pub(crate) fn new_server(config: Config) -> server::Handshake<Store, Store> {
+pub fn new_server(config: Config) -> server::Handshake<Store, Store> {
     #[cfg(feature = "alloc")]
     {
         server::Handshake::new(config)
     }
     #[cfg(not(feature = "alloc"))]
     {
-        server::Handshake::with_storage(config, store(), store())
+        server::Handshake::with_storage(config, head_store(), head_store())
     }
 }
 
 /// The example of RFC 6455 §1.3: its nonce, the key that the client makes of it, and the answer.
-pub(crate) const NONCE: [u8; 16] = *b"the sample nonce";
-pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+pub const NONCE: [u8; 16] = *b"the sample nonce";
+pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Nonce, key, answer. The first two answers are the RFC's and conformance.md's, the others were computed with Python's hashlib.
+/// Nonce, key, answer. The first answer is the RFC's, the others were computed with Python's hashlib.
 #[rustfmt::skip]
-pub(crate) const KEYS: [([u8; 16], &str, &str); 5] = [
+pub const KEYS: [([u8; 16], &str, &str); 5] = [
     (NONCE,                              KEY,                        ACCEPT),
     (*b"\xc7\x72\x49\x1c\xc6\xc3\x2f\x51\x33\x2e\x48\x7d\x18\x18\x57\x0f",
                                          "x3JJHMbDL1EzLkh9GBhXDw==", "HSmrc0sMlYUkAGmm5OPpG2HaGWk="),
@@ -56,102 +44,70 @@ pub(crate) const KEYS: [([u8; 16], &str, &str); 5] = [
 ];
 
 /// A good head, of which each row of a table changes one thing.
-pub(crate) struct Template(pub(crate) &'static str);
+pub struct Template(pub &'static str);
 
 impl Template {
-    pub(crate) fn whole(&self) -> Vec<u8> {
+    pub fn whole(&self) -> Vec<u8> {
         self.0.into()
     }
 
     /// Another first line.
-    pub(crate) fn line(&self, line: impl AsRef<[u8]>) -> Vec<u8> {
+    pub fn line(&self, line: impl AsRef<[u8]>) -> Vec<u8> {
         let (_, headers) = self.0.split_once("\r\n").unwrap();
         [line.as_ref(), b"\r\n", headers.as_bytes()].concat()
     }
 
     /// Another line in place of the header of this name.
-    pub(crate) fn swap(&self, name: &str, line: impl AsRef<[u8]>) -> Vec<u8> {
+    pub fn swap(&self, name: &str, line: impl AsRef<[u8]>) -> Vec<u8> {
         let start = self.0.find(&format!("\r\n{name}:")).unwrap_or_else(|| panic!("no {name} to swap")) + 2;
         let len = self.0[start..].find("\r\n").unwrap();
         [&self.0.as_bytes()[..start], line.as_ref(), &self.0.as_bytes()[start + len..]].concat()
     }
 
     /// Another value for the header of this name.
-    pub(crate) fn set(&self, name: &str, value: impl AsRef<[u8]>) -> Vec<u8> {
+    pub fn set(&self, name: &str, value: impl AsRef<[u8]>) -> Vec<u8> {
         self.swap(name, [name.as_bytes(), b": ", value.as_ref()].concat())
     }
 
     /// The header of this name left out.
-    pub(crate) fn without(&self, name: &str) -> Vec<u8> {
+    pub fn without(&self, name: &str) -> Vec<u8> {
         let gap = self.swap(name, "\0gap");
         let start = gap.iter().position(|byte| *byte == 0).unwrap();
         [&gap[..start], &gap[start + "\0gap\r\n".len()..]].concat()
     }
 
     /// Further lines behind the last header.
-    pub(crate) fn with(&self, lines: impl AsRef<[u8]>) -> Vec<u8> {
+    pub fn with(&self, lines: impl AsRef<[u8]>) -> Vec<u8> {
         let head = self.0.strip_suffix("\r\n").unwrap();
         [head.as_bytes(), lines.as_ref(), b"\r\n\r\n"].concat()
     }
 
     /// Grown to exactly `len` bytes by one more header.
-    pub(crate) fn padded_to(&self, len: usize) -> Vec<u8> {
+    pub fn padded_to(&self, len: usize) -> Vec<u8> {
         let pad = len.checked_sub(self.with("Pad: ").len()).expect("the template is longer");
         self.with(format!("Pad: {}", "x".repeat(pad)))
     }
 
     /// With `count` headers.
-    pub(crate) fn with_headers(&self, count: usize) -> Vec<u8> {
+    pub fn with_headers(&self, count: usize) -> Vec<u8> {
         let more = count.checked_sub(self.0.matches("\r\n").count() - 2).expect("the template has more");
         let lines: Vec<_> = (0..more).map(|index| format!("X-{index}: {index}")).collect();
         if lines.is_empty() { self.whole() } else { self.with(lines.join("\r\n")) }
     }
 }
 
-/// The ways in which a stream is fed: whole, byte by byte, cut in two everywhere (one of more than a kilobyte at some
-/// twenty places, and everywhere near its end).
-pub(crate) fn deliveries(stream: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
-    let stride = if stream.len() > 1024 { stream.len() / 20 } else { 1 };
-    let places = (1..stream.len()).filter(move |at| at % stride == 0 || stream.len() - at < 26);
-    let halves = places.map(|at| vec![&stream[..at], &stream[at..]]);
-    [vec![stream], stream.chunks(1).collect()].into_iter().chain(halves)
-}
-
-/// Cut into pieces of these lengths, over and over.
-pub(crate) fn cut<'s>(mut stream: &'s [u8], lengths: &[usize]) -> Vec<&'s [u8]> {
-    let mut pieces = Vec::new();
-    for len in lengths.iter().cycle() {
-        if stream.is_empty() {
-            break;
-        }
-        let (piece, rest) = stream.split_at(stream.len().min(*len));
-        pieces.push(piece);
-        stream = rest;
-    }
-    pieces
-}
-
-/// For a failed assertion: how the stream was fed.
-pub(crate) fn how(chunks: &[&[u8]]) -> String {
-    match chunks {
-        [whole] => format!("whole ({} bytes)", whole.len()),
-        [front, _] => format!("cut at {}", front.len()),
-        _ => format!("in {} pieces", chunks.len()),
-    }
-}
-
 /// What stands in an HTTP head, and what is behind it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Http {
-    pub(crate) first_line: String,
+pub struct Http {
+    pub first_line: String,
     /// Names in lower case, in their order.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Http {
     /// Takes apart what the library has written, in which every line is `name: value`. Panics if it isn't.
-    pub(crate) fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an empty line");
         let head = core::str::from_utf8(&bytes[..end]).expect("text");
         let mut lines = head.split("\r\n");
@@ -165,7 +121,7 @@ impl Http {
     }
 
     /// The only value of this header.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|header| header.0 == name.to_ascii_lowercase());
         let value = values.next();
         assert!(values.next().is_none(), "{name} is there twice");
@@ -173,31 +129,12 @@ impl Http {
     }
 }
 
-/// A text frame, masked if there is a key.
-pub(crate) fn text_frame(key: Option<[u8; 4]>, text: &str) -> Vec<u8> {
-    let mut frame = vec![0x81, u8::try_from(text.len()).unwrap()];
-    assert!(text.len() < 126);
-    match key {
-        None => frame.extend(text.bytes()),
-        Some(key) => {
-            frame[1] |= 0x80;
-            frame.extend(key);
-            frame.extend(text.bytes().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-        }
-    }
-    frame
-}
-
 /// All events that these inputs make, as text; each must be used up.
-pub(crate) fn receive<'b, R: Role, I, O>(
+pub fn receive<'b, R: Role, I: Storage, O: Storage>(
     receiver: &mut Receiver<R, I>,
     sender: &mut Sender<R, O>,
     inputs: impl IntoIterator<Item = Input<'b>>,
-) -> Vec<String>
-where
-    I: websocket_proto::Storage,
-    O: websocket_proto::Storage,
-{
+) -> Vec<String> {
     let mut events = Vec::new();
     for mut input in inputs {
         while let Some(event) = receiver.next_message(&mut input, sender) {
