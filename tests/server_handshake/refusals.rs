@@ -292,7 +292,7 @@ fn s9_every_byte() {
             let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:".contains(&byte);
             assert_eq!(refused(&name), !token, "name {byte:#x}");
 
-            // A space ends the target, and is a row of its own below.
+            // A space ends the target, and is a row of its own.
             if byte != b' ' {
                 let target = REQUEST.line([b"GET /", &pad[..], &[byte], b"q HTTP/1.1"].concat());
                 let visible = matches!(byte, 0x21..=0x7e) && byte != b'#';
