@@ -6,8 +6,8 @@ mod common;
 
 use common::{
     ClientEnd, Fixed, Keys, Mode, Opening, Part,
-    Part::{F, Long},
-    Seen, ServerEnd, Trace,
+    Part::{F, H, Long},
+    Seen, ServerEnd,
     cuts::every_cut,
     encode, fixed, frame, frames, header, keys, open_in, text,
 };
@@ -15,16 +15,6 @@ use websocket_proto::{
     ChunkEvent, Config, Connection, EndOfInput, Event, Failure, Input, Role, SendError, Sender, Storage, Transport,
     Uri, client, frame::CloseCode, server,
 };
-
-/// The code of the Close that was sent, if one was.
-fn closed_with(trace: &Trace) -> Option<u16> {
-    let (first, payload) = trace.replies.last()?;
-    let code = payload.first_chunk().map_or(0, |code| u16::from_be_bytes(*code));
-    (*first == 0x88).then_some(code)
-}
-
-/// Small enough for the stores.
-const LIMITS: Config = Config::new().max_frame(200).max_message(300).max_fragments(3);
 
 /// F22: a length beyond 32 bits is over any store's size.
 #[test]
@@ -35,16 +25,16 @@ fn f22_lengths_beyond_32_bits() {
     for len in [(1 << 32) + 5, 1 << 32, (1_u64 << 63) - 1] {
         for masked in [true, false] {
             let length = [&[127][..], &len.to_be_bytes()].concat();
-            let bytes = [frame(0x81, b"before", masked), header(0x82, &length, masked), vec![9; 20]].concat();
+            let bytes = [encode(&[F(0x81, b"before"), H(0x82, &length)], masked), vec![9; 20]].concat();
             for cuts in every_cut(bytes.len()) {
                 let trace = feed(masked, &bytes, cuts.clone());
                 let failure = Failure::MessageTooLong { len, limit: 300 };
                 assert_eq!(trace.seen, [text("before"), Seen::Failed(failure)], "{cuts:?}");
-                assert_eq!(closed_with(&trace), Some(1009));
+                assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes());
             }
             // The sum of fragments is not cut either.
             let second = [&[127][..], &((1_u64 << 32) - 1).to_be_bytes()].concat();
-            let bytes = [frame(0x02, b"123456", masked), header(0x80, &second, masked)].concat();
+            let bytes = encode(&[F(0x02, b"123456"), H(0x80, &second)], masked);
             let trace = feed(masked, &bytes, vec![7]);
             assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: (1 << 32) + 5, limit: 300 })]);
         }
@@ -138,8 +128,7 @@ fn chunks_need_no_store() {
     for masked in [true, false] {
         let text = "€".repeat(CAPACITY);
         let cut = CAPACITY + 1;
-        let bytes =
-            [frame(0x01, &text.as_bytes()[..cut], masked), frame(0x80, &text.as_bytes()[cut..], masked)].concat();
+        let bytes = encode(&[F(0x01, &text.as_bytes()[..cut]), F(0x80, &text.as_bytes()[cut..])], masked);
         for cuts in every_cut(bytes.len()) {
             let trace = opening.feed(small(), masked, &bytes, cuts.iter().copied(), Mode::Chunks);
             assert_eq!((trace.seen, trace.replies), (vec![Seen::Text(text.clone())], vec![]), "{cuts:?}");
@@ -571,6 +560,8 @@ fn a_failure_is_explained_behind_a_full_output() {
         assert_eq!(tx.transport(), Transport::CloseNow);
     });
 }
+
+const LIMITS: Config = Config::new().max_frame(200).max_message(300).max_fragments(3);
 
 /// Both ends, and what they saw.
 struct Pair {
