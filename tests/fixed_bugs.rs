@@ -1,4 +1,4 @@
-//! The inputs of bugs that were fixed: whoever fixes a bug leaves its input in `tests/data`.
+//! The inputs of bugs that were fixed. A fix leaves its input in `tests/data`.
 //!
 //! A file `tests/data/*.stream` begins with lines like those of an HTTP head, which say what must happen:
 //!
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Behind an empty line is the stream, byte for byte, from the first byte of the opening handshake. A client sends the
-//! nonce of the example in RFC 6455 §1.3. Both roles receive each stream, in every cut and mode, over a store that grows
-//! and over one that does not: what happens must be the same.
+//! nonce of the example in RFC 6455 §1.3. Both roles receive each stream, in every cut and mode, over a store that
+//! grows and over one that does not: what happens must be the same.
 
 mod common;
 

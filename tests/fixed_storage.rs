@@ -273,11 +273,12 @@ fn an_echo_is_sent_before_the_close_for_a_message_that_is_too_large() {
     }
 }
 
-/// The smallest output that the handshakes take: the server's response, or a client's Pong of 125 bytes, and a Close of 125 bytes behind it.
+/// The smallest output that the handshakes take: the server's response, or a client's Pong of 125 bytes, and a Close of
+/// 125 bytes behind it.
 const SMALLEST: [usize; 2] = [256, 262];
 
-/// Runs a test on the connection of each role, whose output can hold so many bytes more than the smallest. `$key` is the length of a
-/// masking key: 0 or 4.
+/// Runs a test on the connection of each role, whose output can hold so many bytes more than the smallest. `$key` is
+/// the length of a masking key: 0 or 4.
 macro_rules! in_both_roles {
     ($more:expr, |$connection:ident, $capacity:ident, $key:ident| $body:block) => {{
         for more in $more {
@@ -373,7 +374,7 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
     });
 }
 
-/// Whatever is written between, what is left moves to the front whole when there is no room behind it.
+/// Whatever is written between, the bytes that wait move to the front whole when there is no room behind them.
 #[test]
 fn every_byte_is_kept_while_the_output_goes_round() {
     in_both_roles!(0..3, |connection, _capacity, _key| {
@@ -498,7 +499,8 @@ fn a_pong_and_a_close_fit_the_smallest_output() {
     });
 }
 
-/// Also behind a response that nobody has taken yet, however long it is: one that would leave no room for a Close is refused.
+/// Also behind a response that nobody has taken yet, however long it is: one that would leave no room for a Close is
+/// refused.
 #[test]
 fn a_close_finds_its_room_behind_the_response() {
     let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
@@ -796,8 +798,8 @@ fn a_full_output_moves_little_however_slowly_it_is_read() {
     }
 }
 
-/// A Pong that waits apart goes before the next frame. If it is what makes the output go round, the frame is behind all of it, not
-/// in the middle.
+/// A Pong that waits apart goes before the next frame. If it is what makes the output go round, the frame is behind all
+/// of it, not in the middle.
 #[test]
 fn a_vectored_frame_goes_behind_a_pong_that_makes_the_output_go_round() {
     let (mut server, _) = open_in(Config::new(), [fixed(400), fixed(5000), fixed(400), fixed(400)]);

@@ -541,8 +541,8 @@ fn f22_lengths_beyond_32_bits() {
     }
 }
 
-/// F22: over a store that grows, a length is refused where no memory could hold it, and waited for elsewhere; the sum of
-/// fragments too.
+/// F22: over a store that grows, a length is refused where no memory could hold it, and waited for elsewhere; the sum
+/// of fragments too.
 #[test]
 #[cfg(feature = "alloc")]
 fn f22_lengths_beyond_memory() {

@@ -154,8 +154,8 @@ fn c7_not_http() {
     }
 }
 
-/// C1, C7, threat 12: a server that never says its last word. What is taken is bounded, and given up at the byte that is too
-/// much; interim responses are no way around it.
+/// C1, C7, threat 12: a server that never says its last word. What is taken is bounded, and given up at the byte that
+/// is too much; interim responses are no way around it.
 #[test]
 fn c7_floods() {
     const TOO_LARGE: HeadError = HeadError::TooLarge { limit: 16384 };

@@ -92,7 +92,8 @@ fn c2_refused() {
     type Headers = &'static [(&'static str, &'static str)];
     #[rustfmt::skip]
     let rows: [(u16, &str, Headers, &str); 13] = [
-        // "A server MUST NOT send a 1xx response to an HTTP/1.0 client" (RFC 9110 §15.2): whoever speaks 1.0 doesn't mean more to come.
+        // "A server MUST NOT send a 1xx response to an HTTP/1.0 client" (RFC 9110 §15.2): a server of HTTP/1.0 has no
+        // more responses to send.
         (100, "HTTP/1.0 100 Continue",            &[],                        "HTTP/1.1 101 Switching Protocols\r\n\r\n"),
         (200, "HTTP/1.1 200 OK",                  &[("Content-Length", "5")], "hello"),
         (204, "HTTP/1.1 204 No Content",          &[],                        ""),

@@ -22,9 +22,9 @@ pub enum Seen {
 pub enum Mode {
     /// `next_message`
     Whole,
-    /// `next`, chunks put together again
+    /// `next`, chunks assembled
     Chunks,
-    /// `next_message` and `next` by turns, what they give put together again
+    /// `next_message` and `next` by turns, what they give assembled
     Mixed,
     /// `next_message`, from a `ReadBuffer` of this capacity
     Buffered(usize),

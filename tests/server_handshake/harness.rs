@@ -250,7 +250,7 @@ pub(crate) mod answer {
 pub(crate) fn assert_answer(label: &str, response: &[u8], (status_line, required): Answer) {
     let response = Http::parse(response);
     assert_eq!(response.first_line, status_line, "{label}");
-    // RFC 9110 §7.8: whoever sends Upgrade names it in Connection. §10.1.1 of 9112: a closing server says so.
+    // RFC 9110 §7.8: a sender of Upgrade names it in Connection. §10.1.1 of 9112: a closing server says so.
     let upgrade = required.iter().any(|(name, _)| *name == "Upgrade");
     let length = response.body.len().to_string();
     let mut headers = required.to_vec();

@@ -81,11 +81,11 @@ fn s8_floods() {
     }
 }
 
-/// Threat 5. What makes this linear cannot be seen from outside without a clock, so it is said here: `Head::read` searches
-/// only the bytes of the read at hand for the line's end, appends them to the store, and compares whole lines once each; the
-/// parser runs once, in `into_request`, however many reads there were. What can be seen: a head of the largest size in one-byte
-/// reads is accepted, and so is one sixty-four times as large that consists of a single line. (When each read begins again at
-/// the front, the second takes half a trillion steps.)
+/// Threat 5. What makes this linear cannot be seen from outside without a clock, so it is said here: `Head::read`
+/// searches only the bytes of the read at hand for the line's end, appends them to the store, and compares whole lines
+/// once each; the parser runs once, in `into_request`, however many reads there were. What can be seen: a head of the
+/// largest size in one-byte reads is accepted, and so is one sixty-four times as large that consists of a single line.
+/// (When each read begins again at the front, the second takes half a trillion steps.)
 #[test]
 fn threat_5_one_byte_per_read() {
     for (limit, config) in [(16 << 10, Config::new()), (1 << 20, Config::new().max_head(1 << 20))] {

@@ -48,7 +48,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever comes, and however it is cut, comes to the same; and without a panic.
+    /// Any bytes have one outcome in every cut, and cause no panic.
     #[test]
     fn any_bytes(
         stream in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), fragments(), mutated()],

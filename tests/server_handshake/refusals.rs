@@ -109,8 +109,8 @@ fn s3_host() {
     ]);
 }
 
-/// "A server MUST respond with a 400 [...] to any request message that contains [...] a Host header field with an invalid
-/// field value" (RFC 9112 §3.2).
+/// "A server MUST respond with a 400 [...] to any request message that contains [...] a Host header field with an
+/// invalid field value" (RFC 9112 §3.2).
 #[test]
 fn s3_host_that_is_none() {
     for host in ["a b", "a@b", "a, b", "a/b", "[", "h:x", "<script>"] {
@@ -467,8 +467,8 @@ fn s12_origin() {
     assert_refused("S12 two", Config::new(), &two, BAD, Refusal::Header(Repeated("Origin")));
 }
 
-/// "non-empty strings with characters in the range U+0021 to U+007E not including separator characters" (RFC 6455 §4.1): what is
-/// offered can be picked.
+/// "non-empty strings with characters in the range U+0021 to U+007E not including separator characters" (RFC 6455
+/// §4.1): what is offered can be picked.
 #[test]
 #[rustfmt::skip]
 fn s13_names_that_are_none() {
