@@ -267,7 +267,7 @@ extern crate std;
 struct Readme;
 
 /// Whether common cases have code of their own, only to be fast. Where there is no allocator, size matters more.
-const STRAIGHT_PATHS: bool = cfg!(feature = "alloc");
+const SHORTCUTS: bool = cfg!(feature = "alloc");
 
 #[cfg(feature = "deflate")]
 mod boxed;

@@ -1,7 +1,7 @@
 #[cfg(feature = "std")]
 use rten_simd::{Isa, Simd, SimdOp, ops::NumOps};
 
-use crate::{STRAIGHT_PATHS, storage::copy};
+use crate::{SHORTCUTS, storage::copy};
 
 /// The 32 bits that a client XORs over each frame's payload, so that no script in a browser can choose the bytes
 /// that a proxy sees (RFC 6455 §5.3, §10.3).
@@ -205,7 +205,7 @@ fn xor_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
     if from.len() >= LONG {
         return xor_long_copied(from, to, key);
     }
-    if STRAIGHT_PATHS { xor_blocks_copied(from, to, key.word()) } else { xor_fours_copied(from, to, key) }
+    if SHORTCUTS { xor_blocks_copied(from, to, key.word()) } else { xor_fours_copied(from, to, key) }
 }
 
 /// As [`xor_long`], from one slice to another.

@@ -1,6 +1,6 @@
 //! The few rules of HTTP's grammar by which heads are read and written (RFC 9110 §5).
 
-use crate::STRAIGHT_PATHS;
+use crate::SHORTCUTS;
 
 /// A method, a header's name, a subprotocol, a connection option (RFC 9110 §5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
@@ -11,7 +11,7 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 #[inline]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
     // Most are made of letters and hyphens.
-    let len = if STRAIGHT_PATHS { first(bytes, marks_all_but_letters_and_hyphens) } else { 0 };
+    let len = if SHORTCUTS { first(bytes, marks_all_but_letters_and_hyphens) } else { 0 };
     let rest = bytes.get(len..).unwrap_or_default();
     len + rest.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(rest.len())
 }
@@ -53,7 +53,7 @@ pub(crate) fn is_header_value(text: &[u8]) -> bool {
 #[inline]
 pub(crate) fn text_len(bytes: &[u8]) -> usize {
     // Few have tabs or anything but ASCII.
-    let len = if STRAIGHT_PATHS { first(bytes, marks_all_but_printed_ascii) } else { 0 };
+    let len = if SHORTCUTS { first(bytes, marks_all_but_printed_ascii) } else { 0 };
     let rest = bytes.get(len..).unwrap_or_default();
     len + rest.iter().position(|byte| !is_text_byte(*byte)).unwrap_or(rest.len())
 }

@@ -1,7 +1,7 @@
 use core::{fmt, mem};
 
 use super::lines::{FirstLine, HeaderLine};
-use crate::{Config, Input, STRAIGHT_PATHS, Storage};
+use crate::{Config, Input, SHORTCUTS, Storage};
 
 /// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.
 ///
@@ -70,7 +70,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
     /// received so.
     fn read_whole(&mut self, input: &mut Input<'_>) -> bool {
         let len = input.remaining().len();
-        if !STRAIGHT_PATHS || len > self.max_size {
+        if !SHORTCUTS || len > self.max_size {
             return false;
         }
         let is_whole = count_lines(input.remaining()).is_some_and(|lines| lines <= self.max_headers.saturating_add(1))

@@ -7,7 +7,7 @@ use super::{
     HeadError, Headers,
     grammar::{is_text_byte, is_token_byte, text_len, token_len},
 };
-use crate::STRAIGHT_PATHS;
+use crate::SHORTCUTS;
 
 /// The first line of a head, as far as it has been received.
 ///
@@ -122,7 +122,7 @@ impl RequestLine {
     /// What is wrong with a line that can't be read.
     #[cold]
     fn fault(head: &[u8]) -> HeadError {
-        let judged = if STRAIGHT_PATHS { judge::<RequestStart>(head) } else { Ok(()) };
+        let judged = if SHORTCUTS { judge::<RequestStart>(head) } else { Ok(()) };
         judged.err().unwrap_or_else(|| {
             // HTTP/0.9 has no version: "GET" SP path (RFC 1945 §4.1).
             let path = head.strip_prefix(b"GET /").and_then(split_line);

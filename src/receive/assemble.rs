@@ -7,7 +7,7 @@ use super::{
     piece::{At, Found, Piece},
 };
 use crate::{
-    Input, Kind, Role, STRAIGHT_PATHS, Storage,
+    Input, Kind, Role, SHORTCUTS, Storage,
     frame::MaskingKey,
     storage::{self, Bytes, MessageStore, StorageFull},
     text::{Checked, InvalidUtf8, Utf8},
@@ -132,7 +132,7 @@ impl<M: MessageStore> Assembly<M> {
         }
         // ASCII is noticed while it is unmasked. Where a server's payload is not masked, that would take a pass of its own.
         let is_ascii = match mask {
-            Some(key) if STRAIGHT_PATHS && self.store.takes_ascii() => key.apply_to_ascii(bytes),
+            Some(key) if SHORTCUTS && self.store.takes_ascii() => key.apply_to_ascii(bytes),
             Some(key) => {
                 key.apply(bytes);
                 false
@@ -240,7 +240,7 @@ impl<M: MessageStore> Assembly<M> {
             debug_assert!(false, "space that was lent is still there");
             return Err(InvalidUtf8);
         };
-        let is_text = STRAIGHT_PATHS && kind == Kind::Text;
+        let is_text = SHORTCUTS && kind == Kind::Text;
         let is_ascii = match mask {
             Some(key) if is_text => key.apply_to_ascii(bytes),
             Some(key) => {

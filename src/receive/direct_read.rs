@@ -4,7 +4,7 @@ use super::{
     Failure, Receiver,
     state::{Ending, Payload, Position},
 };
-use crate::{Input, Kind, Role, STRAIGHT_PATHS, Storage};
+use crate::{Input, Kind, Role, SHORTCUTS, Storage};
 
 /// To copy less than this takes less time than a read of its own.
 const LEAST: usize = if cfg!(fuzzing) { 8 } else { 8 << 10 };
@@ -14,7 +14,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     pub(crate) fn space_for_read(&mut self, least: usize) -> Option<&mut [u8]> {
         let state = &self.frames.state;
         let Position::Data(Payload { remaining, .. }) = *state.position() else { return None };
-        if state.is_compressed() || !STRAIGHT_PATHS && state.kind() == Kind::Text {
+        if state.is_compressed() || !SHORTCUTS && state.kind() == Kind::Text {
             return None;
         }
         let most = usize::try_from(remaining).unwrap_or(usize::MAX);

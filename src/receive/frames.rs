@@ -19,12 +19,21 @@ pub(crate) struct Frames<R, C> {
     pub(crate) rules: Rules,
     /// The payload of a control frame that reads have cut.
     control: C,
+    #[cfg(any(test, fuzzing))]
+    pub(super) takes_the_long_way: bool,
     role: PhantomData<fn() -> R>,
 }
 
 impl<R: Role, C: ControlStore> Frames<R, C> {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { state: State::NEW, rules, control: C::default(), role: PhantomData }
+        Self {
+            state: State::NEW,
+            rules,
+            control: C::default(),
+            #[cfg(any(test, fuzzing))]
+            takes_the_long_way: false,
+            role: PhantomData,
+        }
     }
 
     /// Goes on to the next payload, or takes the next whole control frame. A message may have `max_message` bytes, unless

@@ -1,7 +1,8 @@
 //! Short ways for the commonest cases, which are only there to be fast: frames that are all in the input.
 //!
-//! Each equals [`Frames::next`] in the state that it is for. It asks the rules and the state and has none of its own; where
-//! it does not apply it says `None`, and leaves the input as it was.
+//! Each equals what [`Frames::next`] and the stages behind it do in the state that it is for. It asks the rules and has none
+//! of its own; where it does not apply, it leaves everything as it was. The test below compares them with the long way, as
+//! the fuzz targets of the receiver do.
 
 #[cfg(feature = "deflate")]
 use super::inflate::MOST;
@@ -13,7 +14,7 @@ use super::{
 #[cfg(feature = "deflate")]
 use crate::deflate::RSV1;
 use crate::{
-    Input, Kind, Role, STRAIGHT_PATHS, Storage,
+    Input, Kind, Role, SHORTCUTS, Storage,
     frame::{FirstByte, Header, MaskingKey, Opcode},
     storage::ControlStore,
 };
@@ -26,6 +27,16 @@ const PING: u8 = FirstByte::last(Opcode::Ping).encode();
 const PONG: u8 = FirstByte::last(Opcode::Pong).encode();
 
 impl<R: Role, C: ControlStore> Frames<R, C> {
+    /// Whether this build has them, and no test has turned them off.
+    #[inline]
+    fn takes_shortcuts(&self) -> bool {
+        #[cfg(any(test, fuzzing))]
+        if self.takes_the_long_way {
+            return false;
+        }
+        SHORTCUTS
+    }
+
     /// Between two messages: one of a single frame, compressed if its `RSV` bits say so, which must be claimed. Unmasked.
     #[inline]
     pub(super) fn whole_message<'b, const RSV: u8>(
@@ -93,7 +104,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         input: &mut Input<'b>,
         max_message: u64,
     ) -> Option<(Header, &'b mut [u8])> {
-        if !STRAIGHT_PATHS {
+        if !self.takes_shortcuts() {
             return None;
         }
         self.rules.first_byte(first, message).ok()?;
@@ -113,7 +124,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
 }
 
 impl<R: Role, S: Storage> Receiver<R, S> {
-    /// Between two messages: feeds the decompressor with one of a single frame, if it is short enough for one time.
+    /// Between two messages: feeds the decompressor with one of a single frame, if it is short enough to be fed at once.
     #[cfg(feature = "deflate")]
     #[inline]
     pub(super) fn feed_whole(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<(), Failure> {
@@ -131,7 +142,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// was the end of it.
     #[inline]
     pub(super) fn store_received(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<bool, Failure> {
-        if !STRAIGHT_PATHS || self.frames.state.is_between_messages() && !self.frames.header(input, max_message)? {
+        if !self.frames.takes_shortcuts()
+            || self.frames.state.is_between_messages() && !self.frames.header(input, max_message)?
+        {
             return Ok(false);
         }
         if self.frames.state.is_compressed() || self.assembly.is_empty() && self.frames.has_all(input) {

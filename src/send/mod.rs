@@ -8,7 +8,7 @@ mod vectored;
 use core::fmt;
 
 use crate::{
-    Config, Kind, Message, Replies, Reply, Role, STRAIGHT_PATHS, Storage, Transport,
+    Config, Kind, Message, Replies, Reply, Role, SHORTCUTS, Storage, Transport,
     connection::{Closing, Owed, ReplyKind},
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
     storage,
@@ -440,7 +440,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     fn admit(&mut self, payload_len: usize) -> Result<(), SendError> {
         // With the longest header, for a start.
         let most = self.out.len() + Header::MAX_LEN + payload_len;
-        if STRAIGHT_PATHS && most <= self.high_water && self.newest_pong.is_none() {
+        if SHORTCUTS && most <= self.high_water && self.newest_pong.is_none() {
             return Ok(());
         }
         self.admit_exactly(payload_len)
@@ -471,7 +471,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
             return self.push_compressed(first, message.as_bytes());
         }
         // As long as the compiler knows that it is short, little is left of what follows, and it takes hardly longer than the calls would.
-        if STRAIGHT_PATHS && message.as_bytes().len() <= MAX_CONTROL_PAYLOAD {
+        if SHORTCUTS && message.as_bytes().len() <= MAX_CONTROL_PAYLOAD {
             return self.push_frame_here(first, message.as_bytes());
         }
         self.push_frame(first, message.as_bytes())

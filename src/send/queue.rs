@@ -1,7 +1,7 @@
 use core::fmt;
 
 use crate::{
-    STRAIGHT_PATHS,
+    SHORTCUTS,
     frame::{EncodedHeader, Header, MaskingKey},
     storage::{OutputStore, StorageFull, copy},
 };
@@ -83,7 +83,7 @@ impl<S: OutputStore> Outbox<S> {
     /// The straight path: into room that was written to before, if there is enough of it.
     #[inline(always)]
     fn push_into_room(&mut self, header: &EncodedHeader, payload: &[u8], mask: Option<MaskingKey>) -> Option<()> {
-        if !STRAIGHT_PATHS {
+        if !SHORTCUTS {
             return None;
         }
         let ([front, back], header_len) = header.padded();
