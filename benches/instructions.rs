@@ -2,8 +2,8 @@
 //! is seen at once. `benches/instructions/check` counts them and compares them with those that are written down.
 //!
 //! ```text
-//! cargo bench --bench instructions -- CASE       runs one case, for valgrind to count
-//! cargo bench --bench instructions               runs them all, and names them
+//! cargo bench -p benches --bench instructions -- CASE       runs one case, for valgrind to count
+//! cargo bench -p benches --bench instructions               runs them all, and names them
 //! ```
 
 mod common;

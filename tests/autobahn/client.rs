@@ -2,9 +2,6 @@
 //!
 //! `autobahn_client --url ws://127.0.0.1:9001 --agent NAME`; see `tests/autobahn/run`.
 
-#[path = "../../examples/arguments/mod.rs"]
-mod arguments;
-
 use std::{
     error::Error,
     io::{self, ErrorKind, Read, Write},

@@ -3,9 +3,6 @@
 //! `interop_client --url ws://127.0.0.1:PORT`; a line per scenario, exit code 0 when all passed. The variable `INTEROP_MODE` says
 //! how the server is set to compress.
 
-#[path = "../../examples/arguments/mod.rs"]
-mod arguments;
-
 use std::{
     collections::VecDeque,
     env,

@@ -2,7 +2,7 @@
 //! answer for those that are no WebSocket, and an orderly end.
 //!
 //! ```text
-//! cargo run --release --example echo_tokio -- 127.0.0.1:9004
+//! cargo run --release -p echo_tokio -- 127.0.0.1:9004
 //! ```
 //!
 //! It waits until a socket is *ready*, then reads without waiting. So a buffer is needed only between two awaits, and one serves all
@@ -10,8 +10,6 @@
 //! needs a buffer of its own in each task: `reader.read(buffer.room_for(&mut receiver))` in place of `readable()`, and
 //! `input = Input::default()` before the `select!`, because the last input still borrows the buffer. Such a stream may also buffer what is written: then a
 //! `flush` is due when nothing is pending any more.
-
-mod arguments;
 
 use std::{
     cell::RefCell,

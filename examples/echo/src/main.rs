@@ -10,8 +10,6 @@
 //! | `/fragment/N` | echo in fragments of N bytes |
 //! | `/ping/TEXT` | a ping first, then echo |
 
-mod arguments;
-
 use std::{
     convert::Infallible,
     error::Error,

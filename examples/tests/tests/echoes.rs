@@ -1,14 +1,15 @@
 //! The servers of `examples` as processes, each against the same clients: blocking, on an event loop, on tokio, and the
 //! chat; and the command lines of all examples.
-#![cfg(feature = "deflate")]
-
-mod example;
 
 use std::{
+    env,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    slice, thread,
+    slice,
+    sync::OnceLock,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -285,9 +286,28 @@ fn is_wrong(name: &str, arguments: &[&str], problem: &str) {
 
 /// The exit code of an example, its stdout and its stderr.
 fn run(name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(example::path(name)).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(program(name)).args(arguments).stdin(Stdio::null()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// The path of an example's program. Cargo builds programs only for the tests of their own package, so all are built here.
+fn program(name: &str) -> PathBuf {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    let programs = PROGRAMS.get_or_init(|| {
+        // This test is target/PROFILE/deps/NAME-HASH.
+        let test = env::current_exe().unwrap();
+        let profile = test.parent().and_then(Path::parent).unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        // All packages: with the features of `cargo test --workspace`, so that no library is compiled anew.
+        cargo.args(["build", "--quiet", "--workspace", "--target-dir"]).arg(profile.parent().unwrap());
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success(), "the examples do not build");
+        profile.to_owned()
+    });
+    programs.join(name).with_extension(env::consts::EXE_EXTENSION)
 }
 
 /// The name of a server's program, its arguments, and the path of its WebSockets.
@@ -340,7 +360,7 @@ struct Server {
 
 impl Server {
     fn start((name, listen, path): &Example, arguments: &[&str]) -> Self {
-        let mut command = Command::new(example::path(name));
+        let mut command = Command::new(program(name));
         command.args(*listen).args(arguments);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();

@@ -3,11 +3,15 @@
 use std::{
     env,
     io::{self, Write},
+    path::PathBuf,
     process,
     str::FromStr,
 };
 
-pub(crate) struct Arguments {
+/// The arguments of this process, one after the other. `--help` ends it.
+#[derive(Debug)]
+pub struct Arguments {
+    program: PathBuf,
     rest: env::ArgsOs,
     help: &'static str,
     /// The argument that `next` has returned last.
@@ -15,37 +19,27 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn new(help: &'static str) -> Self {
+    /// With what `--help` prints.
+    pub fn new(help: &'static str) -> Self {
         let mut rest = env::args_os();
-        rest.next();
-        Self { rest, help, current: String::new() }
-    }
-
-    /// The next argument. `--help` ends the process here.
-    pub(crate) fn next(&mut self) -> Option<String> {
-        self.current = self.text()?;
-        if matches!(self.current.as_str(), "--help" | "-h") {
-            // Unlike `print!`, this does not panic in `… --help | head -1`.
-            let _ = io::stdout().write_all(self.help.as_bytes());
-            process::exit(0);
-        }
-        Some(self.current.clone())
+        let program = rest.next().unwrap_or_default().into();
+        Self { program, rest, help, current: String::new() }
     }
 
     /// The value of the current option. `what` names it: "a port".
-    pub(crate) fn value<T: FromStr>(&mut self, what: &str) -> T {
+    pub fn value<T: FromStr>(&mut self, what: &str) -> T {
         let Some(value) = self.text() else { self.wrong(&format!("{} needs {what}", self.current)) };
         value.parse().unwrap_or_else(|_| self.wrong(&format!("{} needs {what}, not {value:?}", self.current)))
     }
 
     /// The current argument is none that the program knows.
-    pub(crate) fn unknown(&self) -> ! {
+    pub fn unknown(&self) -> ! {
         self.wrong(&format!("no such option: {}", self.current))
     }
 
     /// The usage is wrong: ends the process.
-    pub(crate) fn wrong(&self, problem: &str) -> ! {
-        let name = env!("CARGO_BIN_NAME");
+    pub fn wrong(&self, problem: &str) -> ! {
+        let name = self.program.file_stem().unwrap_or_default().to_string_lossy();
         eprintln!("{name}: {problem} (see {name} --help)");
         process::exit(2)
     }
@@ -53,5 +47,19 @@ impl Arguments {
     fn text(&mut self) -> Option<String> {
         let argument = self.rest.next()?;
         Some(argument.into_string().unwrap_or_else(|argument| self.wrong(&format!("not Unicode: {argument:?}"))))
+    }
+}
+
+impl Iterator for Arguments {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        self.current = self.text()?;
+        if matches!(self.current.as_str(), "--help" | "-h") {
+            // Unlike `print!`, this does not panic in `… --help | head -1`.
+            let _ = io::stdout().write_all(self.help.as_bytes());
+            process::exit(0);
+        }
+        Some(self.current.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! A WebSocket client for the terminal and for pipes: lines from stdin go out as messages, messages come in on stdout.
 //!
 //! ```text
-//! cargo run --example wscat -- ws://localhost:9002/
+//! cargo run -p wscat -- ws://localhost:9002/
 //! ```
 //!
 //! It shows the client's side of the crate, and how the two halves of a connection live in different threads:

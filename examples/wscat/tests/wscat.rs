@@ -1,7 +1,4 @@
 //! The terminal client, `examples/wscat`, as a process against servers that follow a script.
-#![cfg(feature = "deflate")]
-
-mod example;
 
 use std::{
     fs,
@@ -14,6 +11,8 @@ use std::{
 };
 
 use websocket_proto::{Config, Input, deflate::Deflate, server};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_wscat");
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -252,7 +251,7 @@ fn wrong_usage() {
         (&["--output", "/no/such/file", "ws://h"],   1, "/no/such/file"),
     ];
     for (arguments, code, said) in table {
-        let output = Command::new(example::path("wscat")).args(*arguments).stdin(Stdio::null()).output().unwrap();
+        let output = Command::new(PROGRAM).args(*arguments).stdin(Stdio::null()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {stderr}");
         assert!(stderr.contains(said), "{arguments:?}: {stderr}");
@@ -269,7 +268,7 @@ fn without_an_address_that_answers_there_is_one_line() {
         (format!("ws://localhost:{port}/"), format!("cannot connect to localhost:{port}: connection refused;")),
         ("ws://host.invalid/".into(), "cannot connect to host.invalid: no such host; is it spelled right?".into()),
     ] {
-        let output = Command::new(example::path("wscat")).arg(&url).stdin(Stdio::null()).output().unwrap();
+        let output = Command::new(PROGRAM).arg(&url).stdin(Stdio::null()).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{url}: {stderr}");
         assert!(stderr.starts_with(&format!("! {said}")) && stderr.lines().count() == 1, "{url}: {stderr}");
@@ -355,7 +354,7 @@ fn run(options: &[&str], input: Option<&str>, script: impl FnOnce(Server) + Send
     let address = listener.local_addr().unwrap();
     thread::scope(|scope| {
         let server = scope.spawn(|| script(Server::new(&listener)));
-        let mut command = Command::new(example::path("wscat"));
+        let mut command = Command::new(PROGRAM);
         command.args(options).arg(format!("ws://{address}/path?query"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take();

@@ -1,7 +1,7 @@
 //! An echo server for many connections: one thread, one event loop.
 //!
 //! ```text
-//! cargo run --release --example echo_mio -- --port 9003
+//! cargo run --release -p echo_mio -- --port 9003
 //! ```
 //!
 //! What one read brings is answered by one write. All connections share a buffer to read into and one to write from. Only what is not
@@ -9,8 +9,6 @@
 //! than that: an idle one has no heap, because the thread has memory to spare for those that are at work.
 //!
 //! No peer can keep the others waiting: each has one read a turn, and one that doesn't take its answers isn't read.
-
-mod arguments;
 
 use std::{
     collections::VecDeque,

@@ -1,7 +1,7 @@
 //! A chat room: one process, one thread, one port for the page and the WebSocket.
 //!
 //! ```text
-//! cargo run --release --example chat
+//! cargo run --release -p chat
 //! ```
 //!
 //! | file | what it is |
@@ -12,8 +12,6 @@
 //! | [`room.rs`](room) | names and messages; knows nothing of sockets |
 //! | `index.html` | the page, and at the top of its script the room's protocol |
 
-#[path = "../arguments/mod.rs"]
-mod arguments;
 mod http;
 mod peer;
 mod room;

@@ -4,12 +4,10 @@
 //! Here they run on the host, over TCP:
 //!
 //! ```sh
-//! cargo run --example embedded_io                                 # with each other
-//! cargo run --example embedded_io -- ws://127.0.0.1:9002/         # the client, with another echo server
+//! cargo run -p embedded_io                                 # with each other
+//! cargo run -p embedded_io -- ws://127.0.0.1:9002/         # the client, with another echo server
 //! ```
 
-#[path = "../arguments/mod.rs"]
-mod arguments;
 mod client;
 mod host;
 mod room;
