@@ -1,4 +1,4 @@
-//! The servers of `examples` as processes, each against the same clients: blocking, on an event loop, on tokio, and the
+//! The servers of the examples as processes, each against the same clients: blocking, on an event loop, on tokio, and the
 //! chat; and the command lines of all examples.
 
 use std::{
