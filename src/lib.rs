@@ -239,8 +239,8 @@
 //!
 //! | feature | default | what it adds |
 //! |-|-|-|
-//! | `std` | yes | [`SystemRandom`], `IoSlice`s from a [`VectoredFrame`], and the widest vectors that the machine has; implies `alloc` |
-//! | `alloc` | yes | `Vec<u8>` as a store, and code that is there only to be fast |
+//! | `std` | yes | [`SystemRandom`], `IoSlice`s from a [`VectoredFrame`], the widest vectors that the machine has, and code that is only there to be fast; implies `alloc` |
+//! | `alloc` | yes | `Vec<u8>` as a store |
 //! | `deflate` | yes | the module [`deflate`], on `zlib-rs`; implies `std`. Nothing is compressed unless a [`Config`] says so |
 //! | `sha1` | no | handshakes with the processor's own instructions for SHA-1, where it has them; implies `alloc` |
 //!
@@ -266,8 +266,8 @@ extern crate std;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Whether common cases have code of their own, only to be fast. Where there is no allocator, size matters more.
-const SHORTCUTS: bool = cfg!(feature = "alloc");
+/// Whether common cases have code of their own, which is only there to be fast. Without `std` size matters more.
+const SHORTCUTS: bool = cfg!(feature = "std");
 
 #[cfg(feature = "deflate")]
 mod boxed;

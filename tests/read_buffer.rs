@@ -6,7 +6,9 @@ mod counting;
 
 use common::{ServerEnd, frame, header, open, open_in};
 use counting::{Measured, NOTHING, measure};
-use websocket_proto::{Chunk, ChunkEvent, Config, Connection, Event, FixedStorage, Input, ReadBuffer, Storage, server};
+use websocket_proto::{
+    Chunk, ChunkEvent, Config, Connection, Event, Failure, FixedStorage, Input, ReadBuffer, Storage, server,
+};
 
 /// Reads bytes in pieces of this size into the buffer, as often as its room takes; how many bytes of messages came.
 fn feed_buffer(server: &mut ServerEnd, buffer: &mut ReadBuffer<&mut [u8]>, mut bytes: &[u8], size: usize) -> usize {
@@ -73,6 +75,8 @@ fn no_more_than_the_room_is_received() {
     assert_eq!(buffer.received(0).remaining(), []);
 }
 
+// Without `std` only binary messages are: less code is worth more there.
+#[cfg(feature = "std")]
 #[test]
 fn ascii_is_read_straight_to_the_store_and_other_text_is_not() {
     let (mut server, _) = open(Config::new().keep(200_000));
@@ -106,6 +110,36 @@ fn what_is_elsewhere_is_no_head() {
     assert!(count > 20_000, "the room is the store's");
     let mut handshake = server::Handshake::new(Config::new());
     assert!(!handshake.read(&mut buffer.received(count)));
+}
+
+/// The caller's mistake is told as such, and no peer is blamed for it.
+#[test]
+fn what_was_read_for_another_receiver_or_before_something_else_fails() {
+    let long = frame(0x82, &[1; 200_000], true);
+    let mut room = vec![0; 20_000];
+    let mut buffer = ReadBuffer::new(&mut room[..]);
+    let mut begin = |begun: &[u8]| {
+        let (mut server, _) = open(Config::new());
+        assert_eq!(feed_buffer(&mut server, &mut buffer, begun, usize::MAX), 0);
+        server
+    };
+    let (mut reader, before_long) = (begin(&long[..40_000]), 40_000..60_000);
+    let others = [begin(&long[..40_000]), begin(&long[..3]), begin(&[])];
+    let fails = |server: &mut ServerEnd, mut input: Input<'_>| {
+        let event = server.receiver.next_message(&mut input, &mut server.sender);
+        assert_eq!(event, Some(Event::Failed(Failure::ForeignInput)));
+        assert_eq!(server.receiver.next_message(&mut input, &mut server.sender), None);
+        assert!(server.sender.pending()[2..4] == *b"\x03\xF3", "1011: not the peer's fault");
+    };
+    for mut other in others {
+        let space = buffer.room_for(&mut reader.receiver);
+        assert!(space.len() > 20_000, "the store's");
+        fails(&mut other, buffer.received(20_000));
+    }
+    buffer.room_for(&mut reader.receiver);
+    let mut read = long[before_long].to_vec();
+    assert_eq!(reader.receiver.next_message(&mut Input::new(&mut read), &mut reader.sender), None);
+    fails(&mut reader, buffer.received(20_000));
 }
 
 /// What is read of the next one to the buffer has to be copied.

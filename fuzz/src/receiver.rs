@@ -113,27 +113,36 @@ pub fn check<R: Role, S: Storage>(
     }
 }
 
-/// The same bytes, whole and cut: the same events, replies and end.
+/// The same bytes, whole and cut, by the receiver's shortcuts and the long way: the same events, replies and end.
 pub fn compare<R: Role, S: Storage>(case: &Case<'_>, connection: impl Fn() -> Connection<R, S, S>) {
     // One mode from beginning to end: where it changes would depend on the cuts.
     let is_chunk = case.plan.modes & 1 != 0;
     let whole = feed(connection(), [case.wire], Reads::Plain, is_chunk);
     let planned = || case.plan.pieces(case.wire);
-    assert_eq!(whole, feed(connection(), planned(), Reads::Plain, is_chunk), "cut as planned");
-    assert_eq!(whole, feed(connection(), case.wire.chunks(1), Reads::Plain, is_chunk), "byte by byte");
+    let cut = feed(connection(), planned(), Reads::Plain, is_chunk);
+    assert_eq!(whole.0, cut.0, "cut as planned");
+    // Without shortcuts each event comes with the same byte.
+    let mut long = connection();
+    long.receiver.take_the_long_way();
+    assert_eq!(cut, feed(long, planned(), Reads::Plain, is_chunk), "the long way");
+    assert_eq!(whole.0, feed(connection(), case.wire.chunks(1), Reads::Plain, is_chunk).0, "byte by byte");
     let buffered = Reads::Buffered { capacity: case.plan.capacity(), offered: true };
-    assert_eq!(whole, feed(connection(), planned(), buffered, is_chunk), "{buffered:?}");
+    assert_eq!(whole.0, feed(connection(), planned(), buffered, is_chunk).0, "{buffered:?}");
 }
 
-/// The events, the replies, and what the end of the stream means.
+/// What a receiver says in all.
+type Outcome = (Log, Vec<u8>, Result<(), EndOfInput>);
+
+/// What a receiver says in all, and how many events there were after each piece.
 fn feed<'w, R: Role, S: Storage>(
     connection: Connection<R, S, S>,
     pieces: impl IntoIterator<Item = &'w [u8]>,
     reads: Reads,
     is_chunk: bool,
-) -> (Log, Vec<u8>, Result<(), EndOfInput>) {
+) -> (Outcome, Vec<usize>) {
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     let (mut log, mut reader) = (Log::default(), Reader::new(reads));
+    let (mut events, mut after) = (0, Vec::new());
     for piece in pieces {
         let mut piece = piece.to_vec();
         let mut read = 0;
@@ -143,16 +152,19 @@ fn feed<'w, R: Role, S: Storage>(
             if is_chunk {
                 while let Some(event) = rx.next(&mut input, &mut tx) {
                     log.chunk(event);
+                    events += 1;
                 }
             } else {
                 while let Some(event) = rx.next_message(&mut input, &mut tx) {
                     log.event(event);
+                    events += 1;
                 }
             }
             assert_used(&input);
         }
+        after.push(events);
     }
-    (log, drain(&mut tx), rx.end_of_input())
+    ((log, drain(&mut tx), rx.end_of_input()), after)
 }
 
 /// What pieces are read to.

@@ -78,7 +78,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// The store has to have room for as much as the buffer: less than that is read to the buffer, together with what
     /// follows, because a read costs more than a copy. The store grows only when it is full, and
     /// only where it holds as much already: what a frame announces reserves nothing. That is so for binary messages; with
-    /// `alloc` for text too: for any with an array as the store, and in a server with a `Vec` while the text is ASCII,
+    /// `std` for text too: for any with an array as the store, and in a server with a `Vec` while the text is ASCII,
     /// because other text is checked before it is stored.
     #[inline]
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {

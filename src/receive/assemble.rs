@@ -182,7 +182,7 @@ impl<M: MessageStore> Assembly<M> {
     /// Prepares memory to store `len` bytes. What it has kept goes back if that is too large for them.
     #[inline]
     fn prepare(&mut self, len: usize) {
-        if self.memory == Memory::Warm {
+        if matches!(self.memory, Memory::Warm) {
             self.store.clear(storage::most_for(len).max(self.keep));
         }
         self.memory = Memory::Assembling;

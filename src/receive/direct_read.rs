@@ -13,7 +13,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Where the next bytes of a long message belong, if that is space for `least` bytes.
     pub(crate) fn space_for_read(&mut self, least: usize) -> Option<&mut [u8]> {
         let state = &self.frames.state;
-        let Position::Data(Payload { remaining, .. }) = *state.position() else { return None };
+        let Position::Data(Payload { remaining, .. }) = state.position else { return None };
         if state.is_compressed() || !SHORTCUTS && state.kind() == Kind::Text {
             return None;
         }
@@ -33,7 +33,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     fn fill(&mut self, count: usize) -> Result<bool, Failure> {
         let state = &mut self.frames.state;
-        let Position::Data(Payload { remaining, .. }) = *state.position() else { return Err(Failure::ForeignInput) };
+        let Position::Data(Payload { remaining, .. }) = state.position else { return Err(Failure::ForeignInput) };
         if !self.assembly.take_back() {
             return Err(Failure::ForeignInput);
         }

@@ -45,7 +45,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         max_message: u64,
     ) -> Result<Option<Found<'b, ()>>, Failure> {
         loop {
-            match *self.state.position() {
+            match self.state.position {
                 Position::Rest | Position::Between | Position::Header(_) => {
                     if !self.header(input, max_message)? {
                         return Ok(None);
@@ -84,7 +84,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
     /// Whether the rest of the open message is in the input, or none is open.
     #[inline]
     pub(super) fn has_all(&self, input: &Input<'_>) -> bool {
-        self.state.message().is_none() || self.state.message_remaining() <= input.remaining().len()
+        self.state.message.is_none() || self.state.message_remaining() <= input.remaining().len()
     }
 
     /// The next header: from the input if all of it is there, else byte by byte. Returns whether it was whole.
@@ -93,7 +93,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         loop {
             let so_far = self.state.header_so_far();
             let bytes = if so_far.is_empty() { input.remaining() } else { so_far };
-            if let Some((header, used)) = self.rules.header::<R>(bytes, self.state.message(), max_message)? {
+            if let Some((header, used)) = self.rules.header::<R>(bytes, self.state.message.as_ref(), max_message)? {
                 if so_far.is_empty() {
                     input.take(used);
                 }
@@ -137,7 +137,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
 
     /// Releases what the last event has lent.
     pub(crate) fn release(&mut self) {
-        if !matches!(self.state.position(), Position::Control(..)) {
+        if !matches!(self.state.position, Position::Control(..)) {
             self.control.clear();
         }
     }

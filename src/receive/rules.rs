@@ -89,8 +89,10 @@ impl Rules {
                 if payload_len > self.max_frame {
                     return Err(Failure::FrameTooLong { len: payload_len, limit: self.max_frame });
                 }
-                let (before, is_compressed) =
-                    message.map_or((0, first.rsv != 0), |message| (message.len, message.is_compressed));
+                let (before, is_compressed) = match message {
+                    Some(message) => (message.len, message.is_compressed),
+                    None => (0, first.rsv != 0),
+                };
                 let len = payload_len.saturating_add(before);
                 if !is_compressed && len > max_message {
                     return Err(Failure::MessageTooLong { len, limit: max_message });

@@ -62,10 +62,10 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         input: &mut Input<'b>,
         max_message: u64,
     ) -> Option<(&'b mut [u8], Option<MaskingKey>, bool)> {
-        match self.state.position() {
+        match self.state.position {
             Position::Data(_) if !input.remaining().is_empty() => Some(self.payload(input, usize::MAX)),
             Position::Between => {
-                let message = self.state.message()?;
+                let message = self.state.message.as_ref()?;
                 let fin = match *input.remaining().first()? {
                     MORE => false,
                     LAST => true,
@@ -169,3 +169,6 @@ fn unmasked(header: Header, payload: &mut [u8]) -> &mut [u8] {
     }
     payload
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

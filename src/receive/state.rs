@@ -21,9 +21,10 @@ use crate::frame::{FirstByte, Header, MaskingKey, Opcode};
 ///                a Close, a failure
 /// ```
 pub(crate) struct State {
-    position: Position,
-    /// From the header of its first frame until its last piece has been given to the caller.
-    message: Option<Message>,
+    /// Changed here, and read by all stages.
+    pub(super) position: Position,
+    /// From the header of its first frame until its last piece has been given to the caller. Changed here, too.
+    pub(super) message: Option<Message>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,16 +84,6 @@ impl State {
     pub(crate) const NEW: Self = Self { position: Position::Rest, message: None };
 
     #[inline]
-    pub(crate) fn position(&self) -> &Position {
-        &self.position
-    }
-
-    #[inline]
-    pub(crate) fn message(&self) -> Option<&Message> {
-        self.message.as_ref()
-    }
-
-    #[inline]
     pub(crate) fn is_at_rest(&self) -> bool {
         matches!(self.position, Position::Rest)
     }
@@ -117,12 +108,15 @@ impl State {
     #[inline]
     pub(crate) fn kind(&self) -> Kind {
         debug_assert!(self.message.is_some(), "payload belongs to an open message");
-        self.message.map_or(Kind::Binary, |message| message.kind)
+        match &self.message {
+            Some(message) => message.kind,
+            None => Kind::Binary,
+        }
     }
 
     #[inline]
     pub(crate) fn is_compressed(&self) -> bool {
-        self.message.is_some_and(|message| message.is_compressed)
+        matches!(self.message, Some(Message { is_compressed: true, .. }))
     }
 
     /// Whether nothing can be found before more is received.
@@ -251,7 +245,10 @@ impl State {
     #[inline]
     pub(crate) fn given(&mut self, last: bool) -> (Kind, bool) {
         let kind = self.kind();
-        let first = self.message.as_mut().is_some_and(|message| !core::mem::replace(&mut message.is_given, true));
+        let first = matches!(self.message, Some(Message { is_given: false, .. }));
+        if let Some(message) = &mut self.message {
+            message.is_given = true;
+        }
         if last {
             self.message = None;
         }

@@ -27,9 +27,7 @@ fn three_reads(reads: [&mut [u8]; 3], rx: &mut Receiver<Server, Vec<u8>>, tx: &m
     for read in reads {
         let mut input = Input::new(read);
         while let Some(event) = rx.next_message(&mut input, tx) {
-            if black_box(event) == Event::Text(TEXT) {
-                messages += 1;
-            }
+            messages += usize::from(matches!(black_box(event), Event::Text(text) if text == TEXT));
         }
     }
     messages
