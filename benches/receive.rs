@@ -136,7 +136,7 @@ fn stream<R: Role, S: Storage>(connection: &mut Connection<R, S, S>, wire: &mut 
     let Connection { receiver: rx, sender: tx } = connection;
     let mut input = Input::new(wire);
     let mut is_complete = false;
-    while let Some(event) = rx.next(&mut input, tx) {
+    while let Some(event) = rx.next_chunk(&mut input, tx) {
         is_complete = matches!(black_box(event), ChunkEvent::Binary(chunk) if chunk.last);
     }
     assert!(is_complete);

@@ -179,7 +179,7 @@
 //!
 //! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
 //!
-//! **Larger than memory**: [`rx.next`](Receiver::next) gives chunks as they arrive,
+//! **Larger than memory**: [`rx.next_chunk`](Receiver::next_chunk) gives chunks as they arrive,
 //! [`tx.send_binary_fragment`](Sender::send_binary_fragment) sends a message piece by piece.
 //!
 //! **Without an allocator**: the same loops over [`FixedStorage`], whose page has a chapter on it: the whole loop, and how large the arrays should be.
@@ -282,11 +282,16 @@ mod send;
 mod storage;
 mod text;
 
+#[cfg(feature = "std")]
+pub use connection::ClientConnection;
+#[cfg(feature = "alloc")]
+pub use connection::ServerConnection;
 pub use connection::{Client, Config, Connection, OwnedReply, Randomness, Replies, Reply, Role, Server, Transport};
 #[cfg(feature = "std")]
 pub use connection::{NoRandomness, SystemRandom};
+pub use frame::CloseCode;
 pub use handshake::{Uri, UriError, client, http, server};
 pub use input::{Input, ReadBuffer};
-pub use receive::{Chunk, ChunkEvent, EndOfInput, Event, Failure, Kind, Message, Receiver};
+pub use receive::{Chunk, ChunkEvent, Event, Failure, Kind, Message, Receiver, UncleanEnd};
 pub use send::{SendCloseError, SendError, Sender, VectoredFrame};
 pub use storage::{FixedStorage, Storage};

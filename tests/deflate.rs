@@ -9,7 +9,7 @@ use common::{
 };
 use proptest::prelude::*;
 use websocket_proto::{
-    Config, EndOfInput, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Storage, Uri, client,
+    Config, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Storage, UncleanEnd, Uri, client,
     deflate::{Agreement, Deflate, Level, Pool, Prepared, WindowBits},
     http::HeaderFault,
     server,
@@ -311,7 +311,7 @@ fn d6_d12_what_is_legal() {
             let deflate = Deflate::new().receive_window(bits(window)).send_window(bits(window));
             everywhere(deflate, parts, |trace| {
                 assert_eq!(trace.seen, *seen, "{label}, a window of {window}");
-                assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
+                assert_eq!(trace.end, Err(UncleanEnd::WithoutClose));
             });
         }
         // What refers to an earlier message needs a window that is kept.
@@ -714,7 +714,7 @@ fn d9_bombs() {
     }
 }
 
-/// D9: `next` returns exactly the bytes up to the limit before it fails. Lengths and limits lie around each other, and
+/// D9: `next_chunk` returns exactly the bytes up to the limit before it fails. Lengths and limits lie around each other, and
 /// around 8 KiB, the size of the buffer for decompressed bytes.
 #[test]
 fn d9_up_to_the_limit_a_message_is_good() {

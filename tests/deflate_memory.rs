@@ -330,7 +330,7 @@ fn a_receiver_keeps_exactly_the_configured_memory() {
         free_spare();
         let Measured { left, .. } = measure(|| {
             let mut input = Input::new(&mut wire);
-            while let Some(event) = server.receiver.next(&mut input, &mut server.sender) {
+            while let Some(event) = server.receiver.next_chunk(&mut input, &mut server.sender) {
                 assert!(matches!(event, ChunkEvent::Text(_)), "{event:?}");
             }
             free_spare();
@@ -406,7 +406,7 @@ fn chunks_are_never_stored() {
     let mut received = 0;
     let Measured { most, .. } = measure(|| {
         let mut input = Input::new(&mut wire);
-        while let Some(ChunkEvent::Binary(chunk)) = server.receiver.next(&mut input, &mut server.sender) {
+        while let Some(ChunkEvent::Binary(chunk)) = server.receiver.next_chunk(&mut input, &mut server.sender) {
             received += chunk.data.len();
         }
     });
@@ -471,7 +471,7 @@ fn last_failure(server: &mut ServerEnd, input: &mut Input<'_>, whole: bool) -> O
             }
         }
     } else {
-        while let Some(event) = rx.next(input, tx) {
+        while let Some(event) = rx.next_chunk(input, tx) {
             if let ChunkEvent::Failed(reason) = event {
                 failure = Some(reason);
             }

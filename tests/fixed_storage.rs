@@ -12,7 +12,7 @@ use common::{
     encode, fixed, frame, frames, header, keys, open_in, text,
 };
 use websocket_proto::{
-    ChunkEvent, Config, Connection, EndOfInput, Event, Failure, Input, Role, SendError, Sender, Storage, Transport,
+    ChunkEvent, Config, Connection, Event, Failure, Input, Role, SendError, Sender, Storage, Transport, UncleanEnd,
     Uri, client, frame::CloseCode, server,
 };
 
@@ -108,7 +108,7 @@ fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost
                 for cuts in every_cut(bytes.len()) {
                     let trace = opening.feed(small(), masked, &bytes, cuts.iter().copied(), mode);
                     assert_eq!(trace.seen, seen, "{label}: masked {masked}, {mode:?}, cut at {cuts:?}");
-                    assert_eq!(trace.end, Err(EndOfInput::Failed(failure)));
+                    assert_eq!(trace.end, Err(UncleanEnd::Failed(failure)));
                     let reason = [&1009_u16.to_be_bytes(), &b"message too long"[..]].concat();
                     assert_eq!(trace.replies.last(), Some(&(0x88, reason)));
                     assert_eq!(trace.replies.len(), pings + 1);
@@ -158,7 +158,7 @@ fn chunk_then_whole<R: Role>(
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     let (begin, rest) = bytes.split_at_mut(cut);
     let mut input = Input::new(begin);
-    let Some(ChunkEvent::Binary(chunk)) = rx.next(&mut input, &mut tx) else { panic!("a chunk") };
+    let Some(ChunkEvent::Binary(chunk)) = rx.next_chunk(&mut input, &mut tx) else { panic!("a chunk") };
     let first = chunk.data.len();
     let (middle, rest) = rest.split_at_mut(50);
     for part in [middle, rest] {
@@ -212,7 +212,7 @@ fn what_is_left_of_a_streamed_message_must_fit_the_store() {
         let bytes = frame(0x82, &[7; 1000], true);
         let (head, mut tail) = bytes.split_at(bytes.len() - 800);
         let mut head = head.to_vec();
-        let chunk = connection.receiver.next(&mut Input::new(&mut head), &mut connection.sender);
+        let chunk = connection.receiver.next_chunk(&mut Input::new(&mut head), &mut connection.sender);
         assert!(matches!(chunk, Some(ChunkEvent::Binary(chunk)) if chunk.data.len() == 200));
         let mut failures = vec![];
         for len in pieces {
@@ -734,7 +734,7 @@ fn one_byte_at_a_time_until_a_message_is_too_large() {
     assert_eq!(pair.at_client.last(), at_client.last());
     assert_eq!(pair.server.sender.transport(), Transport::CloseNow);
     assert_eq!(pair.client.sender.transport(), Transport::AwaitEnd);
-    assert_eq!(pair.server.receiver.end_of_input(), Err(EndOfInput::Failed(failure)));
+    assert_eq!(pair.server.receiver.end_of_input(), Err(UncleanEnd::Failed(failure)));
     assert_eq!(pair.client.receiver.end_of_input(), Ok(()));
 }
 

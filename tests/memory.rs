@@ -7,7 +7,7 @@ mod counting;
 use common::{ClientEnd, ServerEnd, frame, free_spare, header, open};
 use counting::{Measured, NOTHING, measure};
 use websocket_proto::{
-    ChunkEvent, Config, Connection, EndOfInput, Event, Input, Receiver, Role, Sender, Server, server,
+    ChunkEvent, Config, Connection, Event, Input, Receiver, Role, Sender, Server, UncleanEnd, server,
 };
 
 /// Feeds bytes in pieces of this size; the number of messages seen.
@@ -220,7 +220,7 @@ fn memory_of_a_message_is_not_held_by_the_beginning_of_what_follows() {
                 let mut input = Input::new(&mut bytes);
                 assert!(rx.next_message(&mut input, tx).is_some());
                 if asks_for_chunks {
-                    while rx.next(&mut input, tx).is_some() {}
+                    while rx.next_chunk(&mut input, tx).is_some() {}
                 } else {
                     assert!(rx.next_message(&mut input, tx).is_none());
                 }
@@ -330,9 +330,9 @@ fn fragments_cost_what_is_in_them() {
     });
     let clone = empty.len() as isize;
     assert!(most <= clone, "{most} bytes, {clone} of them the test's");
-    assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::InsideMessage));
+    assert_eq!(server.receiver.end_of_input(), Err(UncleanEnd::InsideMessage));
     feed(&mut server, &mut empty, 1000);
-    assert!(matches!(server.receiver.end_of_input(), Err(EndOfInput::Failed(_))));
+    assert!(matches!(server.receiver.end_of_input(), Err(UncleanEnd::Failed(_))));
 }
 
 /// A message many times larger than memory is allowed to be passes through in chunks.
@@ -344,10 +344,10 @@ fn chunks_are_never_stored() {
     let mut received = 0;
     let Measured { allocations, .. } = measure(|| {
         let mut input = Input::new(&mut bytes);
-        assert_eq!(server.receiver.next(&mut input, &mut server.sender), None);
+        assert_eq!(server.receiver.next_chunk(&mut input, &mut server.sender), None);
         for _ in 0..4096 {
             let mut input = Input::new(&mut block);
-            while let Some(ChunkEvent::Binary(chunk)) = server.receiver.next(&mut input, &mut server.sender) {
+            while let Some(ChunkEvent::Binary(chunk)) = server.receiver.next_chunk(&mut input, &mut server.sender) {
                 received += chunk.data.len();
             }
         }
@@ -395,7 +395,7 @@ fn a_control_frame_that_fails_is_let_go_of() {
         assert_eq!(feed(&mut server, &mut bytes, 1), 0);
         server.sender.consume(usize::MAX);
     });
-    assert!(matches!(server.receiver.end_of_input(), Err(EndOfInput::Failed(_))));
+    assert!(matches!(server.receiver.end_of_input(), Err(UncleanEnd::Failed(_))));
     assert_eq!(left, 0);
 
     // At once, even if nobody asks for another event.

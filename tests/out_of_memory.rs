@@ -16,8 +16,8 @@ use std::{
 
 use common::{Keys, Mode, Seen, Trace, frame, frames, keys};
 use websocket_proto::{
-    ChunkEvent, Client, Config, Connection, EndOfInput, Event, Failure, Input, Message, ReadBuffer, Role, SendError,
-    Server, Transport, Uri, client,
+    ChunkEvent, Client, Config, Connection, Event, Failure, Input, Message, ReadBuffer, Role, SendError, Server,
+    Transport, UncleanEnd, Uri, client,
     deflate::{Deflate, Pool, Prepared, WindowBits},
     frame::CloseCode,
     http::HeadError,
@@ -267,7 +267,7 @@ fn while_messages_are_received() {
             assert!(trace.seen[..good] == expected[..good], "what is delivered is what was sent");
             if good < expected.len() {
                 assert_eq!(trace.seen[good..], [Seen::Failed(Failure::OutOfMemory)]);
-                assert_eq!(trace.end, Err(EndOfInput::Failed(Failure::OutOfMemory)));
+                assert_eq!(trace.end, Err(UncleanEnd::Failed(Failure::OutOfMemory)));
             }
             // Pongs are right or missing, and the last word is the truth or missing.
             for (first, payload) in &trace.replies {
@@ -312,7 +312,7 @@ fn receive(connection: Connection<Server, Vec<u8>, Vec<u8>>, wire: &[u8], size: 
         };
         loop {
             let seen = if mode == Mode::Chunks {
-                match armed(|| rx.next(&mut input, &mut tx)) {
+                match armed(|| rx.next_chunk(&mut input, &mut tx)) {
                     None => break,
                     Some(ChunkEvent::Text(chunk)) => {
                         trace.partial.extend_from_slice(chunk.data.as_bytes());

@@ -5,7 +5,7 @@ mod common;
 use common::{Mode, Opening, Seen, frame, stores};
 use proptest::prelude::*;
 use websocket_proto::{
-    Config, EndOfInput,
+    Config, UncleanEnd,
     frame::{FirstByte, Header, MaskingKey, Opcode},
 };
 
@@ -158,7 +158,7 @@ proptest! {
             let cuts = at(&cuts, bytes.len());
             let trace = opening.feed(stores(), masked, &bytes, cuts, mode);
             prop_assert_eq!(&trace.seen, &seen, "{:?}", mode);
-            prop_assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
+            prop_assert_eq!(trace.end, Err(UncleanEnd::WithoutClose));
         }
     }
 }
@@ -203,7 +203,7 @@ proptest! {
         for mode in [Mode::Buffered(capacity), Mode::MixedBuffered(capacity)] {
             let trace = opening.feed(stores(), masked, &bytes, at(&cuts, bytes.len()), mode);
             prop_assert!(trace.seen == seen, "{:?}: {} of {} messages", mode, trace.seen.len(), seen.len());
-            prop_assert_eq!(trace.end, Err(EndOfInput::WithoutClose));
+            prop_assert_eq!(trace.end, Err(UncleanEnd::WithoutClose));
         }
     }
 }

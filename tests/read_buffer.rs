@@ -365,7 +365,7 @@ fn a_store_that_is_lent_is_not_read_to() {
         let mut buffer = ReadBuffer::new(&mut room[..]);
         assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..50_000], usize::MAX), 0);
         assert!(buffer.room_for(&mut server.receiver).len() > 10_000, "it is read to the store");
-        let mut data = match server.receiver.next(&mut Input::default(), &mut server.sender) {
+        let mut data = match server.receiver.next_chunk(&mut Input::default(), &mut server.sender) {
             Some(ChunkEvent::Binary(Chunk { data, first: true, last: false })) => data.to_vec(),
             event => panic!("{event:?}"),
         };
@@ -380,7 +380,7 @@ fn a_store_that_is_lent_is_not_read_to() {
                 let event = server.receiver.next_message(&mut input, &mut server.sender);
                 data.extend(event.iter().flat_map(|event| event.message().unwrap().as_bytes()));
             } else {
-                let event = server.receiver.next(&mut input, &mut server.sender);
+                let event = server.receiver.next_chunk(&mut input, &mut server.sender);
                 let Some(ChunkEvent::Binary(chunk)) = event else { panic!("{event:?}") };
                 data.extend_from_slice(chunk.data);
             }

@@ -13,7 +13,7 @@ use common::{
     encode, feed, fixed, frame, header, open, stores, text,
 };
 use websocket_proto::{
-    Config, EndOfInput, Failure,
+    Config, Failure, UncleanEnd,
     frame::{CloseCode, CloseError, ForbiddenCloseCode, HeaderError},
 };
 
@@ -74,7 +74,7 @@ fn fails_with(config: Config, label: &str, parts: &[Part<'_>], before: &[Seen], 
             let (first, payload) = trace.replies.last().expect("a Close");
             assert_eq!(
                 (*first, &payload[..2], trace.end),
-                (0x88, &code.to_be_bytes()[..], Err(EndOfInput::Failed(failure))),
+                (0x88, &code.to_be_bytes()[..], Err(UncleanEnd::Failed(failure))),
                 "{label}"
             );
             assert_eq!(&payload[2..], failure.reason().as_bytes(), "{label}");
@@ -103,7 +103,7 @@ fn fails_with(config: Config, label: &str, parts: &[Part<'_>], before: &[Seen], 
 
 /// A row in which all is well: exactly these events, and these replies.
 #[track_caller]
-fn passes(label: &str, parts: &[Part<'_>], seen: &[Seen], replies: &[(u8, &[u8])], end: Result<(), EndOfInput>) {
+fn passes(label: &str, parts: &[Part<'_>], seen: &[Seen], replies: &[(u8, &[u8])], end: Result<(), UncleanEnd>) {
     everywhere(LIMITS, parts, |trace| {
         assert_eq!(trace.seen, seen, "{label}");
         let replied: Vec<_> = trace.replies.iter().map(|(first, payload)| (*first, &payload[..])).collect();
@@ -112,7 +112,7 @@ fn passes(label: &str, parts: &[Part<'_>], seen: &[Seen], replies: &[(u8, &[u8])
     });
 }
 
-const OPEN: Result<(), EndOfInput> = Err(EndOfInput::WithoutClose);
+const OPEN: Result<(), UncleanEnd> = Err(UncleanEnd::WithoutClose);
 
 #[test]
 #[rustfmt::skip]
@@ -472,7 +472,7 @@ fn f15_f16_every_close_code() {
 fn f20_f21_order_and_ends() {
     fails("F20 message, then failure", &[F(0x81, b"good"), F(0x89, b"p"), F(0x83, b"")], &[text("good"), Seen::Ping(b"p".into())],
         Failure::Header(HeaderError::ReservedOpcode(3)), 1002, Byte(1));
-    let inside = Err(EndOfInput::InsideMessage);
+    let inside = Err(UncleanEnd::InsideMessage);
     passes("F21 nothing", &[], &[], &[], OPEN);
     passes("F21 between messages", &[F(0x81, b"hi"), F(0x82, b"")], &[text("hi"), Seen::Binary(vec![])], &[], OPEN);
     passes("F21 inside a frame", &[H(0x82, &[5])], &[], &[], inside);
@@ -513,12 +513,13 @@ fn f10_the_end_comes_before_the_failure_is_asked_for() {
     let mut bytes = common::frame(0x81, b"good\xFF, and more", true);
     let come = bytes.len() - ", and more".len();
     let mut input = websocket_proto::Input::new(&mut bytes[..come]);
-    let Some(websocket_proto::ChunkEvent::Text(chunk)) = server.receiver.next(&mut input, &mut server.sender) else {
+    let Some(websocket_proto::ChunkEvent::Text(chunk)) = server.receiver.next_chunk(&mut input, &mut server.sender)
+    else {
         panic!()
     };
     assert_eq!((chunk.data, chunk.last), ("good", false));
-    assert_eq!(server.receiver.end_of_input(), Err(EndOfInput::Failed(Failure::InvalidUtf8)));
-    assert!(server.receiver.next(&mut input, &mut server.sender).is_some());
+    assert_eq!(server.receiver.end_of_input(), Err(UncleanEnd::Failed(Failure::InvalidUtf8)));
+    assert!(server.receiver.next_chunk(&mut input, &mut server.sender).is_some());
     assert_eq!(server.receiver.payload_remaining(), 0, "nothing more is to come");
 }
 
@@ -534,7 +535,7 @@ fn f22_lengths_beyond_32_bits() {
             for cuts in every_cut(bytes.len()) {
                 let trace = feed_both(&opening, masked, &bytes, &cuts, Mode::Chunks);
                 assert_eq!(trace.seen, [text("before")]);
-                assert_eq!((trace.partial.len(), trace.end), (20, Err(EndOfInput::InsideMessage)), "{cuts:?}");
+                assert_eq!((trace.partial.len(), trace.end), (20, Err(UncleanEnd::InsideMessage)), "{cuts:?}");
                 assert_eq!(trace.replies, []);
             }
         }
@@ -558,10 +559,10 @@ fn f22_lengths_beyond_memory() {
                 if usize::BITS == 32 {
                     assert_eq!(
                         (trace.seen, trace.end),
-                        (vec![Seen::Failed(failure)], Err(EndOfInput::Failed(failure)))
+                        (vec![Seen::Failed(failure)], Err(UncleanEnd::Failed(failure)))
                     );
                 } else {
-                    assert_eq!((trace.seen, trace.end), (vec![], Err(EndOfInput::InsideMessage)));
+                    assert_eq!((trace.seen, trace.end), (vec![], Err(UncleanEnd::InsideMessage)));
                 }
             }
         }

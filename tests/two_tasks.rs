@@ -10,7 +10,8 @@ use std::{
 };
 
 use websocket_proto::{
-    Config, Connection, EndOfInput, Input, Receiver, Reply, SendError, Sender, Server, Transport, server,
+    Config, Connection, FixedStorage, Input, Receiver, Reply, SendError, Sender, Server, Storage, Transport,
+    UncleanEnd, server,
 };
 
 type Tx = Sender<Server, Vec<u8>>;
@@ -51,7 +52,7 @@ fn write(mut socket: TcpStream, shared: &Shared) -> Transport {
 }
 
 /// Reads and echoes until the stream ends, then tells the writer if that must know.
-fn read(mut socket: TcpStream, mut rx: Receiver<Server, Vec<u8>>, shared: &Shared) -> Result<(), EndOfInput> {
+fn read(mut socket: TcpStream, mut rx: Receiver<Server, Vec<u8>>, shared: &Shared) -> Result<(), UncleanEnd> {
     let mut buf = [0; 4096];
     loop {
         let n = socket.read(&mut buf).unwrap_or(0);
@@ -69,7 +70,7 @@ fn read(mut socket: TcpStream, mut rx: Receiver<Server, Vec<u8>>, shared: &Share
 }
 
 /// A client that does this; how reader and writer have ended, and what is said of a message after that.
-fn serve(client: impl FnOnce(TcpStream) + Send + 'static) -> (Result<(), EndOfInput>, Transport, Option<SendError>) {
+fn serve(client: impl FnOnce(TcpStream) + Send + 'static) -> (Result<(), UncleanEnd>, Transport, Option<SendError>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let client = thread::spawn(move || {
@@ -104,7 +105,7 @@ fn serve(client: impl FnOnce(TcpStream) + Send + 'static) -> (Result<(), EndOfIn
 
 #[test]
 fn a_writer_ends_when_the_peer_has_gone() {
-    let lost = (Err(EndOfInput::WithoutClose), Transport::CloseNow, Some(SendError::TransportLost));
+    let lost = (Err(UncleanEnd::WithoutClose), Transport::CloseNow, Some(SendError::TransportLost));
     // At once, after an echo, and in the middle of a message; by an end of the stream, and by a reset.
     assert_eq!(serve(drop), lost);
     assert_eq!(
@@ -125,7 +126,7 @@ fn a_writer_ends_when_the_peer_has_gone() {
         }),
         lost
     );
-    let inside = (Err(EndOfInput::InsideMessage), Transport::CloseNow, Some(SendError::TransportLost));
+    let inside = (Err(UncleanEnd::InsideMessage), Transport::CloseNow, Some(SendError::TransportLost));
     assert_eq!(serve(|mut socket| socket.write_all(b"\x81\x85\0\0\0\0he").unwrap()), inside);
 }
 
@@ -138,4 +139,25 @@ fn a_writer_ends_when_both_have_closed() {
         assert_eq!(&answer, b"\x88\0");
     });
     assert_eq!(closed, (Ok(()), Transport::CloseNow, Some(SendError::TransportLost)));
+}
+
+/// What a user writes who is generic over the store: that compiles.
+#[test]
+fn the_halves_go_to_threads_whatever_the_store() {
+    fn spawn<S: Storage + Send + 'static>(connection: Connection<Server, S, S>) -> Result<(), UncleanEnd> {
+        let Connection { receiver, sender } = connection;
+        let reader = thread::spawn(move || receiver.end_of_input());
+        assert!(thread::spawn(move || sender.is_open()).join().unwrap());
+        reader.join().unwrap()
+    }
+    fn open<S: Storage>(store: impl Fn() -> S) -> Connection<Server, S, S> {
+        let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            .to_vec();
+        let mut handshake = server::Handshake::with_storage(Config::new(), store(), store());
+        assert!(handshake.read(&mut Input::new(&mut request)));
+        handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap()
+    }
+    assert_eq!(spawn(open(Vec::new)), Err(UncleanEnd::WithoutClose));
+    assert_eq!(spawn(open(|| FixedStorage::new([0; 1000]))), Err(UncleanEnd::WithoutClose));
 }

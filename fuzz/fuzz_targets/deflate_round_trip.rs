@@ -34,7 +34,7 @@ struct Session {
     max_message: u8,
     high_water: u16,
     keep: u8,
-    /// For each end, bit n: whether every eighth call, from the n-th, is `next` and not `next_message`.
+    /// For each end, bit n: whether every eighth call, from the n-th, is `next_chunk` and not `next_message`.
     chunks: [u8; 2],
     ops: Vec<(bool, Op)>,
 }
@@ -435,7 +435,7 @@ fn deliver<A: Role, B: Role, S: Storage>(from: &mut End<A, S>, to: &mut End<B, S
         to.calls += 1;
         let End { rx, tx, log, heap, .. } = to;
         if to.chunks >> (to.calls % 8) & 1 != 0 {
-            let Some(event) = heap.run(|| rx.next(&mut input, tx)) else { break };
+            let Some(event) = heap.run(|| rx.next_chunk(&mut input, tx)) else { break };
             log.chunk(event);
         } else {
             let Some(event) = heap.run(|| rx.next_message(&mut input, tx)) else { break };

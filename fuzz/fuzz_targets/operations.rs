@@ -11,7 +11,7 @@ use websocket_proto::{
     Config, Connection, FixedStorage, Input, Kind, Message, OwnedReply, Receiver, Reply, Role, SendCloseError,
     SendError, Sender, Storage, Transport, frame::CloseCode,
 };
-use websocket_proto_fuzz::{End as EndOfInput, Log, MAX_REPLIES, PONG_BACKLOG, Seen, assert_used, connect, naive};
+use websocket_proto_fuzz::{End as UncleanEnd, Log, MAX_REPLIES, PONG_BACKLOG, Seen, assert_used, connect, naive};
 
 /// The longest message that is sent where stores set no limit.
 const LONGEST: usize = 5000;
@@ -22,7 +22,7 @@ struct Session {
     store: Option<u8>,
     high_water: u16,
     keep: u8,
-    /// For each end, bit n: whether every eighth call, from the n-th, is `next` and not `next_message`.
+    /// For each end, bit n: whether every eighth call, from the n-th, is `next_chunk` and not `next_message`.
     chunks: [u8; 2],
     /// For each end: whether its replies go through another task.
     two_tasks: [bool; 2],
@@ -399,13 +399,13 @@ impl<R: Role, S: Storage> End<R, S> {
             // A ping that crosses our Close is still answered.
             let behind = close.map(|at| &frames[at + 1..]).expect("a Close was sent");
             assert!(behind.iter().all(|(first, _)| *first == 0x8A), "more than Pongs behind a Close");
-            (EndOfInput::Closed, transport)
+            (UncleanEnd::Closed, transport)
         } else {
             assert_eq!(close, None);
             assert!(self.unanswered.is_empty(), "the newest ping is answered");
-            (if message_is_open { EndOfInput::InsideMessage } else { EndOfInput::BetweenMessages }, Transport::Open)
+            (if message_is_open { UncleanEnd::InsideMessage } else { UncleanEnd::BetweenMessages }, Transport::Open)
         };
-        assert_eq!(EndOfInput::from(self.rx.end_of_input()), end);
+        assert_eq!(UncleanEnd::from(self.rx.end_of_input()), end);
         assert_eq!(self.tx.transport(), transport);
     }
 }
@@ -421,7 +421,7 @@ fn deliver<A: Role, B: Role, S: Storage>(from: &mut End<A, S>, to: &mut End<B, S
         let mut replies = |owed: Reply<'_>| assert!(reply.replace(owed.to_owned()).is_none());
         to.calls += 1;
         let found = if to.chunks >> (to.calls % 8) & 1 != 0 {
-            to.rx.next(&mut input, &mut replies).map(|event| to.log.chunk(event))
+            to.rx.next_chunk(&mut input, &mut replies).map(|event| to.log.chunk(event))
         } else {
             to.rx.next_message(&mut input, &mut replies).map(|event| to.log.event(event))
         };

@@ -1,6 +1,6 @@
 use std::mem;
 
-use websocket_proto::{ChunkEvent, EndOfInput, Event, Failure, Kind, frame::CloseCode};
+use websocket_proto::{ChunkEvent, UncleanEnd, Event, Failure, Kind, frame::CloseCode};
 
 /// An event, owned. Chunks are put together: how they were cut is not for anyone to rely on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,13 +100,13 @@ impl Log {
     }
 }
 
-impl From<Result<(), EndOfInput>> for End {
-    fn from(end: Result<(), EndOfInput>) -> Self {
+impl From<Result<(), UncleanEnd>> for End {
+    fn from(end: Result<(), UncleanEnd>) -> Self {
         match end {
             Ok(()) => Self::Closed,
-            Err(EndOfInput::WithoutClose) => Self::BetweenMessages,
-            Err(EndOfInput::InsideMessage) => Self::InsideMessage,
-            Err(EndOfInput::Failed(_)) => Self::Failed,
+            Err(UncleanEnd::WithoutClose) => Self::BetweenMessages,
+            Err(UncleanEnd::InsideMessage) => Self::InsideMessage,
+            Err(UncleanEnd::Failed(_)) => Self::Failed,
             Err(_) => unreachable!("an end that this target does not know"),
         }
     }

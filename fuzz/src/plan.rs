@@ -12,7 +12,7 @@ pub struct Plan {
     max_message: u8,
     max_fragments: u8,
     keep: u8,
-    /// Bit n: whether every eighth call, from the n-th, is `next` and not `next_message`.
+    /// Bit n: whether every eighth call, from the n-th, is `next_chunk` and not `next_message`.
     pub modes: u8,
     /// The pieces' lengths, over and over, less one; 255 is all that is left.
     cuts: [u8; 4],
@@ -52,7 +52,7 @@ impl Plan {
         self.modes == 0xFF
     }
 
-    /// Whether the n-th call is `next`.
+    /// Whether the n-th call is `next_chunk`.
     pub fn is_chunk(&self, call: usize) -> bool {
         self.modes >> (call % 8) & 1 != 0
     }

@@ -1,7 +1,7 @@
 //! One receiver, fed with anything.
 
 use arbitrary::Arbitrary;
-use websocket_proto::{Connection, EndOfInput, FixedStorage, Input, ReadBuffer, Receiver, Role, Sender, Storage};
+use websocket_proto::{Connection, UncleanEnd, FixedStorage, Input, ReadBuffer, Receiver, Role, Sender, Storage};
 
 use crate::{
     End, Log, MAX_REPLIES, PONG_BACKLOG, Plan, Seen, assert_used, deflate,
@@ -48,7 +48,7 @@ pub fn check<R: Role, S: Storage>(
             loop {
                 calls += 1;
                 if plan.is_chunk(calls) {
-                    let Some(event) = heap.run(|| rx.next(&mut input, &mut tx)) else { break };
+                    let Some(event) = heap.run(|| rx.next_chunk(&mut input, &mut tx)) else { break };
                     log.chunk(event);
                 } else {
                     let Some(event) = heap.run(|| rx.next_message(&mut input, &mut tx)) else { break };
@@ -131,7 +131,7 @@ pub fn compare<R: Role, S: Storage>(case: &Case<'_>, connection: impl Fn() -> Co
 }
 
 /// What a receiver says in all.
-type Outcome = (Log, Vec<u8>, Result<(), EndOfInput>);
+type Outcome = (Log, Vec<u8>, Result<(), UncleanEnd>);
 
 /// What a receiver says in all, and how many events there were after each piece.
 fn feed<'w, R: Role, S: Storage>(
@@ -150,7 +150,7 @@ fn feed<'w, R: Role, S: Storage>(
             let (count, mut input) = reader.read(&mut piece[read..], &mut rx);
             read += count;
             if is_chunk {
-                while let Some(event) = rx.next(&mut input, &mut tx) {
+                while let Some(event) = rx.next_chunk(&mut input, &mut tx) {
                     log.chunk(event);
                     events += 1;
                 }

@@ -81,7 +81,7 @@ impl Config {
         self
     }
 
-    /// The largest message, in bytes over all its fragments; also of one that is [streamed](crate::Receiver::next).
+    /// The largest message, in bytes over all its fragments; also of one that is [streamed](crate::Receiver::next_chunk).
     ///
     /// For [whole messages](crate::Receiver::next_message) the receiver's store is a limit too, also for a message that
     /// would not need it because it came in one read: what is accepted must not depend on how bytes are cut.

@@ -65,6 +65,22 @@ pub struct Connection<R, I: Storage, O: Storage> {
     pub sender: Sender<R, O>,
 }
 
+/// A server's connection over memory that grows.
+///
+/// ```
+/// use websocket_proto::{ServerConnection, SendError};
+///
+/// fn greet(connection: &mut ServerConnection) -> Result<(), SendError> {
+///     connection.sender.send_text("hello")
+/// }
+/// ```
+#[cfg(feature = "alloc")]
+pub type ServerConnection = Connection<crate::Server, alloc::vec::Vec<u8>, alloc::vec::Vec<u8>>;
+
+/// A client's connection over memory that grows, with masking keys from the system's generator.
+#[cfg(feature = "std")]
+pub type ClientConnection = Connection<Client<SystemRandom>, alloc::vec::Vec<u8>, alloc::vec::Vec<u8>>;
+
 impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
     /// The two halves; `output` may hold what has to be sent first.
     #[inline]

@@ -7,7 +7,7 @@ use crate::storage::copy;
 /// Why a connection ends, as a number that may stand in a Close frame (RFC 6455 §7.4).
 ///
 /// Codes that must never be on the wire can't be built: 1005 ("no code was there") is the absence of a code, `None`;
-/// 1006 ("no Close was there") is [`EndOfInput`](crate::EndOfInput); 1015 is the TLS library's to report.
+/// 1006 ("no Close was there") is [`UncleanEnd`](crate::UncleanEnd); 1015 is the TLS library's to report.
 ///
 /// ```
 /// use websocket_proto::frame::CloseCode;

@@ -193,7 +193,7 @@ impl<M: MessageStore> Assembly<M> {
     fn failure(&self, StorageFull: StorageFull, more: usize) -> Failure {
         let (len, limit) = (self.store.bytes().len() + more, self.store.capacity());
         if len > limit {
-            // Its header was accepted by `next`, which needs no store.
+            // Its header was accepted by `next_chunk`, which needs no store.
             Failure::MessageTooLong { len: len as u64, limit: limit as u64 }
         } else {
             Failure::OutOfMemory

@@ -52,7 +52,7 @@ impl<'a> Event<'a> {
     }
 }
 
-/// What [`Receiver::next`](crate::Receiver::next) has found: a chunk of a message, or a control frame.
+/// What [`Receiver::next_chunk`](crate::Receiver::next_chunk) has found: a chunk of a message, or a control frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChunkEvent<'a> {

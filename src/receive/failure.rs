@@ -140,7 +140,7 @@ impl From<InvalidUtf8> for Failure {
 /// The stream ended without a closing handshake; other interfaces call it close code 1006 (RFC 6455 §7.1.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum EndOfInput {
+pub enum UncleanEnd {
     /// Between two messages.
     WithoutClose,
     /// In the middle of a frame or a message.
@@ -149,7 +149,7 @@ pub enum EndOfInput {
     Failed(Failure),
 }
 
-impl fmt::Display for EndOfInput {
+impl fmt::Display for UncleanEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WithoutClose => f.write_str("connection lost: the peer left without a closing handshake"),
@@ -159,4 +159,4 @@ impl fmt::Display for EndOfInput {
     }
 }
 
-impl core::error::Error for EndOfInput {}
+impl core::error::Error for UncleanEnd {}

@@ -10,7 +10,7 @@
 //!               state: where in the stream, which message is open
 //! ```
 //!
-//! [`Receiver::next_message`] goes through all four, [`Receiver::next`] through the first three. Control frames come out of the
+//! [`Receiver::next_message`] goes through all four, [`Receiver::next_chunk`] through the first three. Control frames come out of the
 //! first. `shortcuts` has what is only there to be fast.
 
 mod assemble;
@@ -28,7 +28,7 @@ mod state;
 use core::fmt;
 
 pub use event::{Chunk, ChunkEvent, Event, Kind, Message};
-pub use failure::{EndOfInput, Failure};
+pub use failure::{Failure, UncleanEnd};
 
 use assemble::Assembly;
 use frames::Frames;
@@ -51,7 +51,7 @@ use crate::{
 
 /// The receiving half of a connection: bytes from the peer in, events out.
 ///
-/// Call [`next_message`](Self::next_message) for whole messages or [`next`](Self::next) for chunks as they come, until
+/// Call [`next_message`](Self::next_message) for whole messages or [`next_chunk`](Self::next_chunk) for chunks as they come, until
 /// it returns `None`: then the input is used up, all of it, and can be refilled. What must be whole and is not yet,
 /// a header or a control frame, is kept inside.
 ///
@@ -105,7 +105,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// A message that lies whole in the input, in one frame, is lent from there; any other is put together in the
     /// receiver's store, and limited by [`Config::max_message`] and the store's size.
     ///
-    /// In the middle of a message of which [`next`](Self::next) has given the beginning, this gives the rest. What else is announced of the
+    /// In the middle of a message of which [`next_chunk`](Self::next_chunk) has given the beginning, this gives the rest. What else is announced of the
     /// message is then limited as if all of it had to be stored.
     // In the caller's loop an event needn't go through memory: a quarter less for a short message. Left to itself, the compiler makes it a
     // call where there are two.
@@ -154,7 +154,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     // As for whole messages.
     #[inline(always)]
     #[must_use = "an event is all that tells of a message, a close or a failure"]
-    pub fn next<'a, 'b: 'a>(
+    pub fn next_chunk<'a, 'b: 'a>(
         &'a mut self,
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
@@ -170,12 +170,12 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 None => self.frames.state.leave_rest(),
             }
         }
-        self.next_in_parts(input, replies)
+        self.next_chunk_in_parts(input, replies)
     }
 
     /// What is no message of one frame in one piece.
     #[inline(never)]
-    fn next_in_parts<'a, 'b: 'a>(
+    fn next_chunk_in_parts<'a, 'b: 'a>(
         &'a mut self,
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
@@ -197,13 +197,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// # Errors
     ///
     /// When it did so without a Close: the connection was lost, and a message may have been, too.
-    pub fn end_of_input(&self) -> Result<(), EndOfInput> {
+    pub fn end_of_input(&self) -> Result<(), UncleanEnd> {
         Err(match self.frames.state.position {
             Position::Ended(Ending::Closed) => return Ok(()),
-            Position::Ended(Ending::BrokenText) => EndOfInput::Failed(Failure::InvalidUtf8),
-            Position::Ended(Ending::Failed(failure)) => EndOfInput::Failed(failure),
-            _ if self.frames.state.is_between_messages() => EndOfInput::WithoutClose,
-            _ => EndOfInput::InsideMessage,
+            Position::Ended(Ending::BrokenText) => UncleanEnd::Failed(Failure::InvalidUtf8),
+            Position::Ended(Ending::Failed(failure)) => UncleanEnd::Failed(failure),
+            _ if self.frames.state.is_between_messages() => UncleanEnd::WithoutClose,
+            _ => UncleanEnd::InsideMessage,
         })
     }
 

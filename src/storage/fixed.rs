@@ -83,7 +83,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Bytes for FixedStorage<B> {
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
+impl<B: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> Store for FixedStorage<B> {
     type Message = Self;
     type Output = Ring<B>;
     type Control = ControlPayload;
@@ -102,7 +102,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Store for FixedStorage<B> {
 }
 
 // Safe code can't note that what an array holds was found to be text: it is looked at once more, when the message is whole.
-impl<B: AsRef<[u8]> + AsMut<[u8]>> MessageStore for FixedStorage<B> {
+impl<B: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> MessageStore for FixedStorage<B> {
     fn text(&self) -> &str {
         text::whole(self.bytes()).unwrap_or_default()
     }

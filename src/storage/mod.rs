@@ -26,6 +26,8 @@ pub(crate) const fn most_for(bytes: usize) -> usize {
 
 /// Room for bytes that must outlive a read: a head, a message in parts, output that waits for the socket.
 ///
+/// It can be sent to another thread, and so can everything that is built on it.
+///
 /// `Vec<u8>` (feature `alloc`) grows with what arrives, [`FixedStorage`] is an array of the caller's. A store that is
 /// too small for something refuses it whole; nothing is cut.
 #[diagnostic::on_unimplemented(
@@ -66,9 +68,9 @@ pub(crate) trait Bytes {
 
 /// A store of the caller's, and what its memory becomes in an open connection.
 pub(crate) trait Store: Bytes + Sized {
-    type Message: MessageStore + From<Self>;
-    type Output: OutputStore + From<Self>;
-    type Control: ControlStore;
+    type Message: MessageStore + From<Self> + Send + Sync;
+    type Output: OutputStore + From<Self> + Send + Sync;
+    type Control: ControlStore + Send + Sync;
 
     /// Makes room for `more` bytes, so that as much can be added.
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull>;

@@ -2,7 +2,7 @@
 
 use super::{frames::frames, open::Opening};
 use websocket_proto::{
-    ChunkEvent, Connection, EndOfInput, Event, Failure, Input, ReadBuffer, Receiver, Role, Sender, Storage,
+    ChunkEvent, Connection, Event, Failure, Input, ReadBuffer, Receiver, Role, Sender, Storage, UncleanEnd,
     frame::CloseCode,
 };
 
@@ -22,9 +22,9 @@ pub enum Seen {
 pub enum Mode {
     /// `next_message`
     Whole,
-    /// `next`, chunks assembled
+    /// `next_chunk`, chunks assembled
     Chunks,
-    /// `next_message` and `next` by turns, what they give assembled
+    /// `next_message` and `next_chunk` by turns, what they give assembled
     Mixed,
     /// `next_message`, from a `ReadBuffer` of this capacity
     Buffered(usize),
@@ -55,7 +55,7 @@ pub struct Trace {
     pub partial: Vec<u8>,
     /// The frames that were sent in reply: first byte and payload.
     pub replies: Vec<(u8, Vec<u8>)>,
-    pub end: Result<(), EndOfInput>,
+    pub end: Result<(), UncleanEnd>,
     /// How many bytes had come when the failure was reported.
     pub failed_after: Option<usize>,
 }
@@ -174,7 +174,7 @@ fn take_chunk<R: Role, I: Storage, O: Storage>(
     tx: &mut Sender<R, O>,
     trace: &mut Trace,
 ) -> bool {
-    let Some(event) = rx.next(input, tx) else { return false };
+    let Some(event) = rx.next_chunk(input, tx) else { return false };
     match event {
         ChunkEvent::Text(chunk) => {
             assert_eq!(chunk.first, trace.partial.is_empty());

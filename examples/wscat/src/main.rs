@@ -123,7 +123,7 @@ fn receive(
     let lost = loop {
         let began = Instant::now();
         // What the peer is owed goes to the sender at once. That takes a lock, but never waits for the socket.
-        while let Some(event) = receiver.next(&mut input, &mut |reply: Reply<'_>| link.reply(reply)) {
+        while let Some(event) = receiver.next_chunk(&mut input, &mut |reply: Reply<'_>| link.reply(reply)) {
             match event {
                 ChunkEvent::Text(chunk) => output.text(chunk),
                 ChunkEvent::Binary(chunk) => output.binary(chunk),

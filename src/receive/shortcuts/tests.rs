@@ -100,7 +100,7 @@ fn told<R: Role, S: Storage>(
             let event = if is_whole {
                 receiver.next_message(&mut input, &mut reply as &mut dyn Replies).map(|event| format!("{event:?}"))
             } else {
-                receiver.next(&mut input, &mut reply as &mut dyn Replies).map(|event| format!("{event:?}"))
+                receiver.next_chunk(&mut input, &mut reply as &mut dyn Replies).map(|event| format!("{event:?}"))
             };
             told.append(&mut replies);
             let Some(event) = event else { break };

@@ -6,7 +6,7 @@
 #![no_main]
 
 use websocket_proto::{
-    Chunk, ChunkEvent, Client, Config, Connection, EndOfInput, Event, FixedStorage, Input, OwnedReply, ReadBuffer,
+    Chunk, ChunkEvent, Client, Config, Connection, UncleanEnd, Event, FixedStorage, Input, OwnedReply, ReadBuffer,
     Server, Transport, Uri, client,
     frame::{CloseCode, MaskingKey},
     http::Header,
@@ -163,7 +163,7 @@ fn stream() -> Option<()> {
         client.sender.consume(count);
         let mut input = buffer.received(count);
         let mut keep = |owed: websocket_proto::Reply<'_>| reply = Some(owed.to_owned());
-        while let Some(event) = rx.next(&mut input, &mut keep) {
+        while let Some(event) = rx.next_chunk(&mut input, &mut keep) {
             match event {
                 ChunkEvent::Binary(Chunk { data, .. }) => bytes += data.len(),
                 ChunkEvent::Text(Chunk { data, .. }) => bytes += data.len(),
@@ -181,7 +181,7 @@ fn stream() -> Option<()> {
     let answered = tx.pending().starts_with(b"\x8A\x01!\x88");
     rx.release();
     tx.release();
-    let ended = matches!(rx.end_of_input(), Err(EndOfInput::Failed(_)));
+    let ended = matches!(rx.end_of_input(), Err(UncleanEnd::Failed(_)));
     (sent > 0 && bytes == 204 && pings == 2 && whole && failed && answered && ended).then_some(())
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use websocket_proto::{Config, EndOfInput, Input, server};
+use websocket_proto::{Config, UncleanEnd, Input, server};
 
 use crate::{
     documented::{asynchronous, client::connect, reading::read, readme::echo, sender::greet, server::serve},
@@ -146,7 +146,7 @@ fn a_stream_that_ends_anywhere_before_the_close_is_an_error() {
     let input = [REQUEST, FRAMES].concat();
     for len in 0..input.len() {
         let error = echo(Stream::new(&input[..len], Habit::TakesAll)).expect_err(&format!("after {len} bytes"));
-        assert_eq!(error.is::<EndOfInput>(), len >= REQUEST.len(), "after {len} bytes: {error}");
+        assert_eq!(error.is::<UncleanEnd>(), len >= REQUEST.len(), "after {len} bytes: {error}");
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::{
     try_join,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
-use websocket_proto::{Client, Connection, EndOfInput, Event, Input, Role, Server, SystemRandom, frame::CloseCode};
+use websocket_proto::{Client, Connection, UncleanEnd, Event, Input, Role, Server, SystemRandom, frame::CloseCode};
 
 use crate::{
     documented::asynchronous::echo,
@@ -235,7 +235,7 @@ async fn end_of_stream<R: Role, P: Role>(
 /// The Close counts, not the `close_notify`. Without a Close the connection was lost: close code 1006.
 #[tokio::test]
 async fn after_a_close_the_end_is_clean_with_and_without_close_notify() {
-    let lost = EndOfInput::WithoutClose.to_string();
+    let lost = UncleanEnd::WithoutClose.to_string();
     for (close, close_notify, wanted) in [
         (true, true, Ok(())),
         (true, false, Ok(())),
