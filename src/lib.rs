@@ -1,11 +1,11 @@
 //! The WebSocket protocol ([RFC 6455]) as pure state machines: bytes in, events and bytes out.
 //!
-//! This crate opens no socket, reads no clock and starts no thread. You own those; it turns the bytes you read into
-//! messages, and the messages you send into bytes to write. So it fits blocking sockets, an event loop, any async runtime and
-//! firmware alike, and all of it can be tested without a network.
+//! This crate opens no socket, reads no clock and starts no thread. It turns the bytes that you read into messages, and
+//! the messages that you send into bytes to write. So it fits blocking sockets, an event loop, any async runtime and
+//! firmware, and all of it can be tested without a network.
 //!
-//! A connection is two values: the [`Receiver`] and the [`Sender`]. A message that the receiver lends leaves the sender
-//! free, so an echo server copies each message once, into its output:
+//! A connection is two values: the [`Receiver`] and the [`Sender`]. While the receiver lends a message, the sender is
+//! free. So an echo server copies each message once, into its output:
 //!
 //! ```
 //! # use std::io::{self, Read, Write};
@@ -33,9 +33,9 @@
 //!         }
 //!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
 //!         socket.flush()?;                                        // 101, echoes, pongs, close: a stream may buffer
-//!         if tx.transport() == Transport::CloseNow { break rx.end_of_input()? }          // an error: it broke the protocol
-//!         let n = socket.read(buffer.room_for(&mut rx))?;         // of a long message, straight to where it is assembled
-//!         if n == 0 { break rx.end_of_input()? }                  // an error: it left without a Close
+//!         if tx.transport() == Transport::CloseNow { break rx.end_of_input()? }   // Err: it broke the protocol
+//!         let n = socket.read(buffer.room_for(&mut rx))?;         // a long message goes directly to its store
+//!         if n == 0 { break rx.end_of_input()? }                  // Err: it left without a Close
 //!         input = buffer.received(n);
 //!     })
 //! }
@@ -57,43 +57,100 @@
 //!
 //! # What holds always
 //!
-//! 1. **All input is used.** There is no count of used bytes to track and no leftover to present again, so one read buffer
+//! 1. **All input is used.** There is no count of used bytes to track and nothing to present again, so one read buffer
 //!    can serve ten thousand connections.
-//! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, however the reads cut them.
-//! 3. **Errors come as early as they can**, at the first byte that proves them, after what came before, as an
-//!    [event](Event::Failed): the Close frame that explains it is already with the sender.
-//! 4. **Replies are bounded.** The receiver hands pongs and Close frames straight to the sender, so the protocol has
-//!    nothing to flush (the [stream](#streams) may have). Each ping gets its pong; only a peer that floods without
-//!    reading gets one for its newest ping alone.
-//! 5. **Lengths buy nothing.** Memory grows with bytes that have come, never with a length that was announced, and up to the
-//!    limits of the [`Config`].
-//! 6. **Work allocates nothing, and idle costs next to nothing.** Once it is warm, a loop with the defaults allocates nothing
-//!    for messages of up to 1 MiB; an idle connection holds at most a KiB for what it sends next, or, if you
-//!    [choose](Config::keep), nothing.
-//! 7. **A panic is this crate's bug**, never the peer's input; and no code here can break memory safety.
+//! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, wherever reads cut them.
+//! 3. **Errors are found as early as possible**, at the first byte that proves them, and after everything before it.
+//!    They are [events](Event::Failed), because the Close frame that explains them must still be written.
+//! 4. **Replies are bounded.** The receiver passes Pongs and Closes directly to the sender, so the protocol has nothing
+//!    to flush (the [stream](#streams) may have). Each Ping is answered by its Pong. A peer that floods without reading
+//!    gets a Pong for its newest Ping alone.
+//! 5. **An announced length buys nothing.** Memory grows with the bytes received, up to the limits of the [`Config`].
+//! 6. **A loop in use allocates nothing, and an idle connection costs next to nothing.** Once it is warm, a loop with
+//!    the defaults allocates nothing for messages of up to 1 MiB. An idle connection keeps at most 1 KiB for the next
+//!    message it sends, or nothing if you [choose](Config::keep) so.
+//! 7. **A panic is this crate's bug**, never the peer's input. No code here can break memory safety.
 //!
 //! # Where things are
 //!
 //! | | |
 //! |-|-|
 //! | [`server`], [`client`] | the opening handshake: the only way to a [`Connection`] |
-//! | [`Receiver`] | [`Input`] to [`Event`]s (whole messages) or [`ChunkEvent`]s (as they come) |
-//! | [`ReadBuffer`] | what the socket is read into, of one connection or of all |
-//! | [`Sender`] | messages, pings and closes to [bytes](Sender::pending), and what to do with the [`Transport`] |
+//! | [`Receiver`] | [`Input`] to [`Event`]s (whole messages) or [`ChunkEvent`]s (as they are received) |
+//! | [`ReadBuffer`] | what sockets are read into, for one connection or for all |
+//! | [`Sender`] | messages, Pings and Closes to [bytes](Sender::pending), and what to do with the [`Transport`] |
 //! | [`Config`] | every limit, with its default |
 //! | [`deflate`] | compressed messages (permessage-deflate, [RFC 7692]) |
 //! | [`frame`] | a frame codec, usable alone |
 //! | [`http`] | the headers of a handshake, and what can be wrong with its head |
 //! | [`Uri`] | `ws://` and `wss://` addresses |
-//! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where what must be kept is kept |
+//! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where bytes are stored that must outlive a read |
 //!
-//! # Loops for other worlds
+//! # Example: an event loop
 //!
-//! **Non-blocking sockets** (mio, epoll): the same inner `while`. Be interested in writing while
-//! [`tx.is_empty()`](Sender::is_empty) is false, and pass what `write` returns to [`tx.consume`](Sender::consume). Reading
-//! never waits for writing. Over TLS be interested in writing until `flush` has succeeded, too.
+//! With mio, epoll or kqueue the same buffer serves all connections. Reading never waits for writing.
 //!
-//! **Async, one task**: `select!` between reading and writing. This loop runs over any stream, TLS too, in either role:
+//! ```
+//! use std::{error::Error, io::{self, ErrorKind, Read, Write}};
+//! use websocket_proto::{Connection, ReadBuffer, ServerConnection, Transport};
+//!
+//! /// The socket is ready. Returns whether to go on; be interested in writing while `!sender.is_empty()`.
+//! fn ready<S: Read + Write>(
+//!     socket: &mut S,
+//!     connection: &mut ServerConnection,
+//!     buffer: &mut ReadBuffer<Vec<u8>>,
+//! ) -> Result<bool, Box<dyn Error>> {
+//!     let Connection { receiver: rx, sender: tx } = connection;
+//!     while let Some(n) = unless_it_would_block(socket.read(buffer.room_for(rx)))? {
+//!         if n == 0 { rx.end_of_input()?; return Ok(false) }
+//!         let mut input = buffer.received(n);
+//!         while let Some(event) = rx.next_message(&mut input, tx) {
+//!             if let Some(message) = event.message() { tx.send(message)? }
+//!         }
+//!     }
+//!     while !tx.is_empty() && let Some(n) = unless_it_would_block(socket.write(tx.pending()))? {
+//!         if n == 0 { return Err(io::Error::from(ErrorKind::WriteZero).into()) }
+//!         tx.consume(n);
+//!     }
+//!     Ok(tx.transport() != Transport::CloseNow)
+//! }
+//!
+//! fn unless_it_would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
+//!     match result {
+//!         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+//!         result => result.map(Some),
+//!     }
+//! }
+//! # struct Script<'a>(&'a [u8], Vec<u8>);
+//! # impl Read for Script<'_> {
+//! #     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+//! #         if self.0.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.0.read(buf) }
+//! #     }
+//! # }
+//! # impl Write for Script<'_> {
+//! #     fn write(&mut self, buf: &[u8]) -> io::Result<usize> { self.1.write(buf) }
+//! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+//! # }
+//! # use websocket_proto::{Config, Input, server};
+//! # let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+//! #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec();
+//! # let mut handshake = server::Handshake::new(Config::new());
+//! # assert!(handshake.read(&mut Input::new(&mut request)));
+//! # let mut connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
+//! # let mut buffer = ReadBuffer::new(vec![0; 1000]);
+//! # let mut socket = Script(b"\x81\x85\0\0\0\0hello", Vec::new());
+//! # assert!(ready(&mut socket, &mut connection, &mut buffer)?);
+//! # assert!(socket.1.ends_with(b"\r\n\r\n\x81\x05hello"));
+//! # socket.0 = b"\x88\x80\0\0\0\0";
+//! # assert!(!ready(&mut socket, &mut connection, &mut buffer)?);
+//! # Ok::<(), Box<dyn Error>>(())
+//! ```
+//!
+//! Over TLS be interested in writing until `flush` has succeeded, too. The example `echo_mio` is a whole server.
+//!
+//! # Example: async, in one task
+//!
+//! A `select!` between reading and writing. This loop runs over any stream, TLS too, in either role:
 //!
 //! ```
 //! # use std::error::Error;
@@ -165,33 +222,87 @@
 //! A server that only answers adds `if tx.backlog() < 64 << 10` to its read, so that it doesn't read from a client that
 //! doesn't read either. Where a socket can say that it is ready, as tokio's do, wait for that and read without waiting:
 //! then one buffer serves all connections of a thread, and nothing is borrowed across an `await`. The example
-//! `echo_tokio` is a whole server.
+//! `echo_tokio` is a whole server. [`Input`] shows how to read a handshake in a function of its own, or under a
+//! timeout.
 //!
-//! **A handshake in a function of its own**, or under a timeout: see [`Input`].
+//! # Example: two tasks
 //!
-//! **Two tasks**: the reader passes a closure for the [`Replies`]. It locks a sender that both share, and which the
-//! writer doesn't hold while it waits for the socket: lock, copy what is pending, unlock, write, lock,
-//! [`consume`](Sender::consume), and flush when nothing is pending. Or it sends them through a channel to the writer,
-//! which gives them to [`tx.reply`](Sender::reply); a channel can fill up, and then of the [pongs](Reply::is_pong) only
-//! the newest must arrive, every other reply must. When a read finds the stream's end, the writer may be asleep with
-//! nothing to write: tell it with [`tx.transport_lost()`](Sender::transport_lost), where the writer's whole loop is
-//! shown.
+//! One task reads and another writes. The reader passes a closure for the [`Replies`]. It may lock a sender that both
+//! share: [`Replies`] shows the reader, and [`transport_lost`](Sender::transport_lost) the writer, who does not hold
+//! the lock while it waits for the socket. Or it sends them through a channel to the writer, who owns the sender:
 //!
-//! **Vectored writes**: [`tx.frame(message)`](Sender::frame) lends header and payload without a copy.
+//! ```
+//! use std::sync::mpsc;
+//! use websocket_proto::{Input, OwnedReply, Receiver, Reply, Sender, Server};
 //!
-//! **Larger than memory**: [`rx.next_chunk`](Receiver::next_chunk) gives chunks as they arrive,
-//! [`tx.send_binary_fragment`](Sender::send_binary_fragment) sends a message piece by piece.
+//! fn received(mut input: Input<'_>, rx: &mut Receiver<Server, Vec<u8>>, writer: &mpsc::SyncSender<OwnedReply>) {
+//!     let mut replies = |reply: Reply<'_>| {
+//!         let is_full = writer.try_send(reply.to_owned()).is_err();
+//!         // Only the newest Pong must arrive, so one that finds the channel full is dropped. Other replies wait.
+//!         if is_full && !reply.is_pong() { _ = writer.send(reply.to_owned()) }
+//!     };
+//!     while let Some(event) = rx.next_message(&mut input, &mut replies) {
+//!         println!("{event:?}");
+//!     }
+//! }
 //!
-//! **Without an allocator**: the same loops over [`FixedStorage`], whose page has a chapter on it: the whole loop, and how large the arrays should be.
+//! fn write(replies: &mpsc::Receiver<OwnedReply>, tx: &mut Sender<Server, Vec<u8>>) {
+//!     for reply in replies.try_iter() { tx.reply(&reply) }
+//!     // and then the socket gets what is pending
+//! }
+//! ```
 //!
-//! **A loop that closes by itself** must expect messages that cross its Close on the way, and not answer them: ask
-//! [`tx.is_open()`](Sender::is_open) before sending, or let [`SendError::Closing`] pass.
+//! When a read finds the end of the stream, the writer may be asleep with nothing to write: wake it, and let it call
+//! [`transport_lost`](Sender::transport_lost).
+//!
+//! # Example: vectored writes
+//!
+//! From about 4 KiB a server saves time if it doesn't copy a message into its output:
+//!
+//! ```
+//! use std::{error::Error, io::Write};
+//! use websocket_proto::{Sender, Server};
+//!
+//! fn send(tx: &mut Sender<Server, Vec<u8>>, message: &[u8], socket: &mut impl Write) -> Result<(), Box<dyn Error>> {
+//!     let frame = tx.frame(message)?;
+//!     let written = socket.write_vectored(&frame.slices())?;      // what was pending, the header, the message
+//!     frame.sent(written);                                        // what the socket did not take is pending now
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Example: messages larger than memory
+//!
+//! [`next_chunk`](Receiver::next_chunk) returns a message in chunks while it is received, and has an example.
+//! [`send_binary_fragment`](Sender::send_binary_fragment) sends one piece by piece.
+//!
+//! # Example: without an allocator
+//!
+//! The same loops run over [`FixedStorage`]. Its page has a whole one, and says how large the arrays should be.
+//!
+//! # Example: a loop that closes by itself
+//!
+//! Messages of the peer may cross our Close on the way. Don't answer them: ask [`is_open`](Sender::is_open) first, or
+//! treat [`SendError::Closing`] as no error.
+//!
+//! ```
+//! use websocket_proto::{Event, SendError, Sender, Server, CloseCode};
+//!
+//! fn answer(event: Event<'_>, tx: &mut Sender<Server, Vec<u8>>) -> Result<(), Box<dyn std::error::Error>> {
+//!     match event {
+//!         Event::Text("bye") if tx.is_open() => tx.close(CloseCode::NORMAL, "")?,
+//!         Event::Text(text)  if tx.is_open() => tx.send_text(text)?,
+//!         _ => {}
+//!     }
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # Streams
 //!
-//! The protocol has nothing to flush, and cuts in its bytes don't matter to it. The stream has its own habits:
+//! The protocol has nothing to flush, and does not care where its bytes are cut. The stream below it may:
 //!
-//! | a stream may | so the loop |
+//! | the stream may | so the loop |
 //! |-|-|
 //! | keep what it took until it is flushed: TLS, a `BufWriter` | flushes when nothing is pending, before it waits |
 //! | take a part | writes until [`tx.is_empty()`](Sender::is_empty) |
@@ -226,12 +337,13 @@
 //!
 //! # Time
 //!
-//! The library has no clock. A loop on the open internet wants four timers, all of them in the examples `echo_tokio` and `chat`:
+//! The library has no clock. A loop on the open internet needs four timers. The examples `echo_tokio` and `chat` have
+//! all of them:
 //!
 //! | from | until | then | usual |
 //! |-|-|-|-|
 //! | the connection | the handshake is done | drop it | 10 s |
-//! | the last byte that came | another comes | [`ping`](Sender::ping); after as long again, drop it | 30 s |
+//! | the last byte received | another is received | [`ping`](Sender::ping); after as long again, drop it | 30 s |
 //! | [`transport`](Sender::transport) is not `Open` any more | it is `CloseNow`, or the stream ends | drop it | 10 s |
 //! | we have shut down our half of the stream | the peer ends its own | drop it | 2 s |
 //!

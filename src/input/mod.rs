@@ -4,11 +4,11 @@ use core::mem;
 
 pub use read_buffer::ReadBuffer;
 
-/// Bytes that came from the peer, and how much of them is used up.
+/// A cursor over bytes received from the peer.
 ///
-/// A [`ReadBuffer`](crate::ReadBuffer) makes one after every read, or you do around a buffer of your own. Handshake and
-/// [receiver](crate::Receiver) take from its front; payloads are unmasked in place and lent from it. A receiver always uses all of
-/// it; a handshake stops behind the head, and what is left is the connection's first input.
+/// A [`ReadBuffer`] makes one after every read; or you make one around a buffer of your own. The handshake and the
+/// [receiver](crate::Receiver) take bytes from its front. Payloads are unmasked in place and lent from it. A receiver
+/// always uses all of it. A handshake stops after the head, and the rest is the connection's first input.
 ///
 /// ```
 /// use websocket_proto::Input;
@@ -19,9 +19,9 @@ pub use read_buffer::ReadBuffer;
 /// assert!(Input::default().is_empty());
 /// ```
 ///
-/// It borrows the buffer for as long as it lives. So before a read that may bring nothing, with a timeout or in a `select!`, drop the last one:
-/// `input = Input::default()`. And a handshake that is read in a function of its own hands back where its input was, not the
-/// input; what [remains](Self::remaining) is always the end of the bytes that were given:
+/// It borrows the buffer for as long as it lives. So before a read that may be cancelled, by a timeout or in a
+/// `select!`, drop the last one: `input = Input::default()`. A function that reads a handshake can't return the input,
+/// but it can return a range, because what [remains](Self::remaining) is always the end of the bytes that were given:
 ///
 /// ```
 /// # use std::{io::{self, Read}, ops::Range};
@@ -48,31 +48,32 @@ pub use read_buffer::ReadBuffer;
 #[derive(Debug, Default)]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
-    /// Payload that was read into the receiver's store and so is not in `bytes`.
-    elsewhere: usize,
+    /// Number of payload bytes that were read directly into the receiver's store, and so are not in `bytes`.
+    in_store: usize,
 }
 
 impl<'b> Input<'b> {
     /// All of `bytes`, as they were read. Their contents afterwards are unspecified: payloads are unmasked in place.
     #[inline]
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes, elsewhere: 0 }
+        Self { bytes, in_store: 0 }
     }
 
-    pub(crate) fn elsewhere(count: usize) -> Self {
-        Self { elsewhere: count, ..Self::default() }
+    /// The input of a read into the store of a receiver.
+    pub(crate) fn in_store(count: usize) -> Self {
+        Self { in_store: count, ..Self::default() }
     }
 
-    /// What has not been used yet, of the bytes that are in the caller's buffer.
+    /// The bytes in the caller's buffer that have not been used yet.
     #[inline]
     pub fn remaining(&self) -> &[u8] {
         self.bytes
     }
 
-    /// Whether all has been used.
+    /// Whether everything has been used.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.elsewhere == 0
+        self.bytes.is_empty() && self.in_store == 0
     }
 
     /// Takes up to `most` bytes from the front. They live as long as the buffer, not as long as this cursor.
@@ -97,13 +98,13 @@ impl<'b> Input<'b> {
         Some(front)
     }
 
-    /// Takes the payload that is elsewhere: how much.
+    /// Takes the payload that is in the store. Returns its length.
     #[inline]
-    pub(crate) fn take_elsewhere(&mut self) -> usize {
-        mem::take(&mut self.elsewhere)
+    pub(crate) fn take_in_store(&mut self) -> usize {
+        mem::take(&mut self.in_store)
     }
 
-    /// Uses up everything: what comes behind a Close, or a failure.
+    /// Uses up everything that follows a Close or a failure.
     pub(crate) fn discard(&mut self) {
         *self = Self::default();
     }

@@ -2,14 +2,15 @@ use core::fmt;
 
 use crate::{Input, Receiver, Role, Storage};
 
-/// The most that is read after a read straight into a store: what it brings of another long message is copied.
+/// The largest read right after one directly into a store. If it brings the beginning of another long message, that is
+/// copied.
 const FEW: usize = if cfg!(fuzzing) { 16 } else { 4 << 10 };
 
-/// A buffer for reads, of any number of connections.
+/// A buffer for the reads of any number of connections.
 ///
-/// Nothing stays in it between two reads. A message that lies whole in it is lent from there. A longer one is assembled in
-/// the receiver's store, and [`room_for`](Self::room_for) gives a read that store's memory in place of the buffer's, so
-/// that the rest of the message is not copied.
+/// Nothing stays in it between two reads. A message that is all in it is lent from it. A longer one is assembled in the
+/// receiver's store, and [`room_for`](Self::room_for) gives a read the free space of that store, so that the rest of
+/// the message is not copied.
 ///
 /// ```
 /// # use std::io::Read;
@@ -44,17 +45,16 @@ const FEW: usize = if cfg!(fuzzing) { 16 } else { 4 << 10 };
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// 16 to 64 KiB are a good size: as much as a read of a socket usually brings, so that it cuts few messages, and still in
-/// a near cache when it is unmasked. A message of up to twice the buffer is copied once if reads cut it; of longer ones only
-/// the beginning and the end are.
+/// 16 to 64 KiB are a good size. A read of a socket usually brings as much, so few messages are cut, and the bytes are
+/// still in a near cache when they are unmasked. If reads cut a message of up to twice that size, it is copied once; of
+/// a longer one only the beginning and the end are copied.
 ///
-/// The same can be had without it: [`Input::new`] around whatever was read. Then all of a message that a read has cut
-/// is copied.
+/// [`Input::new`] around any bytes does the same, but then every message that reads cut is copied whole.
 pub struct ReadBuffer<B> {
     bytes: B,
-    /// How much the next read may bring.
+    /// The most bytes that the next read may bring.
     most: usize,
-    /// The last room was in the receiver's store.
+    /// The last room was the receiver's store.
     is_direct: bool,
 }
 
@@ -64,7 +64,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         Self { bytes, most: usize::MAX, is_direct: false }
     }
 
-    /// Where the next read goes if there is no receiver yet; never empty, if the buffer isn't.
+    /// Where the next read goes while there is no receiver; never empty, unless the buffer is.
     #[inline]
     pub fn room(&mut self) -> &mut [u8] {
         self.is_direct = false;
@@ -73,13 +73,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         bytes.get_mut(..most).unwrap_or_default()
     }
 
-    /// Where the next read for this receiver goes: in the middle of a long message straight to where it is assembled.
+    /// Where the next read for this receiver goes: in the middle of a long message, directly to the receiver's store.
     ///
-    /// The store has to have room for as much as the buffer: less than that is read to the buffer, together with what
-    /// follows, because a read costs more than a copy. The store grows only when it is full, and
-    /// only where it holds as much already: what a frame announces reserves nothing. That is so for binary messages; with
-    /// `std` for text too: for any with an array as the store, and in a server with a `Vec` while the text is ASCII,
-    /// because other text is checked before it is stored.
+    /// That needs as much free space in the store as the buffer has. Less is read to the buffer, together with what
+    /// follows, because a read costs more than a copy. The store grows only when it is full, and at most to twice what
+    /// it holds: an announced length reserves nothing.
+    ///
+    /// Binary messages are read so. With `std` text is, too: over an array all of it, and in a server over a `Vec` as
+    /// long as it is ASCII, because other text is checked before it is stored.
     #[inline]
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
         if !receiver.is_at_rest()
@@ -91,16 +92,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         self.room()
     }
 
-    /// The first `count` bytes of the room have been read into: the input that they are. After
-    /// [`room_for`](Self::room_for) it is the input of that receiver, which must not be asked for anything in between.
+    /// The input that the first `count` bytes of the last room are.
     ///
-    /// Let `count` be what was read: behind it there may be bytes of another connection. After a read that failed or read
-    /// nothing you need not call this.
+    /// After [`room_for`](Self::room_for) it belongs to that receiver, which must not be given anything in between.
+    /// Given to another one, it fails with [`ForeignInput`](crate::Failure::ForeignInput).
+    ///
+    /// `count` must be what was read, because after it there may be bytes of another connection. After a read that
+    /// failed or read nothing you need not call this.
     #[inline]
     pub fn received(&mut self, count: usize) -> Input<'_> {
         if self.is_direct {
             self.is_direct = false;
-            return Input::elsewhere(count);
+            return Input::in_store(count);
         }
         if count >= self.most {
             self.most = usize::MAX;

@@ -40,8 +40,8 @@ enum Memory {
 const WHOLE: Found<'static, Piece<'static>> = Found::Payload(Piece { at: At::Store, last: true });
 
 impl<R: Role, S: Storage> Receiver<R, S> {
-    /// What a message that is asked for as a whole may have. It must fit into the store, even if it need not be stored: the
-    /// answer is the same wherever reads cut it.
+    /// What a message that is asked for as a whole may have. It must fit into the store, even if it need not be stored:
+    /// the answer is the same wherever reads cut it.
     #[inline]
     pub(super) fn max_whole_message(&self) -> u64 {
         self.max_message.min(self.assembly.store.capacity() as u64)
@@ -116,7 +116,8 @@ impl<M: MessageStore> Assembly<M> {
         self.is_empty() && self.text.missing() == 0 && len <= self.store.capacity()
     }
 
-    /// Adds payload as it was received. As much as is `missing` may follow: memory that is needed for it grows no further.
+    /// Adds payload as it was received. As much as is `missing` may follow: memory that is needed for it grows no
+    /// further.
     #[inline(always)]
     pub(super) fn append_masked(
         &mut self,
@@ -130,7 +131,8 @@ impl<M: MessageStore> Assembly<M> {
             self.prepare(bytes.len());
             return self.store.append(bytes, mask, missing).map_err(|full| self.failure(full, bytes.len()));
         }
-        // ASCII is noticed while it is unmasked. Where a server's payload is not masked, that would take a pass of its own.
+        // ASCII is noticed while it is unmasked. Where a server's payload is not masked, that would take a pass of its
+        // own.
         let is_ascii = match mask {
             Some(key) if SHORTCUTS && self.store.takes_ascii() => key.apply_to_ascii(bytes),
             Some(key) => {

@@ -36,8 +36,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    /// Checks a piece if it is text. `None` if it only began a code point. Before a wrong byte, the valid text is given as
-    /// it would have been at the end of a read, and the failure comes next.
+    /// Checks a piece if it is text. `None` if it only began a code point. Before a wrong byte, the valid text is given
+    /// as it would have been at the end of a read, and the failure comes next.
     pub(super) fn check<'b>(&mut self, Piece { at, last }: Piece<'b>) -> Result<Option<Piece<'b>>, Failure> {
         let is_text = self.frames.state.kind() == Kind::Text;
         let (at, is_broken) = match at {

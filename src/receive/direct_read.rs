@@ -27,7 +27,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// Takes what was read into the store. Returns whether it is the last of the message.
     #[inline]
     pub(super) fn take_direct(&mut self, input: &mut Input<'_>) -> Result<bool, Failure> {
-        let count = input.take_elsewhere();
+        let count = input.take_in_store();
         if count == 0 || self.frames.state.is_ended() { Ok(false) } else { self.fill(count) }
     }
 

@@ -2,7 +2,7 @@ use crate::frame::{CloseCode, Opcode};
 
 use super::Failure;
 
-/// What [`Receiver::next_message`](crate::Receiver::next_message) has found: a whole message, or a control frame.
+/// A whole message or a control frame, from [`Receiver::next_message`](crate::Receiver::next_message).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -10,27 +10,27 @@ pub enum Event<'a> {
     Text(&'a str),
     /// A binary message.
     Binary(&'a [u8]),
-    /// The peer asked for a sign of life; the Pong is already among the [replies](crate::Replies).
+    /// A Ping, whose Pong was already passed to the [replies](crate::Replies).
     Ping(&'a [u8]),
-    /// An answer to a Ping of ours, or one that nobody asked for.
+    /// The answer to a Ping of ours, or an unsolicited Pong.
     Pong(&'a [u8]),
-    /// The peer has closed, and will send nothing more. The Close that answers, if it was not ours that was answered, is already
-    /// among the [replies](crate::Replies).
+    /// The peer has sent a Close, and sends nothing more. If it was not the answer to ours, our answer was already
+    /// passed to the [replies](crate::Replies).
     Close {
         /// Why; `None` when the peer gave no code (elsewhere reported as 1005).
         code: Option<CloseCode>,
-        /// Words for a log, often none.
+        /// Text for a log, often empty.
         reason: &'a str,
-        /// A message had begun, and its end will not come.
+        /// Whether a message had begun, whose end will not be received.
         message_cut_short: bool,
     },
-    /// The peer broke the protocol or a limit. A Close that says so is already among the [replies](crate::Replies); nothing more
-    /// comes.
+    /// The connection has failed, usually because the peer broke a rule or a limit. The Close that says so was already
+    /// passed to the [replies](crate::Replies). No further event follows.
     Failed(Failure),
 }
 
 impl<'a> Event<'a> {
-    /// The message, if it is one: to be sent on as it is.
+    /// The message, ready to be [sent](crate::Sender::send); `None` for other events.
     pub const fn message(&self) -> Option<Message<'a>> {
         match *self {
             Self::Text(text) => Some(Message::Text(text)),
@@ -52,7 +52,7 @@ impl<'a> Event<'a> {
     }
 }
 
-/// What [`Receiver::next_chunk`](crate::Receiver::next_chunk) has found: a chunk of a message, or a control frame.
+/// A chunk of a message or a control frame, from [`Receiver::next_chunk`](crate::Receiver::next_chunk).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChunkEvent<'a> {
@@ -68,27 +68,27 @@ pub enum ChunkEvent<'a> {
     Close {
         /// Why; `None` when the peer gave no code.
         code: Option<CloseCode>,
-        /// Words for a log, often none.
+        /// Text for a log, often empty.
         reason: &'a str,
-        /// A message had begun, and its last chunk will not come.
+        /// Whether a message had begun, whose last chunk will not be received.
         message_cut_short: bool,
     },
     /// As [`Event::Failed`].
     Failed(Failure),
 }
 
-/// A part of a message's payload, as it arrived.
+/// A part of a message's payload, as it was received.
 ///
-/// Chunks have nothing to do with fragments: they are what reads and frames happened to leave in one piece. Each message
-/// has exactly one first and one last chunk, which may be the same. Only a last chunk can be empty.
+/// Reads and frames decide where a message is cut into chunks, so chunks are not fragments. Each message has exactly
+/// one first and one last chunk, which may be the same. Only a last chunk can be empty.
 #[derive(Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the payload and its place in the message")]
 pub struct Chunk<'a, T: ?Sized> {
     /// The payload.
     pub data: &'a T,
-    /// Nothing of this message came before.
+    /// Whether the message begins with it.
     pub first: bool,
-    /// The message is complete.
+    /// Whether the message ends with it.
     pub last: bool,
 }
 

@@ -5,7 +5,7 @@ use crate::{
     text::InvalidUtf8,
 };
 
-/// What the peer did that fails the connection (RFC 6455 §7.1.7).
+/// Why a connection has failed (RFC 6455 §7.1.7): the peer broke a rule or a limit, unless the variant says otherwise.
 ///
 /// The Close frame that is sent carries [`close_code`](Self::close_code), and [`reason`](Self::reason) as its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum Failure {
     },
     /// A compressed message that can't be decompressed, or ends too early.
     Inflate,
-    /// There was no memory left for the message.
+    /// The allocator had no memory for the message; not the peer's fault.
     OutOfMemory,
     /// The caller's mistake, not the peer's: an input that was read into the store of another receiver, or of this one
     /// before it was asked for something else ([`ReadBuffer::room_for`](crate::ReadBuffer::room_for)).
@@ -56,7 +56,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The code that tells the peer.
+    /// The code of the Close that tells the peer.
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::ReservedBits(_)
@@ -73,7 +73,7 @@ impl Failure {
         }
     }
 
-    /// The words that tell the peer: short, and without figures of ours.
+    /// The reason in that Close: short, and without figures of ours.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::ReservedBits(_) => "reserved bit set",
@@ -137,7 +137,7 @@ impl From<InvalidUtf8> for Failure {
     }
 }
 
-/// The stream ended without a closing handshake; other interfaces call it close code 1006 (RFC 6455 §7.1.5).
+/// The stream ended without a closing handshake; browsers report it as close code 1006 (RFC 6455 §7.1.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UncleanEnd {

@@ -36,8 +36,8 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         }
     }
 
-    /// Goes on to the next payload, or takes the next whole control frame. A message may have `max_message` bytes, unless
-    /// it is compressed.
+    /// Goes on to the next payload, or takes the next whole control frame. A message may have `max_message` bytes,
+    /// unless it is compressed.
     #[inline]
     pub(super) fn next<'b>(
         &mut self,
@@ -107,7 +107,8 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         }
     }
 
-    /// The payload of a control frame, or as much of it as there is, which is kept. A Close is judged as it is received.
+    /// The payload of a control frame, or as much of it as there is, which is kept. A Close is judged as it is
+    /// received.
     fn control<'b>(
         &mut self,
         input: &mut Input<'b>,

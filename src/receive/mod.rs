@@ -10,8 +10,8 @@
 //!               state: where in the stream, which message is open
 //! ```
 //!
-//! [`Receiver::next_message`] goes through all four, [`Receiver::next_chunk`] through the first three. Control frames come out of the
-//! first. `shortcuts` has what is only there to be fast.
+//! [`Receiver::next_message`] goes through all four, [`Receiver::next_chunk`] through the first three. Control frames
+//! come out of the first. `shortcuts` has what is only there to be fast.
 
 mod assemble;
 mod check;
@@ -51,12 +51,12 @@ use crate::{
 
 /// The receiving half of a connection: bytes from the peer in, events out.
 ///
-/// Call [`next_message`](Self::next_message) for whole messages or [`next_chunk`](Self::next_chunk) for chunks as they come, until
-/// it returns `None`: then the input is used up, all of it, and can be refilled. What must be whole and is not yet,
-/// a header or a control frame, is kept inside.
+/// Call [`next_message`](Self::next_message) for whole messages, or [`next_chunk`](Self::next_chunk) for chunks as they
+/// are received, until it returns `None`. Then all of the input is used, and the buffer can be filled again. The
+/// receiver keeps headers and control frames that reads have cut.
 ///
-/// What the peer is owed goes straight to the `replies`, usually the [sender](crate::Sender), before the event that
-/// tells of it.
+/// Replies, such as Pongs, are passed to `replies`, usually the [sender](crate::Sender), before the corresponding event
+/// is returned.
 ///
 /// After a Close or a failure every further byte is discarded.
 pub struct Receiver<R, S: Storage> {
@@ -102,13 +102,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     /// The next whole message or control frame; `None` when the input is used up.
     ///
-    /// A message that lies whole in the input, in one frame, is lent from there; any other is put together in the
-    /// receiver's store, and limited by [`Config::max_message`] and the store's size.
+    /// A message in one frame that is all in the input is lent from there. Any other is assembled in the receiver's
+    /// store, and limited by [`Config::max_message`] and by the size of the store.
     ///
-    /// In the middle of a message of which [`next_chunk`](Self::next_chunk) has given the beginning, this gives the rest. What else is announced of the
-    /// message is then limited as if all of it had to be stored.
-    // In the caller's loop an event needn't go through memory: a quarter less for a short message. Left to itself, the compiler makes it a
-    // call where there are two.
+    /// In the middle of a message whose beginning [`next_chunk`](Self::next_chunk) has returned, this returns the rest,
+    /// as if that were the message. Frames that begin from then on are limited as if all of it had to be stored.
+    // Inlined into the caller's loop, an event does not go through memory: a quarter less for a short message. The
+    // compiler makes it a call where there are two.
     #[inline(always)]
     #[must_use = "an event is all that tells of a message, a close or a failure"]
     pub fn next_message<'a, 'b: 'a>(
@@ -132,7 +132,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.next_message_in_parts(input, replies)
     }
 
-    /// What is no message of one frame in one piece.
+    /// Everything but a message of one frame in one piece.
     #[inline(never)]
     fn next_message_in_parts<'a, 'b: 'a>(
         &'a mut self,
@@ -145,12 +145,48 @@ impl<R: Role, S: Storage> Receiver<R, S> {
 
     /// The next chunk of a message, or control frame; `None` when the input is used up.
     ///
-    /// Chunks come as the bytes do and are never stored, so a message may be larger than memory
-    /// ([`Config::max_message`] still counts). Text is never cut inside a code point: one that a read or a frame has
-    /// cut is joined and comes as a chunk of its own.
+    /// Chunks are lent as they are received and never stored, so a message may be larger than memory
+    /// ([`Config::max_message`] still applies). Text is never cut inside a code point: a code point that reads or
+    /// frames have cut is a chunk of its own.
     ///
-    /// In the middle of a message of which [`next_message`](Self::next_message) has stored the beginning, that
-    /// comes as the first chunk.
+    /// In the middle of a message whose beginning [`next_message`](Self::next_message) has stored, that beginning is
+    /// the first chunk.
+    ///
+    /// ```
+    /// use websocket_proto::{Chunk, ChunkEvent, Input, Receiver, Sender, Server};
+    ///
+    /// /// Writes binary messages to a file while they are received; returns how many have ended.
+    /// fn save(
+    ///     rx: &mut Receiver<Server, Vec<u8>>,
+    ///     tx: &mut Sender<Server, Vec<u8>>,
+    ///     mut input: Input<'_>,
+    ///     file: &mut impl std::io::Write,
+    /// ) -> std::io::Result<usize> {
+    ///     let mut ended = 0;
+    ///     while let Some(event) = rx.next_chunk(&mut input, tx) {
+    ///         if let ChunkEvent::Binary(Chunk { data, last, .. }) = event {
+    ///             file.write_all(data)?;
+    ///             ended += usize::from(last);
+    ///         }
+    ///     }
+    ///     Ok(ended)
+    /// }
+    /// # use websocket_proto::{Config, server};
+    /// # let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+    /// #     \x82\x85\0\0\0\0hel".to_vec();
+    /// # let mut early = Input::new(&mut request);
+    /// # let mut handshake = server::Handshake::new(Config::new());
+    /// # assert!(handshake.read(&mut early));
+    /// # let mut connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
+    /// # let mut file = Vec::new();
+    /// # assert_eq!(save(&mut connection.receiver, &mut connection.sender, early, &mut file)?, 0);
+    /// # assert_eq!(file, b"hel");
+    /// # let mut rest = *b"lo";
+    /// # assert_eq!(save(&mut connection.receiver, &mut connection.sender, Input::new(&mut rest), &mut file)?, 1);
+    /// # assert_eq!(file, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     // As for whole messages.
     #[inline(always)]
     #[must_use = "an event is all that tells of a message, a close or a failure"]
@@ -173,7 +209,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.next_chunk_in_parts(input, replies)
     }
 
-    /// What is no message of one frame in one piece.
+    /// Everything but a message of one frame in one piece.
     #[inline(never)]
     fn next_chunk_in_parts<'a, 'b: 'a>(
         &'a mut self,
@@ -184,19 +220,19 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.tell(found, replies)
     }
 
-    /// How many bytes of the current message's frame are still to come: 0 between frames, and nothing is said about
-    /// further fragments.
+    /// How many bytes of the current data frame are still to be received; 0 between frames. Further fragments don't
+    /// count.
     ///
-    /// It is what the peer has announced; use it to show progress, not to reserve memory.
+    /// The peer has announced it: use it to show progress, not to reserve memory.
     pub fn payload_remaining(&self) -> u64 {
         self.frames.state.payload_remaining()
     }
 
-    /// The peer has ended the stream.
+    /// Tells whether the end of the stream, if it is now, is a clean one.
     ///
     /// # Errors
     ///
-    /// When it did so without a Close: the connection was lost, and a message may have been, too.
+    /// When there was no Close: the connection was lost, and a message may have been lost, too.
     pub fn end_of_input(&self) -> Result<(), UncleanEnd> {
         Err(match self.frames.state.position {
             Position::Ended(Ending::Closed) => return Ok(()),
@@ -207,14 +243,14 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         })
     }
 
-    /// What the two sides have agreed on for compressed messages, if they have.
+    /// What client and server have agreed on for compressed messages; `None` if messages are not compressed.
     #[cfg(feature = "deflate")]
     pub fn compression(&self) -> Option<&Agreement> {
         self.inflater.as_ref().map(|inflater| inflater.agreement())
     }
 
-    /// Frees memory that is kept for the next message (see [`Config::keep`]), and what the calling thread has to spare.
-    /// What holds something stays.
+    /// Frees memory that is kept for the next message (see [`Config::keep`]), and the spare memory of the calling
+    /// thread. Memory that is in use is not freed.
     pub fn release(&mut self) {
         #[cfg(feature = "deflate")]
         if let Some(inflater) = &mut self.inflater {
@@ -231,13 +267,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.frames.takes_the_long_way = true;
     }
 
-    /// Whether it is open, between two messages, with nothing to clear away.
+    /// Whether a message begins next, and nothing that was lent has to be released.
     #[inline]
     pub(crate) fn is_at_rest(&self) -> bool {
         self.frames.state.is_at_rest()
     }
 
-    /// Clears away what was lent, and finds out whether a message begins next.
+    /// Releases what the last event has lent. Returns whether a message begins next.
     #[inline(never)]
     fn settle(&mut self, is_input_over: bool) -> bool {
         self.assembly.release(is_input_over);
@@ -253,7 +289,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         is_between_messages
     }
 
-    /// Turns what was found into an event, and sends the reply that it calls for.
+    /// Turns what was found into an event, and passes on the reply that it calls for.
     fn tell<'a, 'b: 'a>(
         &'a mut self,
         found: Result<Option<Found<'b, Piece<'b>>>, Failure>,
@@ -297,7 +333,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
     }
 
-    /// The valid beginning of a text, as it would have been given at the end of a read; or its failure.
+    /// The valid beginning of a text, as if a read had ended there; or its failure.
     #[cold]
     fn broken_text<'a>(&'a mut self, bytes: &'a [u8], replies: &mut (impl Replies + ?Sized)) -> ChunkEvent<'a> {
         let (data, _) = self.assembly.text.text(bytes);
@@ -346,7 +382,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         ChunkEvent::Failed(failure)
     }
 
-    /// Nothing more will be received, nor the rest of what is stored.
+    /// Ends the stream here: what is stored will not be completed.
     fn end(&mut self, ending: Ending) {
         self.frames.end(ending);
         #[cfg(feature = "deflate")]

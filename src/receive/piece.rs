@@ -10,7 +10,8 @@ pub(crate) enum Found<'b, P> {
     Control { opcode: Opcode, payload: Option<&'b [u8]> },
 }
 
-/// A piece of a message's payload, on its way from the wire to the event. Only the last piece of a message may be empty.
+/// A piece of a message's payload, on its way from the wire to the event. Only the last piece of a message may be
+/// empty.
 pub(crate) struct Piece<'b> {
     pub(crate) at: At<'b>,
     /// It ends the message.

@@ -6,8 +6,8 @@ use crate::{
 
 /// Everything that a frame's header can do wrong.
 ///
-/// Each byte is judged by all that is known before the next is looked at. So a violation is the same, and found as early,
-/// wherever reads cut the header.
+/// Each byte is judged by all that is known before the next is looked at. So a violation is the same, and found as
+/// early, wherever reads cut the header.
 pub(crate) struct Rules {
     max_frame: u64,
     max_fragments: u32,
@@ -21,8 +21,8 @@ impl Rules {
         Self { max_frame: config.max_frame.unwrap_or(longest), max_fragments: config.max_fragments, claimed_rsv }
     }
 
-    /// The header at the front of `bytes` and its length, when all of it is there. `message` is the open one; a message may
-    /// have `max_message` bytes, unless it is compressed.
+    /// The header at the front of `bytes` and its length, when all of it is there. `message` is the open one; a message
+    /// may have `max_message` bytes, unless it is compressed.
     #[inline]
     pub(crate) fn header<R: Role>(
         &self,

@@ -1,8 +1,8 @@
 //! Short ways for the commonest cases, which are only there to be fast: frames that are all in the input.
 //!
-//! Each equals what [`Frames::next`] and the stages behind it do in the state that it is for. It asks the rules and has none
-//! of its own; where it does not apply, it leaves everything as it was. The test below compares them with the long way, as
-//! the fuzz targets of the receiver do.
+//! Each equals what [`Frames::next`] and the stages behind it do in the state that it is for. It asks the rules and has
+//! none of its own; where it does not apply, it leaves everything as it was. The test below compares them with the long
+//! way, as the fuzz targets of the receiver do.
 
 #[cfg(feature = "deflate")]
 use super::inflate::MOST;
@@ -37,7 +37,8 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         SHORTCUTS
     }
 
-    /// Between two messages: one of a single frame, compressed if its `RSV` bits say so, which must be claimed. Unmasked.
+    /// Between two messages: one of a single frame, compressed if its `RSV` bits say so, which must be claimed.
+    /// Unmasked.
     #[inline]
     pub(super) fn whole_message<'b, const RSV: u8>(
         &self,
@@ -54,8 +55,8 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         Some((kind, unmasked(header, payload)))
     }
 
-    /// Inside a message that is not compressed: what was received of a payload, or a fragment that is all in the input; its
-    /// key; and whether it ends the message.
+    /// Inside a message that is not compressed: what was received of a payload, or a fragment that is all in the input;
+    /// its key; and whether it ends the message.
     #[inline]
     fn open_payload<'b>(
         &mut self,
@@ -124,7 +125,8 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
 }
 
 impl<R: Role, S: Storage> Receiver<R, S> {
-    /// Between two messages: feeds the decompressor with one of a single frame, if it is short enough to be fed at once.
+    /// Between two messages: feeds the decompressor with one of a single frame, if it is short enough to be fed at
+    /// once.
     #[cfg(feature = "deflate")]
     #[inline]
     pub(super) fn feed_whole(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<(), Failure> {
@@ -138,8 +140,8 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         Ok(())
     }
 
-    /// Stores what was received of a message that can't be lent from the input and is not compressed. Returns whether that
-    /// was the end of it.
+    /// Stores what was received of a message that can't be lent from the input and is not compressed. Returns whether
+    /// that was the end of it.
     #[inline]
     pub(super) fn store_received(&mut self, input: &mut Input<'_>, max_message: u64) -> Result<bool, Failure> {
         if !self.frames.takes_shortcuts()

@@ -138,7 +138,8 @@ impl State {
         }
     }
 
-    /// How many bytes of the open message are still to be received: all that there can be, unless this is its last frame.
+    /// How many bytes of the open message are still to be received: all that there can be, unless this is its last
+    /// frame.
     pub(crate) fn message_remaining(&self) -> usize {
         match self.position {
             Position::Data(Payload { fin: true, remaining, .. }) if !self.is_compressed() => {
