@@ -4,10 +4,11 @@ use core::{fmt, num::NonZeroU16, str};
 use super::MAX_CLOSE_REASON;
 use crate::storage::copy;
 
-/// Why a connection ends, as a number that may stand in a Close frame (RFC 6455 §7.4).
+/// The reason why a connection ends, as a number that a Close frame can carry (RFC 6455 §7.4).
 ///
-/// Codes that must never be on the wire can't be built: 1005 ("no code was there") is the absence of a code, `None`;
-/// 1006 ("no Close was there") is [`UncleanEnd`](crate::UncleanEnd); 1015 is the TLS library's to report.
+/// Codes that must never be sent (§7.4.1) cannot be constructed. Other interfaces report 1005 for a Close without a
+/// code: that is `None` in [`Close::code`]. They report 1006 for a connection that ended without a Close: that is an
+/// [`UncleanEnd`](crate::UncleanEnd). They report 1015 for a failed TLS handshake, which the TLS library reports.
 ///
 /// ```
 /// use websocket_proto::frame::CloseCode;
@@ -24,7 +25,7 @@ macro_rules! close_codes {
         impl CloseCode {
             $($(#[doc = $doc])+ pub const $name: Self = Self(NonZeroU16::new($code).unwrap());)+
 
-            /// A word or two on a code that the registry names; empty for the others.
+            /// A short description of a code from 1000 to 1014; empty for all other codes.
             pub const fn description(self) -> &'static str {
                 match self.get() {
                     $($code => $text,)+
@@ -36,38 +37,39 @@ macro_rules! close_codes {
 }
 
 close_codes! {
-    /// The purpose of the connection is fulfilled.
+    /// The connection has fulfilled its purpose.
     NORMAL = 1000, "normal closure";
-    /// The server goes down, or the user has left the page.
+    /// The server is going down, or the user has left the page.
     GOING_AWAY = 1001, "going away";
     /// The peer broke the protocol.
     PROTOCOL_ERROR = 1002, "protocol error";
-    /// A kind of data that this endpoint can't take, such as binary where it understands only text.
+    /// This endpoint cannot accept this type of data, such as binary where only text is allowed.
     UNSUPPORTED_DATA = 1003, "unsupported data";
-    /// Data that is not what its type says: text that is not UTF-8.
+    /// The data does not match its type: text that is not UTF-8.
     INVALID_PAYLOAD = 1007, "invalid payload";
-    /// A message that breaks this endpoint's rules, when no other code fits.
+    /// A message broke this endpoint's rules, and no other code fits.
     POLICY_VIOLATION = 1008, "policy violation";
-    /// A message too big to be processed.
+    /// A message is too big to be processed.
     MESSAGE_TOO_BIG = 1009, "message too big";
     /// The client needed an extension that the server did not grant.
     MANDATORY_EXTENSION = 1010, "mandatory extension";
-    /// The server met a condition that it did not expect.
+    /// The server encountered an unexpected condition.
     INTERNAL_ERROR = 1011, "internal error";
-    /// The service restarts; come back after a random delay of 5 to 30 seconds.
+    /// The service is restarting; reconnect after a random delay of 5 to 30 seconds.
     SERVICE_RESTART = 1012, "service restart";
-    /// The service is overloaded; come back later, or elsewhere.
+    /// The service is overloaded; reconnect later, or to another server.
     TRY_AGAIN_LATER = 1013, "try again later";
-    /// A gateway got an invalid answer from the server behind it.
+    /// A gateway received an invalid response from the server behind it.
     BAD_GATEWAY = 1014, "bad gateway";
 }
 
 impl CloseCode {
-    /// A code from its number: 1000–1003, 1007–1014 (registered) and 3000–4999 (libraries and applications).
+    /// Returns the code with this number: 1000–1003 or 1007–1014 (registered), or 3000–4999 (for libraries and
+    /// applications).
     ///
     /// # Errors
     ///
-    /// Every other number: reserved, or not to be sent.
+    /// Every other number is reserved, or must not be sent (RFC 6455 §7.4.1, §7.4.2).
     pub const fn new(code: u16) -> Result<Self, ForbiddenCloseCode> {
         match (code, NonZeroU16::new(code)) {
             (1000..=1003 | 1007..=1014 | 3000..=4999, Some(code)) => Ok(Self(code)),
@@ -75,7 +77,7 @@ impl CloseCode {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u16 {
         self.0.get()
     }
@@ -107,20 +109,20 @@ impl From<CloseCode> for u16 {
     }
 }
 
-/// A number that may not stand in a Close frame.
+/// A number that must not be sent in a Close frame (RFC 6455 §7.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "the number is the whole story")]
+#[expect(clippy::exhaustive_structs, reason = "the number is all there is to it")]
 pub struct ForbiddenCloseCode(pub u16);
 
 impl fmt::Display for ForbiddenCloseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "close code {} (1000-1003, 1007-1014 and 3000-4999 may be sent)", self.0)
+        write!(f, "close code {} (allowed are 1000-1003, 1007-1014 and 3000-4999)", self.0)
     }
 }
 
 impl core::error::Error for ForbiddenCloseCode {}
 
-/// The body of a Close frame: a code and a reason, or nothing at all (RFC 6455 §5.5.1).
+/// The payload of a Close frame: a code and a reason, or nothing (RFC 6455 §5.5.1).
 ///
 /// ```
 /// use websocket_proto::frame::{Close, CloseCode};
@@ -131,11 +133,11 @@ impl core::error::Error for ForbiddenCloseCode {}
 /// # Ok::<(), websocket_proto::frame::CloseError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "a code and a reason, says the RFC")]
+#[expect(clippy::exhaustive_structs, reason = "the RFC defines a code and a reason")]
 pub struct Close<'a> {
-    /// The code; `None` is what other interfaces report as 1005.
+    /// The code; `None` in a Close with an empty payload, for which other interfaces report 1005.
     pub code: Option<CloseCode>,
-    /// Words for a log, at most [`MAX_CLOSE_REASON`] bytes. Without a code there can be none: it would not be sent.
+    /// A text for logs, at most [`MAX_CLOSE_REASON`] bytes. Without a code it is not sent.
     pub reason: &'a str,
 }
 
@@ -143,11 +145,11 @@ impl<'a> Close<'a> {
     /// A Close without a code.
     pub const EMPTY: Self = Self { code: None, reason: "" };
 
-    /// Reads a Close frame's payload.
+    /// Parses the whole payload of a Close frame, after it was unmasked.
     ///
     /// # Errors
     ///
-    /// A body of one byte, a code that may not be sent, a reason that is not UTF-8.
+    /// The payload has one byte, its code must not be sent, or its reason is not UTF-8.
     pub fn parse(payload: &'a [u8]) -> Result<Self, CloseError> {
         let (code, reason) = match payload.split_first_chunk() {
             Some((code, reason)) => (u16::from_be_bytes(*code), reason),
@@ -160,7 +162,7 @@ impl<'a> Close<'a> {
         })
     }
 
-    /// Judges as much of a payload as has come: an error as soon as no further byte could mend it.
+    /// Checks the first bytes of a payload. Fails at the first byte that makes every continuation invalid.
     pub(crate) fn parse_prefix(payload: &[u8]) -> Result<(), CloseError> {
         let Some((code, reason)) = payload.split_first_chunk() else { return Ok(()) };
         CloseCode::new(u16::from_be_bytes(*code)).map_err(CloseError::Code)?;
@@ -170,13 +172,15 @@ impl<'a> Close<'a> {
         }
     }
 
-    /// Writes the payload to `room` and returns it; `None` when the reason is longer than [`MAX_CLOSE_REASON`].
-    pub fn encode(self, room: &mut [u8; super::MAX_CONTROL_PAYLOAD]) -> Option<&[u8]> {
+    /// Writes the payload to the front of `space`, and returns the bytes written: 0, or 2 to 125.
+    ///
+    /// `None` if the reason is longer than [`MAX_CLOSE_REASON`].
+    pub fn encode(self, space: &mut [u8; super::MAX_CONTROL_PAYLOAD]) -> Option<&[u8]> {
         let Some(code) = self.code else { return Some(&[]) };
-        let (head, tail) = room.split_first_chunk_mut()?;
-        *head = code.get().to_be_bytes();
-        copy(self.reason.as_bytes(), tail)?;
-        room.get(..2 + self.reason.len())
+        let (code_bytes, reason) = space.split_first_chunk_mut()?;
+        *code_bytes = code.get().to_be_bytes();
+        copy(self.reason.as_bytes(), reason)?;
+        space.get(..2 + self.reason.len())
     }
 }
 
@@ -184,18 +188,18 @@ impl<'a> Close<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseError {
-    /// A body of one byte: half a code.
+    /// The payload has one byte, which is half a code.
     OneByte,
-    /// A code that must not be sent.
+    /// The code must not be sent.
     Code(ForbiddenCloseCode),
-    /// A reason that is not UTF-8.
+    /// The reason is not UTF-8.
     Reason,
 }
 
 impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OneByte => f.write_str("close frame of one byte (0 or at least 2)"),
+            Self::OneByte => f.write_str("close payload of 1 byte (0 or 2 to 125)"),
             Self::Code(code) => code.fmt(f),
             Self::Reason => f.write_str("close reason is not UTF-8"),
         }

@@ -2,38 +2,39 @@ use core::fmt;
 
 use super::{MAX_CONTROL_PAYLOAD, MaskingKey, Opcode};
 
-/// Everything of a frame but its payload (RFC 6455 §5.2).
+/// The header of a frame: everything before its payload (RFC 6455 §5.2).
 ///
-/// [`parse`](Self::parse) refuses what no endpoint may send; what depends on the endpoint (who masks, which RSV bits
-/// an extension has claimed, whether a message is open) is for the [connection](crate::Receiver) to judge.
+/// [`parse`](Self::parse) refuses headers that no endpoint may send. The rules that depend on the connection are left
+/// to the [`Receiver`](crate::Receiver): who masks, which RSV bits an extension has claimed, and whether a message is
+/// open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "the header's fields, all of them")]
+#[expect(clippy::exhaustive_structs, reason = "the RFC defines these fields and no others")]
 pub struct Header {
     /// FIN, the three RSV bits and the opcode.
     pub first: FirstByte,
-    /// The masking key, on frames from a client.
+    /// The masking key; `None` in frames from a server.
     pub mask: Option<MaskingKey>,
-    /// The payload's length in bytes: below 2^63, whatever the size of a pointer here.
+    /// The length of the payload in bytes, below 2^63. It may be larger than `usize::MAX`.
     pub payload_len: u64,
 }
 
 impl Header {
-    /// The longest header: two bytes, a 64-bit length, a masking key.
+    /// The length of the longest header in bytes: two bytes, a 64-bit length and a masking key.
     pub const MAX_LEN: usize = 14;
 
-    /// The header of a final frame with all RSV bits clear.
+    /// Returns the header of a final frame, with all RSV bits clear.
     pub const fn new(opcode: Opcode, mask: Option<MaskingKey>, payload_len: u64) -> Self {
         Self { first: FirstByte::last(opcode), mask, payload_len }
     }
 
-    /// Reads a header from the front of `bytes`: the header and how many bytes it took, 2 to 14.
+    /// Parses the header at the front of `bytes`, and returns it with its length: 2 to 14 bytes.
     ///
-    /// `None` when the bytes end before the header does: come again with more.
+    /// `None` if `bytes` ends before the header does: call again with the same bytes and more.
     ///
     /// # Errors
     ///
-    /// At the first byte that proves the header wrong, even when more of it is still to come; that a length is not in
-    /// its shortest form, when it is complete.
+    /// The header is invalid (see [`HeaderError`]). This is reported at the first byte that proves it, even if the
+    /// header is incomplete. A length that is not in its shortest form is reported as soon as the length is complete.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HeaderError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
@@ -42,7 +43,9 @@ impl Header {
         Ok(Self::with_mask(first, payload_len, used, bytes))
     }
 
-    /// The header whose masking key, if it has one, stands `used` bytes into `bytes`.
+    /// Returns the header with its masking key, which begins after `used` bytes if the MASK bit is set.
+    ///
+    /// `None` if the key is incomplete.
     #[inline]
     pub(crate) fn with_mask(first: FirstByte, payload_len: u64, used: usize, bytes: &[u8]) -> Option<(Self, usize)> {
         if !bytes.get(1).is_some_and(|second| is_masked(*second)) {
@@ -52,7 +55,7 @@ impl Header {
         Some((Self { first, mask: Some(MaskingKey(*key)), payload_len }, used + key.len()))
     }
 
-    /// How many bytes [`encode`](Self::encode) makes: 2 to 14.
+    /// Returns the length of the [encoded](Self::encode) header: 2 to 14 bytes.
     #[inline]
     pub const fn encoded_len(&self) -> usize {
         let length = match self.payload_len {
@@ -63,8 +66,8 @@ impl Header {
         2 + length + if self.mask.is_some() { 4 } else { 0 }
     }
 
-    /// The header's bytes, with the length in its shortest form.
-    // As numbers, lowest byte first: they are put together in registers, and written with a move or two.
+    /// Encodes the header, with the length in its shortest form.
+    // The bytes are assembled in registers, as numbers with the lowest byte first, and written with one or two moves.
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
         let (mask_bit, key, key_len) = match self.mask {
@@ -86,28 +89,28 @@ impl Header {
 
 /// The first byte of a frame: FIN, RSV1–3 and the opcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "eight bits, all of them here")]
+#[expect(clippy::exhaustive_structs, reason = "these fields cover all eight bits")]
 pub struct FirstByte {
-    /// Whether this is the last frame of its message.
+    /// Whether this is the last frame of its message (the FIN bit).
     pub fin: bool,
-    /// RSV1, RSV2 and RSV3 where they stand in the byte (0x40, 0x20, 0x10): zero unless an extension says otherwise.
+    /// RSV1, RSV2 and RSV3 at their places in the byte (0x40, 0x20, 0x10); zero unless an extension defines them.
     pub rsv: u8,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: Opcode,
 }
 
 impl FirstByte {
-    /// That of a frame which is its message's last, with all RSV bits clear.
+    /// Returns the first byte of a final frame, with all RSV bits clear.
     pub const fn last(opcode: Opcode) -> Self {
         Self { fin: true, rsv: 0, opcode }
     }
 
-    /// Takes the byte apart.
+    /// Parses the first byte of a frame.
     ///
     /// # Errors
     ///
-    /// When the opcode is reserved, or when a control frame is not final ("Control frames themselves MUST NOT be
-    /// fragmented", RFC 6455 §5.4).
+    /// The opcode is reserved, or a control frame is not final: "Control frames themselves MUST NOT be fragmented"
+    /// (RFC 6455 §5.4).
     #[inline]
     pub const fn parse(byte: u8) -> Result<Self, HeaderError> {
         let bits = byte & 0x0F;
@@ -125,15 +128,17 @@ impl FirstByte {
     }
 }
 
-/// The MASK bit of a frame's second byte.
+/// Whether the MASK bit of a frame's second byte is set.
 #[inline]
 pub(crate) const fn is_masked(second: u8) -> bool {
     second & 0x80 != 0
 }
 
-/// The payload's length and where in `bytes` the header goes on behind it; `None` when the field is cut.
+/// Returns the length of the payload, and the number of bytes used so far.
 ///
-/// Apart from [`Header::parse`] because the length can be judged before the masking key behind it has come.
+/// `None` if `bytes` ends before the length does.
+///
+/// This is separate from [`Header::parse`] because the length can be judged before the masking key is received.
 #[inline]
 pub(crate) fn payload_len(first: FirstByte, bytes: &[u8]) -> Result<Option<(u64, usize)>, HeaderError> {
     let Some(second) = bytes.get(1) else { return Ok(None) };
@@ -164,10 +169,10 @@ pub(crate) fn payload_len(first: FirstByte, bytes: &[u8]) -> Result<Option<(u64,
     Ok(Some((len, used)))
 }
 
-/// A header's bytes, ready to be sent: 2 to 14 of them.
+/// The bytes of an encoded header: 2 to 14.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedHeader {
-    /// In halves, because a processor stalls where sixteen bytes are read that were just written as twice eight.
+    /// Two halves, because a processor stalls if it reads 16 bytes that were just written as two times 8.
     halves: [[u8; 8]; 2],
     len: u8,
 }
@@ -175,13 +180,14 @@ pub struct EncodedHeader {
 impl EncodedHeader {
     pub(crate) const EMPTY: Self = Self { halves: [[0; 8]; 2], len: 0 };
 
-    /// The bytes.
+    /// Returns the bytes.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
+        debug_assert!(usize::from(self.len) <= Header::MAX_LEN, "a header has at most {} bytes", Header::MAX_LEN);
         self.halves.as_flattened().get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// The bytes with zeros behind them, in two halves, which are always as long; and how many are the header.
+    /// Returns the bytes, padded with zeros to 16, and the length of the header without them.
     #[inline]
     pub(crate) fn padded(&self) -> ([[u8; 8]; 2], usize) {
         (self.halves, usize::from(self.len))
@@ -194,33 +200,33 @@ impl AsRef<[u8]> for EncodedHeader {
     }
 }
 
-/// Why bytes are not a frame header.
+/// Why bytes are not a valid frame header (RFC 6455 §5.2, §5.4, §5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// An opcode that the RFC keeps for later: 3–7 or 11–15.
+    /// The opcode is reserved: 3–7 or 11–15.
     ReservedOpcode(u8),
-    /// A Close, Ping or Pong without FIN.
+    /// A Close, Ping or Pong has no FIN bit.
     FragmentedControl,
-    /// A Close, Ping or Pong that announces more than 125 bytes.
+    /// A Close, Ping or Pong announces a payload of more than 125 bytes.
     ControlTooLong,
-    /// A length below 126 in two bytes, or below 65 536 in eight.
+    /// The length is below 126 and encoded in two bytes, or below 65 536 and encoded in eight.
     LengthNotMinimal {
-        /// The length that was so encoded.
+        /// The length, in bytes.
         len: u64,
     },
-    /// A 64-bit length with its top bit set.
+    /// The top bit of a 64-bit length is set.
     LengthTopBit,
 }
 
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ReservedOpcode(bits) => write!(f, "reserved opcode {bits}"),
-            Self::FragmentedControl => f.write_str("fragmented control frame"),
-            Self::ControlTooLong => f.write_str("control frame of more than 125 bytes"),
-            Self::LengthNotMinimal { len } => write!(f, "length {len} not in its shortest form"),
-            Self::LengthTopBit => f.write_str("length of 2^63 bytes or more"),
+            Self::ReservedOpcode(bits) => write!(f, "reserved opcode {bits} (allowed are 0-2 and 8-10)"),
+            Self::FragmentedControl => f.write_str("control frame without FIN (it must not be fragmented)"),
+            Self::ControlTooLong => f.write_str("control frame with a length code of 126 or 127 (at most 125)"),
+            Self::LengthNotMinimal { len } => write!(f, "length {len} is not in its shortest form"),
+            Self::LengthTopBit => f.write_str("length of 2^63 bytes or more (at most 2^63 - 1)"),
         }
     }
 }

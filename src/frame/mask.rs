@@ -3,8 +3,9 @@ use rten_simd::{Isa, Simd, SimdOp, ops::NumOps};
 
 use crate::{SHORTCUTS, storage::copy};
 
-/// The 32 bits that a client XORs over each frame's payload, so that no script in a browser can choose the bytes
-/// that a proxy sees (RFC 6455 §5.3, §10.3).
+/// The 32 bits that a client XORs with the payload of a frame (RFC 6455 §5.3).
+///
+/// Masking prevents a script in a browser from choosing the bytes that a proxy sees (§10.3).
 ///
 /// ```
 /// use websocket_proto::frame::MaskingKey;
@@ -14,24 +15,24 @@ use crate::{SHORTCUTS, storage::copy};
 /// key.apply(&mut payload);
 /// assert_eq!(payload, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
 ///
-/// // Masking is its own inverse, and may be done piece by piece.
+/// // Masking is its own inverse. A payload can be masked in pieces.
 /// let next = key.apply(&mut payload[..3]);
 /// next.apply(&mut payload[3..]);
 /// assert_eq!(&payload, b"Hello");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "four bytes, and nothing else will be")]
+#[expect(clippy::exhaustive_structs, reason = "a masking key is four bytes")]
 pub struct MaskingKey(pub [u8; 4]);
 
 impl MaskingKey {
-    /// Masks or unmasks `payload`, which starts on this key's first byte, and returns the key for what follows it.
+    /// Masks or unmasks `payload`, beginning with the key's first byte. Returns the key for the bytes that follow.
     #[inline]
     pub fn apply(self, payload: &mut [u8]) -> Self {
         xor(payload, self);
         self.at(payload.len())
     }
 
-    /// Does the same, and returns whether the whole result is ASCII.
+    /// Masks or unmasks `payload`, and returns whether the result is all ASCII.
     pub(crate) fn apply_to_ascii(self, payload: &mut [u8]) -> bool {
         #[cfg(feature = "std")]
         if payload.len() >= LONG {
@@ -41,14 +42,15 @@ impl MaskingKey {
         payload.is_ascii()
     }
 
-    /// Copies `from` to `to`, which has the same length, and masks it on the way. Returns the key for what follows.
+    /// Copies `from` to `to`, which has the same length, and masks the copy. Returns the key for the bytes that follow.
     #[inline]
     pub(crate) fn apply_copied(self, from: &[u8], to: &mut [u8]) -> Self {
+        debug_assert_eq!(from.len(), to.len(), "all of the copy is masked");
         xor_copied(from, to, self);
         self.at(from.len())
     }
 
-    /// The key as it stands at `offset` bytes into a payload: its bytes rotated by `offset` modulo 4.
+    /// Returns the key for the part of a payload that begins at `offset`: the bytes, rotated by `offset` modulo 4.
     ///
     /// ```
     /// # use websocket_proto::frame::MaskingKey;
@@ -60,7 +62,7 @@ impl MaskingKey {
         Self(u32::from_be_bytes(self.0).rotate_left(bits).to_be_bytes())
     }
 
-    /// The key twice, in the order of memory.
+    /// Returns the key twice, in memory order.
     #[inline(always)]
     fn word(self) -> u64 {
         let word = u64::from(u32::from_ne_bytes(self.0));
@@ -68,27 +70,27 @@ impl MaskingKey {
     }
 }
 
-/// From this length on it pays to look for vectors wider than those that the target always has.
+/// The least length at which it pays to ask for vectors wider than those that the target always has.
 #[cfg(feature = "std")]
 const LONG: usize = 512;
 
-/// From this length on it pays to start with a whole cache line.
+/// The least length at which it pays to align to a cache line first.
 #[cfg(feature = "std")]
 const VERY_LONG: usize = 2048;
 
-/// A cache line. A vector that crosses into the next line costs two loads and two stores.
+/// The length of a cache line. A vector that crosses into the next line costs two loads and two stores.
 #[cfg(feature = "std")]
 const LINE: usize = 64;
 
-/// Every target that has vectors at all has them in this width, and the compiler makes them out of plain loops.
+/// The width of vectors that every target with vectors has. The compiler generates these from plain loops.
 #[cfg(feature = "std")]
 const NARROW: usize = 16;
 
-/// How many vectors each turn of a loop takes.
+/// The number of vectors per iteration.
 #[cfg(feature = "std")]
 const UNROLLED: usize = 8;
 
-/// How many bytes each turn of a plain loop takes.
+/// The number of bytes per iteration of a plain loop.
 const BLOCK: usize = 32;
 
 #[inline]
@@ -101,18 +103,17 @@ fn xor(bytes: &mut [u8], key: MaskingKey) {
     xor_blocks(bytes, key.word());
 }
 
-/// XORs a long slice with wide vectors, where the running machine has them. If it is to `LOOK`, it returns whether the
-/// result is ASCII.
-// Not inlined: the paths of short payloads stay short.
+/// XORs a long slice with wide vectors if the processor has them. With `LOOK`, returns whether the result is ASCII.
+// Not inlined, to keep the code for short payloads short.
 #[cfg(feature = "std")]
 #[inline(never)]
 fn xor_long<const LOOK: bool>(bytes: &mut [u8], key: MaskingKey) -> bool {
     Xor::<LOOK> { bytes, key }.dispatch()
 }
 
-/// What [`xor_long`] does, compiled once for each width of vectors.
-// A plain loop would be shorter, but from some of them the compiler makes one that gathers every eighth word with AVX-512,
-// which takes four times as long.
+/// The work of [`xor_long`], compiled once for each width of vectors.
+// A plain loop would be shorter. But the compiler turns some plain loops into AVX-512 gathers of every eighth word,
+// which take four times as long.
 #[cfg(feature = "std")]
 struct Xor<'a, const LOOK: bool> {
     bytes: &'a mut [u8],
@@ -162,8 +163,8 @@ impl<const LOOK: bool> SimdOp for Xor<'_, LOOK> {
     }
 }
 
-/// The same without wide vectors.
-// Not inlined: once is enough for all widths.
+/// The work of [`xor_long`] without wide vectors.
+// Not inlined, because one copy is enough for all widths.
 #[cfg(feature = "std")]
 #[inline(never)]
 fn xor_plainly<const LOOK: bool>(bytes: &mut [u8], key: MaskingKey) -> bool {
@@ -171,7 +172,7 @@ fn xor_plainly<const LOOK: bool>(bytes: &mut [u8], key: MaskingKey) -> bool {
     LOOK && bytes.is_ascii()
 }
 
-/// The compiler turns blocks of several words into vectors. Words follow, then four bytes, then at most three.
+/// XORs blocks of words, which the compiler turns into vectors, then the remaining words, then 4 bytes, then up to 3.
 #[inline(always)]
 fn xor_blocks(bytes: &mut [u8], word: u64) {
     let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
@@ -189,7 +190,7 @@ fn xor_blocks(bytes: &mut [u8], word: u64) {
     }
 }
 
-/// XORs all whole words, and returns the bytes that follow them.
+/// XORs all whole words. Returns the bytes that follow them.
 #[inline(always)]
 fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
     let (words, rest) = bytes.as_chunks_mut();
@@ -236,15 +237,15 @@ impl SimdOp for XorCopied<'_> {
         }
         let keys = isa.i32().splat(i32::from_ne_bytes(key.0)).reinterpret_cast();
         let mut blocks = from.chunks_exact(UNROLLED * simd.len());
-        let mut rooms = to.chunks_exact_mut(UNROLLED * simd.len());
-        for (block, room) in (&mut blocks).zip(&mut rooms) {
-            for (from, to) in block.chunks_exact(simd.len()).zip(room.chunks_exact_mut(simd.len())) {
+        let mut targets = to.chunks_exact_mut(UNROLLED * simd.len());
+        for (block, target) in (&mut blocks).zip(&mut targets) {
+            for (from, to) in block.chunks_exact(simd.len()).zip(target.chunks_exact_mut(simd.len())) {
                 simd.store(simd.xor(simd.load(from), keys), to);
             }
         }
         let rest = blocks.remainder();
         if !rest.is_empty() {
-            xor_plainly_copied(rest, rooms.into_remainder(), key);
+            xor_plainly_copied(rest, targets.into_remainder(), key);
         }
     }
 }
@@ -258,27 +259,29 @@ fn xor_plainly_copied(from: &[u8], to: &mut [u8], key: MaskingKey) {
 
 #[inline(always)]
 fn xor_blocks_copied(from: &[u8], to: &mut [u8], word: u64) {
-    let ((blocks, from), (rooms, to)) = (from.as_chunks::<BLOCK>(), to.as_chunks_mut::<BLOCK>());
-    for (block, room) in blocks.iter().zip(rooms) {
-        // Through registers: the compiler can't tell that the two slices don't overlap.
+    let ((blocks, from), (targets, to)) = (from.as_chunks::<BLOCK>(), to.as_chunks_mut::<BLOCK>());
+    for (block, target) in blocks.iter().zip(targets) {
+        // Through registers, because the compiler cannot tell that the two slices do not overlap.
         let mut block = *block;
         xor_words(&mut block, word);
-        *room = block;
+        *target = block;
     }
-    // Less than a block: it is in the innermost cache, so a copy costs little.
-    if copy(from, to).is_some() {
+    // The rest is less than a block and in the innermost cache, so a copy is cheap.
+    let copied = copy(from, to);
+    debug_assert!(copied.is_some(), "both slices have the same length");
+    if copied.is_some() {
         xor_blocks(to, word);
     }
 }
 
-/// The same in little code.
+/// The work of [`xor_blocks_copied`] in less code.
 fn xor_fours_copied(from: &[u8], to: &mut [u8], MaskingKey(key): MaskingKey) {
-    let ((fours, from), (rooms, to)) = (from.as_chunks(), to.as_chunks_mut());
-    for (four, room) in fours.iter().zip(rooms) {
-        *room = (u32::from_ne_bytes(*four) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    let ((fours, from), (targets, to)) = (from.as_chunks(), to.as_chunks_mut());
+    for (four, target) in fours.iter().zip(targets) {
+        *target = (u32::from_ne_bytes(*four) ^ u32::from_ne_bytes(key)).to_ne_bytes();
     }
-    for ((byte, room), key) in from.iter().zip(to).zip(key) {
-        *room = byte ^ key;
+    for ((byte, target), key) in from.iter().zip(to).zip(key) {
+        *target = byte ^ key;
     }
 }
 
@@ -289,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    /// The loop that the RFC describes (§5.3).
+    /// The loop that the RFC describes (RFC 6455 §5.3).
     fn naive(key: [u8; 4], bytes: &[u8]) -> Vec<u8> {
         bytes.iter().enumerate().map(|(index, byte)| byte ^ key[index % 4]).collect()
     }

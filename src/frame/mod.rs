@@ -1,6 +1,6 @@
-//! Frames on the wire: the header, the masking key, the opcode, the body of a Close.
+//! Frames on the wire: the header, the masking key, the opcode and the payload of a Close.
 //!
-//! Everything here is stateless and usable alone, by someone who wants a frame codec and nothing else
+//! Everything here is stateless. It can be used without a connection, as a codec for frames
 //! ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)):
 //!
 //! ```text
@@ -20,7 +20,7 @@
 //! +---------------------------------------------------------------+
 //! ```
 //!
-//! A masked "Hello" taken apart and put together again:
+//! Parse a masked "Hello", then encode its header again:
 //!
 //! ```
 //! use websocket_proto::frame::Header;
@@ -49,8 +49,8 @@ pub use opcode::Opcode;
 
 pub(crate) use header::{is_masked, payload_len};
 
-/// The most payload that a control frame (Close, Ping, Pong) may have, in bytes (RFC 6455 §5.5).
+/// The length of the longest payload of a control frame (Close, Ping, Pong), in bytes (RFC 6455 §5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
-/// The longest reason that fits into a Close frame behind its two-byte code, in bytes (RFC 6455 §5.5.1).
+/// The length of the longest reason in a Close frame, after the two bytes of the code, in bytes (RFC 6455 §5.5.1).
 pub const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;

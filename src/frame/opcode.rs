@@ -1,23 +1,27 @@
-/// What a frame carries (RFC 6455 §5.2); the reserved opcodes, 3–7 and 11–15, can't be expressed.
+/// The type of a frame (RFC 6455 §5.2).
+///
+/// The reserved opcodes, 3–7 and 11–15, cannot be expressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "the RFC's six; a seventh would be another protocol")]
+#[expect(clippy::exhaustive_enums, reason = "the RFC defines six; a seventh would be another protocol")]
 pub enum Opcode {
-    /// A further part of the message that an earlier text or binary frame began.
+    /// The next fragment of a message that began with a text or binary frame.
     Continuation = 0x0,
-    /// The first (or only) part of a text message.
+    /// A text message, or its first fragment.
     Text = 0x1,
-    /// The first (or only) part of a binary message.
+    /// A binary message, or its first fragment.
     Binary = 0x2,
-    /// The closing handshake, with a code and a reason.
+    /// One half of the closing handshake, with an optional code and reason.
     Close = 0x8,
-    /// "Are you there?" The peer answers with a Pong of the same payload.
+    /// A question whether the peer is there. The peer answers with a Pong that has the same payload.
     Ping = 0x9,
-    /// The answer to a Ping, or an unasked-for sign of life.
+    /// The answer to a Ping, or an unsolicited sign of life.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// Reads the lower four bits of a frame's first byte; `None` when they are a reserved opcode.
+    /// Returns the opcode with this number, which is the lower four bits of a frame's first byte.
+    ///
+    /// `None` if the opcode is reserved.
     ///
     /// ```
     /// use websocket_proto::frame::Opcode;
@@ -37,7 +41,7 @@ impl Opcode {
         })
     }
 
-    /// Whether this is Close, Ping or Pong: at most 125 bytes, never fragmented (RFC 6455 §5.5).
+    /// Whether this is a Close, Ping or Pong: at most 125 bytes, never fragmented (RFC 6455 §5.5).
     #[inline]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
