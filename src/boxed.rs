@@ -3,7 +3,7 @@ use core::ops::{Deref, DerefMut};
 
 use crate::storage::OutOfMemory;
 
-/// A value on the heap. [`Box::new`] aborts when memory is out; this [`new`](Self::new) returns an error.
+/// A value on the heap. [`Box::new`] aborts if memory is out; this [`new`](Self::new) returns an error.
 pub(crate) struct Boxed<T>(Box<[T; 1]>);
 
 impl<T> Boxed<T> {

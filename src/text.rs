@@ -1,39 +1,39 @@
-//! UTF-8, checked as it is received, in pieces cut anywhere, failing at the first byte that proves it wrong.
+//! Checks UTF-8 as it is received, in pieces cut anywhere. Fails at the first byte that proves it invalid.
 
 use core::str;
 
 use simdutf8::basic;
 
-/// A check of text in pieces: what it remembers between two of them is the code point that the first has begun.
+/// A check of text in pieces. Between two pieces it remembers the code point that the first has begun.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Utf8 {
     bytes: [u8; 4],
     len: u8,
 }
 
-/// What a piece of a text has brought.
+/// The result of checking a piece.
 pub(crate) enum Checked<'a> {
-    /// Nothing but a part of a code point that goes on behind it.
+    /// The piece has only a part of a code point, which continues after it.
     Nothing,
-    /// The code point that was cut, which takes all of the piece.
+    /// All of the piece completes the code point that was cut.
     CodePoint(char),
-    /// All whole code points at its front.
+    /// The whole code points at the front of the piece.
     Text(&'a str),
-    /// The same; and what follows them can't be UTF-8.
+    /// The whole code points at the front of the piece. The bytes after them cannot be UTF-8.
     Broken(&'a str),
 }
 
-/// The bytes are not UTF-8, and nothing that may follow could make them so.
+/// The bytes are not UTF-8, whatever follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
 
-/// A text that is all there.
+/// Checks a text that is whole.
 #[inline]
 pub(crate) fn whole(text: &[u8]) -> Result<&str, InvalidUtf8> {
     basic::from_utf8(text).map_err(|_| InvalidUtf8)
 }
 
-/// How many bytes at the end look like a code point that goes on behind it: up to three.
+/// The number of bytes at the end that look like a code point that continues after the piece: up to three.
 fn unfinished_end(piece: &[u8]) -> usize {
     let from_end = (1..=3).zip(piece.iter().rev());
     let mut lead = from_end.skip_while(|(_, byte)| (0x80..0xC0).contains(*byte));
@@ -43,12 +43,12 @@ fn unfinished_end(piece: &[u8]) -> usize {
     }
 }
 
-/// Whether these bytes, which may be none, begin a code point.
+/// Whether these bytes are the beginning of a code point, or empty.
 fn is_beginning(bytes: &[u8]) -> bool {
     str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none() && error.valid_up_to() == 0, str::is_empty)
 }
 
-/// How many bytes the code point has that begins so; what begins none is taken for one byte.
+/// The length of the code point that starts with `lead`; 1 if no code point starts with it.
 fn length(lead: u8) -> usize {
     match lead {
         ..0xC0 => 1,
@@ -59,24 +59,27 @@ fn length(lead: u8) -> usize {
 }
 
 impl Utf8 {
-    /// The bytes of the unfinished code point: none, or up to three.
+    /// The bytes of the unfinished code point: up to three.
     #[inline]
     fn unfinished(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        let bytes = self.bytes.get(..usize::from(self.len));
+        debug_assert!(bytes.is_some(), "a code point has at most 4 bytes");
+        bytes.unwrap_or_default()
     }
 
-    /// How many bytes the unfinished code point still needs: 0 when there is none.
+    /// The number of bytes that complete the unfinished code point; 0 if there is none.
     #[inline]
     pub(crate) fn missing(&self) -> usize {
         let whole = self.unfinished().first().map_or(0, |lead| length(*lead));
         whole - usize::from(self.len)
     }
 
-    /// Checks the next piece of a text, the end of it if it is the `last`. While a code point is unfinished, a piece must not be longer
-    /// than what is [missing](Self::missing).
+    /// Checks the next piece of a text. While a code point is unfinished, a piece must not be longer than its
+    /// [missing](Self::missing) bytes.
     #[inline]
     pub(crate) fn next<'a>(&mut self, piece: &'a [u8], last: bool) -> Result<Checked<'a>, InvalidUtf8> {
         if self.missing() > 0 && !piece.is_empty() {
+            debug_assert!(piece.len() <= self.missing(), "a piece ends where the unfinished code point does");
             return match self.finish(piece)? {
                 Some(whole) => Ok(Checked::CodePoint(whole)),
                 None if last => Err(InvalidUtf8),
@@ -93,19 +96,19 @@ impl Utf8 {
         }
     }
 
-    /// How many bytes of a code point are kept here until the rest of it is received.
+    /// The number of bytes of the unfinished code point that are stored here: up to three.
     #[inline]
     pub(crate) fn unfinished_len(&self) -> usize {
         self.len.into()
     }
 
-    /// The text's last byte is here: it must not be inside a code point.
+    /// Checks that the text does not end inside a code point.
     #[inline]
     fn end(&self) -> Result<(), InvalidUtf8> {
         if self.len > 0 { Err(InvalidUtf8) } else { Ok(()) }
     }
 
-    /// Adds at most [`missing`](Self::missing) bytes to the unfinished code point, and returns it when it is whole.
+    /// Adds at most [`missing`](Self::missing) bytes to the unfinished code point. Returns it when it is whole.
     fn finish(&mut self, bytes: &[u8]) -> Result<Option<char>, InvalidUtf8> {
         for byte in bytes {
             self.push(*byte);
@@ -122,10 +125,11 @@ impl Utf8 {
         Ok(None)
     }
 
-    /// The text at the front of `piece`, for when no code point is unfinished, and what to say of the bytes behind it:
-    /// they are a code point's beginning, now kept, or they can't be UTF-8.
+    /// Returns the text at the front of `piece`, and whether the bytes after it are valid. If they are, they are the
+    /// beginning of a code point and are stored here. No code point may be unfinished before.
     #[inline]
     pub(crate) fn text<'a>(&mut self, piece: &'a [u8]) -> (&'a str, Result<(), InvalidUtf8>) {
+        debug_assert!(self.len == 0 || piece.is_empty(), "an unfinished code point is completed first");
         let cut = unfinished_end(piece);
         if let Some((front, end)) = piece.split_at_checked(piece.len() - cut)
             && let (Ok(text), true) = (whole(front), is_beginning(end))
@@ -136,14 +140,16 @@ impl Utf8 {
         self.broken(piece)
     }
 
-    /// The same, where something may be wrong.
+    /// As [`text`](Self::text), for a piece that may be invalid.
     #[cold]
     fn broken<'a>(&mut self, piece: &'a [u8]) -> (&'a str, Result<(), InvalidUtf8>) {
         let error = match str::from_utf8(piece) {
             Ok(text) => return (text, Ok(())),
             Err(error) => error,
         };
-        let (valid, rest) = piece.split_at_checked(error.valid_up_to()).unwrap_or_default();
+        let split = piece.split_at_checked(error.valid_up_to());
+        debug_assert!(split.is_some(), "the valid text is a part of the piece");
+        let (valid, rest) = split.unwrap_or_default();
         let verdict = match error.error_len() {
             Some(_) => Err(InvalidUtf8),
             None => {
@@ -151,17 +157,22 @@ impl Utf8 {
                 Ok(())
             }
         };
-        (str::from_utf8(valid).unwrap_or_default(), verdict)
+        let text = str::from_utf8(valid);
+        debug_assert!(text.is_ok(), "the text was found to be valid up to here");
+        (text.unwrap_or_default(), verdict)
     }
 
     /// Lends a code point from the memory in which it was completed.
     pub(crate) fn lend(&mut self, whole: char) -> &str {
+        debug_assert!(self.len == 0, "no other code point is unfinished");
         whole.encode_utf8(&mut self.bytes)
     }
 
     fn push(&mut self, byte: u8) {
-        if let Some(room) = self.bytes.get_mut(usize::from(self.len)) {
-            *room = byte;
+        let next = self.bytes.get_mut(usize::from(self.len));
+        debug_assert!(next.is_some(), "a code point has at most 4 bytes");
+        if let Some(next) = next {
+            *next = byte;
             self.len += 1;
         }
     }
@@ -171,7 +182,8 @@ impl Utf8 {
 mod tests {
     use super::*;
 
-    /// The index of the byte that proves `bytes` wrong, and what is unfinished when none does, fed a byte at a time.
+    /// The index of the byte that proves `bytes` invalid, or else the length of the unfinished code point. The bytes
+    /// are checked one at a time.
     fn bytewise(bytes: &[u8]) -> Result<usize, usize> {
         let mut utf8 = Utf8::default();
         for (index, byte) in bytes.iter().enumerate() {
@@ -187,7 +199,7 @@ mod tests {
         }
     }
 
-    /// Whether this is a text, in pieces: no longer than what is missing, while something is.
+    /// Whether these pieces are a text. A piece is cut where it completes an unfinished code point.
     fn is_text(pieces: [&[u8]; 2]) -> bool {
         let mut utf8 = Utf8::default();
         let mut pieces = pieces.into_iter().peekable();
@@ -221,12 +233,12 @@ mod tests {
             (b"\xF0\x8F\xBF\xBF", Err(1)),         // overlong, four bytes
             (b"\xED\xA0\x80", Err(1)),             // surrogate
             (b"\xED\x9F\xBF", Ok(0)),              // the last before the surrogates
-            (b"\xEE\x80\x80", Ok(0)),              // the first behind them
+            (b"\xEE\x80\x80", Ok(0)),              // the first after them
             (b"\xF4\x8F\xBF\xBF", Ok(0)),          // U+10FFFF
             (b"\xF4\x90\x80\x80", Err(1)),         // beyond
             (b"\xF5", Err(0)),
             (b"\xFF", Err(0)),
-            (b"a\xCEa", Err(2)),                   // cut by something else
+            (b"a\xCEa", Err(2)),                   // ended by another character
             (b"a\xF0\x9F\xA6\xF0", Err(4)),
             (b"ok\xE4\xB8\x96\xC3\x28", Err(6)),
         ];
@@ -237,9 +249,8 @@ mod tests {
 
     #[test]
     fn every_cut_says_the_same_as_the_whole() {
-        for sample in
-            ["κόσμε, 世界, 🦀".as_bytes(), b"ok\xE4\xB8\x96\xC3\x28 no", b"\xF0\x9F\xA6", b"cut \xF0\x9F\xA6", b""]
-        {
+        let valid = "κόσμε, 世界, 🦀".as_bytes();
+        for sample in [valid, b"ok\xE4\xB8\x96\xC3\x28 no", b"\xF0\x9F\xA6", b"cut \xF0\x9F\xA6", b""] {
             for cut in 0..=sample.len() {
                 let (head, tail) = sample.split_at(cut);
                 assert_eq!(is_text([head, tail]), str::from_utf8(sample).is_ok(), "{sample:02x?} cut at {cut}");
@@ -249,7 +260,7 @@ mod tests {
 
     #[test]
     fn all_four_byte_beginnings_agree_with_the_standard_library() {
-        // Every lead byte with every second byte, and tails that are right: where the rules are.
+        // Every first byte with every second byte, because only these two have rules; the others are valid.
         for lead in 0..=0xFF_u8 {
             for second in 0..=0xFF_u8 {
                 let bytes = [lead, second, 0x80, 0x80];
