@@ -1,18 +1,21 @@
-/// The closing handshake (RFC 6455 §7.1), as the sender sees it: every transition is here, and none knows the role.
+/// The state of the closing handshake (RFC 6455 §7.1) in the sender. Every transition of the sender is a method here,
+/// and none depends on the role. The receiver has a state of its own.
 ///
 /// ```text
-///              we send Close                 peer's Close
-///       Open ────────────────▶ CloseSent ────────────────▶ Closed
-///         │                        │                         ▲
-///         ├────────────────────────┼─────────────────────────┘
-///         │      peer's Close, answered by ours
-///         │                        │
-///         └────────────────────────┴────────▶ Failed
-///            the peer broke the protocol,
-///            or memory is out
+///            we send          the peer's
+///            a Close          Close
+///     Open ─────────▶ CloseSent ───────▶ Closed
+///       │                 │                ▲
+///       ├─────────────────┼────────────────┘
+///       │   the peer's Close, answered
+///       │                 │
+///       └─────────────────┴────────▶ Failed
+///           the connection fails,
+///           or memory is out
 ///
-///       any state ────────────────▶ Lost
-///                  transport is gone
+///     any state ────────────────▶ Lost
+///                the transport
+///                is lost
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
@@ -23,7 +26,7 @@ pub(crate) enum Closing {
     Lost,
 }
 
-/// What a transition leaves to be done.
+/// What must be sent after a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a Close may have to be sent"]
 pub(crate) enum Owed {
@@ -36,18 +39,20 @@ impl Closing {
         self == Self::Open
     }
 
-    /// "an endpoint MUST send a Pong frame in response, unless it already received a Close frame" (§5.5.2): one of ours is
-    /// no reason.
+    /// "an endpoint MUST send a Pong frame in response, unless it already received a Close frame" (RFC 6455 §5.5.2).
+    /// So a Ping is answered even after our own Close.
     pub(crate) fn may_pong(self) -> bool {
         matches!(self, Self::Open | Self::CloseSent)
     }
 
-    /// The application closes; only from `Open`.
+    /// The application has closed.
     pub(crate) fn close_sent(&mut self) {
+        debug_assert!(self.is_open(), "the application closes once, and first");
         *self = Self::CloseSent;
     }
 
-    /// "Upon receiving such a frame, the other peer sends a Close frame in response, if it hasn't already sent one" (§1.4).
+    /// "Upon receiving such a frame, the other peer sends a Close frame in response, if it hasn't already sent one"
+    /// (RFC 6455 §1.4).
     pub(crate) fn close_received(&mut self) -> Owed {
         self.end(Self::Closed)
     }
@@ -56,12 +61,12 @@ impl Closing {
         self.end(Self::Failed)
     }
 
-    /// There was no memory for what had to be said, perhaps the answer to a Close: nothing more is.
+    /// There was no memory for a frame that had to be sent, perhaps the answer to a Close. Nothing more is sent.
     pub(crate) fn gave_up(&mut self) {
         *self = Self::Failed;
     }
 
-    /// The transport is gone: nothing can be sent any more.
+    /// The transport is lost: nothing more can be sent.
     pub(crate) fn lost(&mut self) {
         *self = Self::Lost;
     }
@@ -87,30 +92,32 @@ impl Closing {
     }
 }
 
-/// What to do with the transport (RFC 6455 §7.1.1), once what is pending has been written.
+/// What to do with the transport, after the pending bytes were written (RFC 6455 §7.1.1).
 ///
 /// | | read | write | arm a deadline |
 /// |-|-|-|-|
 /// | `Open` | yes | yes | |
-/// | `Closing` | yes | yes | yes: the peer may never answer, or never take what is pending |
-/// | `AwaitEnd` | until the end | no | yes: the server closes first, and may not |
+/// | `Closing` | yes | yes | yes: the peer may never answer, or never take the pending bytes |
+/// | `AwaitEnd` | until the end | no | yes: the server should close first, but may not |
 /// | `CloseNow` | | no | |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a caller must treat them all")]
+#[expect(clippy::exhaustive_enums, reason = "a caller must handle all of them")]
 pub enum Transport {
-    /// Messages may go both ways.
+    /// Messages can be sent and received.
     Open,
-    /// A Close is on its way, or its answer.
+    /// A Close is being sent, or its answer is awaited.
     Closing,
-    /// Both sides have closed; a client waits for the server to end the stream, so that not it but the server is left
-    /// with the connection in TIME_WAIT. Any end is a clean one now, an error of `read` included: many servers end a
-    /// TLS stream without a `close_notify`, which a TLS library reports as `UnexpectedEof`.
-    AwaitEnd,
-    /// Everything has been said, or the transport [is gone](crate::Sender::transport_lost): close it.
+    /// Both ends have closed, and this client waits for the server to end the stream. So the TIME_WAIT state of TCP is
+    /// held by the server, not by the client (RFC 6455 §7.1.1).
     ///
-    /// On TCP, a socket that is closed with unread input in it, or that something still comes to, resets the connection, and the Close on its way
-    /// may be lost. So shut down writing, read and drop what comes for a second or two, then close. Over TLS send a
-    /// `close_notify` before, which `shutdown` of an async TLS stream does by itself.
+    /// From now on every end of the stream is clean, even an error of `read`: many servers end a TLS stream without a
+    /// `close_notify`, which TLS libraries report as `UnexpectedEof`.
+    AwaitEnd,
+    /// Everything was sent, or the transport [is lost](crate::Sender::transport_lost): close it.
+    ///
+    /// A TCP socket resets the connection if it is closed with unread input, or if more bytes arrive afterwards. Then
+    /// the peer may never read the Close. So shut down writing, read and discard input for a second or two, then close
+    /// the socket. Over TLS, first send a `close_notify`; `shutdown` of an async TLS stream does so by itself.
     ///
     /// ```no_run
     /// # use std::{io::Read, net::{Shutdown, TcpStream}, time::{Duration, Instant}};

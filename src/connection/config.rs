@@ -1,18 +1,18 @@
 use crate::storage::SMALL;
 
-/// The limits of a connection and its handshake, and what it keeps in memory.
+/// The limits of a connection and its handshake, and the memory that it keeps.
 ///
-/// The defaults are meant for a server that faces the internet:
+/// The defaults are meant for a server on the internet:
 ///
-/// | | default | over it |
+/// | | default | over the limit |
 /// |-|-|-|
-/// | [`max_head`](Self::max_head) | 16 KiB | refused with 431 (client: the handshake fails) |
+/// | [`max_head`](Self::max_head) | 16 KiB | refusal with status 431 (client: the handshake fails) |
 /// | [`max_headers`](Self::max_headers) | 128 | the same |
-/// | [`max_frame`](Self::max_frame) | as `max_message` | failed with 1009, at the frame's header |
-/// | [`max_message`](Self::max_message) | 1 MiB | failed with 1009, at the frame's header |
-/// | [`max_fragments`](Self::max_fragments) | 4096 | failed with 1008, at the fragment's first byte |
-/// | [`high_water`](Self::high_water) | 2 MiB | sending is refused, the message stays the caller's |
-/// | [`keep`](Self::keep) | 1 KiB of the sender's output, nothing else | memory goes back |
+/// | [`max_frame`](Self::max_frame) | follows from `max_message` | failure with code 1009, at the frame's header |
+/// | [`max_message`](Self::max_message) | 1 MiB | failure with code 1009, at the frame's header |
+/// | [`max_fragments`](Self::max_fragments) | 4096 | failure with code 1008, at the fragment's first byte |
+/// | [`high_water`](Self::high_water) | 2 MiB | sending returns an error, and the output is unchanged |
+/// | [`keep`](Self::keep) | 1 KiB in the sender, 0 in the receiver | memory is released |
 ///
 /// ```
 /// use websocket_proto::Config;
@@ -41,7 +41,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults.
+    /// Returns the defaults.
     pub const fn new() -> Self {
         Self {
             max_head: 16 << 10,
@@ -57,85 +57,94 @@ impl Config {
         }
     }
 
-    /// The longest head of a handshake's request or response, in bytes with its closing empty line. A client counts
-    /// the interim (1xx) responses before it too.
+    /// Limits the head of a handshake's request or response, in bytes, including its empty line.
+    ///
+    /// A client also counts the heads of interim (1xx) responses.
     pub const fn max_head(mut self, bytes: usize) -> Self {
         self.max_head = bytes;
         self
     }
 
-    /// The most headers that a handshake's request or response may have. A browser behind proxies, a mesh and tracing
-    /// sends about a hundred.
+    /// Limits the number of headers in a handshake's request or response.
+    ///
+    /// A request of a browser has about a hundred after several proxies, a service mesh and tracing have added theirs.
     pub const fn max_headers(mut self, count: usize) -> Self {
         self.max_headers = count;
         self
     }
 
-    /// The largest payload of one text, binary or continuation frame, in bytes.
+    /// Limits the payload of one text, binary or continuation frame, in bytes.
     ///
-    /// By default it follows from [`max_message`](Self::max_message): a frame may be as long as a message, and where
-    /// compression was agreed on, an eighth and a little longer, because deflate adds that to bytes that it can't make
-    /// shorter.
+    /// The default follows from [`max_message`](Self::max_message): a frame may be as long as a message. If compression
+    /// was agreed on, a compressed frame may be about a seventh longer, because deflate can make payload longer.
     pub const fn max_frame(mut self, bytes: u64) -> Self {
         self.max_frame = Some(bytes);
         self
     }
 
-    /// The largest message, in bytes over all its fragments; also of one that is [streamed](crate::Receiver::next_chunk).
+    /// Limits a message, in bytes over all its fragments.
     ///
-    /// For [whole messages](crate::Receiver::next_message) the receiver's store is a limit too, also for a message that
-    /// would not need it because it came in one read: what is accepted must not depend on how bytes are cut.
+    /// The limit counts for whole messages and for those delivered as [chunks](crate::Receiver::next_chunk). [Whole
+    /// messages](crate::Receiver::next_message) are also limited by the capacity of the receiver's store, even those
+    /// that arrive in one read and are not stored: whether a message is accepted must not depend on the cuts.
     pub const fn max_message(mut self, bytes: u64) -> Self {
         self.max_message = bytes;
         self
     }
 
-    /// The most frames that one message may have, empty ones counted. The first is always allowed: 0 means 1.
+    /// Limits the number of frames in one message, including empty ones.
+    ///
+    /// The first frame is always allowed: 0 means 1.
     pub const fn max_fragments(mut self, count: u32) -> Self {
         self.max_fragments = count;
         self
     }
 
-    /// How many bytes may wait for the socket before sending is refused.
+    /// Limits the backlog, which is the number of bytes that wait for the transport.
     ///
-    /// A message that finds nothing waiting is always accepted, so what a slow reader can make wait is this much or one message,
-    /// whichever is larger. The `Vec` that it waits in may have room for up to twenty times as much, but then for at most
-    /// 1 MiB, and otherwise for up to four times as much. A loop that answers messages before it writes, as an echo does,
-    /// needs a mark above the largest message and one read. Pongs have a lower mark of their own: see
+    /// A message is always accepted if nothing waits. So a peer that reads slowly can make this many bytes wait, or one
+    /// message, whichever is larger. The capacity of the `Vec` in which they wait may be up to four times the backlog;
+    /// a `Vec` of at most 1 MiB may even have twenty times the backlog, because it may be spare memory.
+    ///
+    /// A loop that answers all messages of a read before it writes, as an echo does, needs a limit above the size of
+    /// the largest message plus one read. Pongs have a lower limit of their own: see
     /// [`Sender::reply`](crate::Sender::reply).
     pub const fn high_water(mut self, bytes: usize) -> Self {
         self.high_water = bytes;
         self
     }
 
-    /// How many bytes of memory each half may keep for the next message when it has none in flight.
+    /// Limits the memory, in bytes, that each half keeps for its next message.
     ///
-    /// Memory of this size stays where it is; larger memory is given back. With `std` it is given to the calling thread,
-    /// which lends it to the next of its connections that needs some. So with the defaults, and with 0 as well, a loop
-    /// that is warm allocates nothing for messages of up to 1 MiB. A thread has at most two pieces of memory of each of
-    /// five sizes: 1 KiB, 8, 65 and 520 KiB, and 1 MiB. It lends at most 1 KiB, or twenty times as much as was received
-    /// or sent. Without `std` memory is freed, and the next message allocates.
+    /// A half that holds no message keeps its memory if the memory is at most this large; it releases larger memory.
+    /// With `std`, released memory becomes spare memory of the calling thread, which lends it to the next of its
+    /// connections that needs memory. So a warm loop allocates nothing for messages of up to 1 MiB, with the default
+    /// and with 0. A thread has at most two pieces of spare memory of each of five sizes: up to 1 KiB, 8 KiB, 65 KiB,
+    /// 520 KiB and 1 MiB. It lends at most twenty times the bytes that were received or sent, or 1 KiB. Without `std`,
+    /// released memory is freed, and the next message allocates.
     ///
-    /// | | an idle connection has | a warm loop allocates (`std`) |
+    /// | limit | an idle connection has | a warm loop allocates (`std`) |
     /// |-|-|-|
-    /// | by default | up to 1 KiB, once it has sent something | nothing |
-    /// | 0 | nothing | nothing; each flush takes some 100 instructions longer |
-    /// | as much as a message needs | that memory, in each half that used it | nothing, even if other connections use up what the thread has |
+    /// | default | up to 1 KiB, after it has sent something | nothing |
+    /// | 0 | nothing | nothing; each flush takes about 100 instructions more |
+    /// | the size of a message | that memory, in each half that used it | nothing, even without spare memory |
     ///
-    /// [`Receiver::release`](crate::Receiver::release) and [`Sender::release`](crate::Sender::release) free what was kept
-    /// and what the thread has to spare. That is for a thread that has nothing to do, or only this connection.
+    /// [`Receiver::release`](crate::Receiver::release) and [`Sender::release`](crate::Sender::release) free the memory
+    /// that is kept, and the spare memory of the thread. Call them in a thread that is idle, or that has only this
+    /// connection.
     pub const fn keep(mut self, bytes: usize) -> Self {
         (self.keep, self.keep_output) = (bytes, bytes);
         self
     }
 
-    /// Agree on compression with peers that have it (permessage-deflate, RFC 7692).
+    /// Agrees on compression with peers that support it (permessage-deflate, RFC 7692).
     ///
-    /// [`max_frame`](Self::max_frame) then limits frames as they are received, compressed. If you set it, let it be a
-    /// little larger than the messages, because what can't be compressed gets longer.
-    /// [`max_message`](Self::max_message) limits messages as they were before compression, and is enforced while they
-    /// are decompressed. A limit on what a peer may make you do should count messages, not bytes from the socket: a
-    /// thousand bytes of a frame may become a million.
+    /// [`max_frame`](Self::max_frame) then limits the compressed payload of frames. If you set it, set it a little
+    /// higher than [`max_message`](Self::max_message), because payload that cannot be compressed gets longer.
+    /// `max_message` limits messages without compression, and is enforced during decompression.
+    ///
+    /// A limit of your own on the work for a peer should count the bytes of messages, not the bytes of reads: a
+    /// thousand compressed bytes may become a million.
     #[cfg(feature = "deflate")]
     pub const fn deflate(mut self, deflate: crate::deflate::Deflate) -> Self {
         self.deflate = Some(deflate);

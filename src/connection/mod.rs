@@ -1,15 +1,15 @@
-//! An open connection: two halves that the caller may hold apart, and what passes between them.
+//! An open connection: two halves that the caller may separate, and the replies from one to the other.
 //!
 //! ```text
-//!   bytes from the socket                                    bytes for the socket
-//!          │ Input                                                  ▲ pending
-//!          ▼                                                        │
-//!     ┌──────────┐        replies: pong, close, failure        ┌────┴─────┐
-//!     │ Receiver │ ──────────────────────────────────────────▶ │  Sender  │
-//!     └────┬─────┘                                             └──────────┘
-//!          │ Event                                                  ▲ send_text, ping, close …
-//!          ▼                                                        │
-//!                            your application
+//!   bytes of a read                 bytes to write
+//!         │                               ▲
+//!         │ Input                         │ pending
+//!         ▼                               │
+//!     Receiver ────── replies ───────▶ Sender
+//!         │   Pong, Close, failure        ▲
+//!         │ Event                         │ send_text,
+//!         ▼                               │ ping, close …
+//!               your application
 //! ```
 
 mod closing;
@@ -34,7 +34,7 @@ use crate::{
     storage::OutOfMemory,
 };
 
-/// What the handshake has agreed on beside the protocol itself.
+/// The extensions that the handshake has agreed on.
 #[derive(Default)]
 pub(crate) struct Extensions {
     #[cfg(feature = "deflate")]
@@ -43,7 +43,8 @@ pub(crate) struct Extensions {
 
 #[cfg(feature = "deflate")]
 impl Extensions {
-    /// The state of compression, if it was agreed on. Made before the rest of a connection, because memory may be out.
+    /// Allocates the state of compression, if it was agreed on. This is done before the rest of a connection is built,
+    /// because it can fail.
     pub(crate) fn new(agreement: Option<Agreement>, config: &Config) -> Result<Self, OutOfMemory> {
         let Some((agreement, wanted)) = agreement.zip(config.deflate) else { return Ok(Self::default()) };
         let inflater = Boxed::new(Inflater::new(agreement, &wanted))?;
@@ -52,12 +53,13 @@ impl Extensions {
     }
 }
 
-/// An open WebSocket connection, as it comes out of a handshake.
+/// An open WebSocket connection, the result of a handshake.
 ///
-/// The halves share nothing: keep them together in one loop, or take them apart and give each to a task of its own.
-/// `R` is the [role](Role), `I` stores messages that arrive in pieces, `O` output that waits for the socket.
+/// The halves share nothing: keep them together in one loop, or separate them and give each to its own task. `R` is the
+/// [role](Role), `I` is the store in which messages are assembled, and `O` is the store for output that waits for the
+/// transport.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "made to be taken apart")]
+#[expect(clippy::exhaustive_structs, reason = "callers separate the halves")]
 pub struct Connection<R, I: Storage, O: Storage> {
     /// Turns bytes from the peer into events.
     pub receiver: Receiver<R, I>,
@@ -82,7 +84,7 @@ pub type ServerConnection = Connection<crate::Server, alloc::vec::Vec<u8>, alloc
 pub type ClientConnection = Connection<Client<SystemRandom>, alloc::vec::Vec<u8>, alloc::vec::Vec<u8>>;
 
 impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
-    /// The two halves; `output` may hold what has to be sent first.
+    /// Returns the two halves. The bytes in `output` are sent first.
     #[inline]
     #[cfg(feature = "deflate")]
     pub(crate) fn new(role: R, config: &Config, extensions: Extensions, message: I, output: O) -> Self {

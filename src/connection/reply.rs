@@ -2,10 +2,10 @@ use core::fmt;
 
 use crate::storage::{ControlPayload, ControlStore};
 
-/// What a receiver owes the peer: a Pong, the answer to its Close, or the Close that says why the connection failed.
+/// A frame that a receiver owes the peer: a Pong, the answer to a Close, or the Close that explains a failure.
 ///
-/// Made by a receiver, understood by [`Sender::reply`](crate::Sender::reply); in between it may travel, as
-/// [`to_owned`](Self::to_owned), to another task.
+/// A receiver makes it, and [`Sender::reply`](crate::Sender::reply) takes it. A copy made with
+/// [`to_owned`](Self::to_owned) can be sent to another task in between.
 #[derive(Clone, Copy)]
 pub struct Reply<'a> {
     pub(crate) kind: ReplyKind,
@@ -15,25 +15,29 @@ pub struct Reply<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyKind {
     Pong,
-    /// The peer has closed. Answered by a Close, unless one was sent before.
+    /// The answer to the peer's Close: a Close, unless one was sent before.
     Close,
-    /// The connection fails. Announced by a Close, unless one was sent before.
+    /// The explanation of a failure: a Close, unless one was sent before.
     Fail,
 }
 
 impl Reply<'_> {
-    /// Whether it is a Pong. When they pile up on their way to the sender, only the newest must arrive (RFC 6455 §5.5.3); every other
-    /// reply must.
+    /// Whether this is a Pong.
+    ///
+    /// If replies pile up before they reach the sender, all Pongs but the newest may be dropped (RFC 6455 §5.5.3). No
+    /// other reply may be dropped.
     pub fn is_pong(self) -> bool {
         self.kind == ReplyKind::Pong
     }
 
-    /// The same reply in bytes of its own, less than 128 of them, without allocating.
-    // Shadows `ToOwned`, which would only copy the reference.
+    /// Copies the reply without allocating.
+    ///
+    /// The copy has fewer than 128 bytes.
+    // This shadows `ToOwned`, which would only copy the reference.
     pub fn to_owned(self) -> OwnedReply {
         let mut payload = ControlPayload::default();
-        // A receiver makes none that doesn't fit.
-        let _ = payload.append(self.payload);
+        let appended = payload.append(self.payload);
+        debug_assert!(appended.is_ok(), "a reply is a control frame, whose payload fits");
         OwnedReply { kind: self.kind, payload }
     }
 }
@@ -52,7 +56,7 @@ pub struct OwnedReply {
 }
 
 impl OwnedReply {
-    /// As [`Reply::is_pong`].
+    /// Whether this is a Pong: see [`Reply::is_pong`].
     pub fn is_pong(&self) -> bool {
         self.kind == ReplyKind::Pong
     }
@@ -64,13 +68,13 @@ impl<'a> From<&'a OwnedReply> for Reply<'a> {
     }
 }
 
-/// Where a receiver's replies go: to the sender, or through a closure to wherever the sender is.
+/// The destination of a receiver's replies: the sender, or a closure that passes them on to the sender.
 ///
 /// ```
 /// use std::sync::Mutex;
 /// use websocket_proto::{Input, Receiver, Reply, Sender, Server};
 ///
-/// // Two threads share the sender: the reader locks it for a moment, the writer not while it waits for the socket.
+/// // Two threads share the sender. The reader locks it for each reply. The writer does not lock it while it writes.
 /// fn read(receiver: &mut Receiver<Server, Vec<u8>>, mut input: Input<'_>, sender: &Mutex<Sender<Server, Vec<u8>>>) {
 ///     let mut replies = |reply: Reply<'_>| sender.lock().unwrap().reply(reply);
 ///     while let Some(event) = receiver.next_message(&mut input, &mut replies) {
@@ -79,7 +83,9 @@ impl<'a> From<&'a OwnedReply> for Reply<'a> {
 /// }
 /// ```
 pub trait Replies {
-    /// Takes a reply. It can't fail: what can't be sent at once is for the sender to keep.
+    /// Takes a reply.
+    ///
+    /// This cannot fail, because the sender stores a reply that cannot be sent at once.
     fn reply(&mut self, reply: Reply<'_>);
 }
 

@@ -2,20 +2,21 @@ use core::fmt::Debug;
 
 use crate::frame::MaskingKey;
 
-/// Which end of the connection this is: [`Server`] or [`Client`]. A client masks what it sends, a server doesn't
-/// (RFC 6455 §5.1); a server closes the transport first (§7.1.1).
+/// The end of the connection that this is: [`Server`] or [`Client`].
+///
+/// A client masks its frames, and a server does not (RFC 6455 §5.1). A server closes the transport first (§7.1.1).
 #[expect(private_bounds, reason = "sealed: there are two roles")]
 pub trait Role: End {}
 
 #[diagnostic::do_not_recommend]
 impl<R: End> Role for R {}
 
-/// What differs between the two ends, all of it.
+/// Everything in which the two ends differ.
 pub(crate) trait End {
-    /// Whether the peer is a client: its frames must be masked, and it waits for us to close the transport.
+    /// Whether the peer is a client, whose frames must be masked and who waits for us to close the transport.
     const PEER_IS_CLIENT: bool;
 
-    /// The key for the next frame that is sent.
+    /// The key for the next frame that is sent; `None` in a server.
     fn masking_key(&mut self) -> Option<MaskingKey>;
 }
 
@@ -24,7 +25,7 @@ pub(crate) trait End {
 #[non_exhaustive]
 pub struct Server;
 
-/// The end that began the opening handshake, with its source of masking keys.
+/// The end that began the opening handshake, with the source of its masking keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<K> {
     random: K,
@@ -54,10 +55,10 @@ impl<K: Randomness> End for Client<K> {
     }
 }
 
-/// A client's source of unpredictable bytes: the handshake's key and a masking key for every frame.
+/// A client's source of unpredictable bytes, for the key of the handshake and for the masking key of every frame.
 ///
-/// "The masking key needs to be unpredictable" to the application that supplies the data (RFC 6455 §5.3, §10.3): a counter or a clock
-/// will not do. With feature `std` there is [`SystemRandom`]; a closure serves as well:
+/// "The masking key needs to be unpredictable" to the application that supplies the data (RFC 6455 §5.3, §10.3), so a
+/// counter or a clock is not enough. With the feature `std` there is [`SystemRandom`]. A closure is a source, too:
 ///
 /// ```
 /// use websocket_proto::Randomness;
@@ -68,7 +69,7 @@ impl<K: Randomness> End for Client<K> {
 /// needs_a_source(move || trng.read().to_ne_bytes());      // a microcontroller's generator
 /// ```
 pub trait Randomness {
-    /// The next four bytes.
+    /// Returns the next four bytes.
     fn next_key(&mut self) -> [u8; 4];
 }
 
@@ -95,23 +96,23 @@ mod system {
 
     /// The default source of masking keys: ChaCha12, seeded once by the operating system.
     ///
-    /// A key costs a few nanoseconds and no system call. One per connection.
+    /// A key takes a few nanoseconds and no system call. Each connection has its own source.
     ///
     /// ```
     /// use websocket_proto::{Randomness, SystemRandom};
     ///
     /// let mut random = SystemRandom::new()?;
-    /// assert_ne!(random.next_key(), random.next_key()); // but once in 2^32 times
+    /// assert_ne!(random.next_key(), random.next_key()); // fails once in 2^32 times
     /// # Ok::<(), websocket_proto::NoRandomness>(())
     /// ```
     pub struct SystemRandom(ChaCha12Rng);
 
     impl SystemRandom {
-        /// A generator with a fresh seed of 256 bits.
+        /// Returns a generator with a new seed of 256 bits.
         ///
         /// # Errors
         ///
-        /// When the operating system has no randomness to give.
+        /// The operating system returned no random bytes.
         pub fn new() -> Result<Self, NoRandomness> {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(|_| NoRandomness)?;
@@ -132,14 +133,14 @@ mod system {
         }
     }
 
-    /// The operating system had no randomness to seed a generator with.
+    /// The operating system returned no random bytes for the seed of a generator.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub struct NoRandomness;
 
     impl fmt::Display for NoRandomness {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the operating system has no randomness to give")
+            f.write_str("the operating system returned no random bytes")
         }
     }
 
