@@ -17,14 +17,15 @@ use crate::{
 use crate::{boxed::Boxed, deflate::Deflater};
 
 pub use error::{SendCloseError, SendError};
-use queue::Outbox;
+use queue::Queue;
 pub use vectored::VectoredFrame;
 
-/// The sending half of a connection: messages in, bytes for the socket out.
+/// The sending half of a connection: messages in, bytes to write out.
 ///
-/// Everything that is sent, by the application or in reply to the peer, becomes part of [`pending`](Self::pending);
-/// the caller writes that to the socket and says how much of it the socket took. When nothing is pending it flushes the
-/// socket, because a [stream](crate#streams) that buffers, such as TLS, may keep the end of it.
+/// All frames, from the application and in reply to the peer, are added to the [`pending`](Self::pending) bytes. The
+/// caller writes these to the transport, and [`consume`](Self::consume)s the bytes that the transport took. When
+/// nothing is pending, the caller flushes the transport, because a [stream](crate#streams) such as TLS may keep the
+/// last bytes.
 ///
 /// ```
 /// # use websocket_proto::{Sender, Server};
@@ -41,15 +42,15 @@ pub use vectored::VectoredFrame;
 /// ```
 pub struct Sender<R, S: Storage> {
     role: R,
-    out: Outbox<S::Output>,
-    /// How much of what is pending may be Pongs: not less than what is.
+    queue: Queue<S::Output>,
+    /// An upper bound on the waiting bytes that are Pongs, saturated at `u16::MAX`.
     pongs: u16,
-    /// The payload of the newest Pong, when too many wait.
+    /// The payload of the newest Pong, if too many Pongs wait in the queue.
     newest_pong: Option<S::Control>,
     closing: Closing,
-    /// The fragmented message that has begun and not ended.
+    /// The fragmented message that is open.
     fragmented: Option<Fragmented>,
-    /// [`Config::high_water`], or what the store can hold beside a Close if that is less.
+    /// [`Config::high_water`], or the capacity of the store less a Close, whichever is less.
     high_water: usize,
     #[cfg(feature = "deflate")]
     deflater: Option<Boxed<Deflater>>,
@@ -61,7 +62,7 @@ struct Fragmented {
     compressed: bool,
 }
 
-// Not what waits: it may be megabytes, and somebody's secrets.
+// Without the waiting bytes, which may be megabytes, and confidential.
 impl<R, S: Storage> fmt::Debug for Sender<R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sender({:?})", self.closing)
@@ -69,10 +70,10 @@ impl<R, S: Storage> fmt::Debug for Sender<R, S> {
 }
 
 impl<R: Role, S: Storage> Sender<R, S> {
-    /// The longest control frame. There is always room for one: the Close.
+    /// The length of the longest control frame. This many bytes are reserved for a Close.
     pub(crate) const MAX_CONTROL_FRAME: usize = Self::frame_len(MAX_CONTROL_PAYLOAD);
 
-    /// The smallest store that can answer a peer: with a Pong and a Close.
+    /// The capacity of the smallest store in which every peer can be answered: with a Pong and a Close.
     pub(crate) const MIN_CAPACITY: usize = 2 * Self::MAX_CONTROL_FRAME;
 
     #[inline]
@@ -82,11 +83,11 @@ impl<R: Role, S: Storage> Sender<R, S> {
         store: S,
         #[cfg(feature = "deflate")] deflater: Option<Boxed<Deflater>>,
     ) -> Self {
-        let out = Outbox::new(store.into(), config.keep_output);
+        let queue = Queue::new(store.into(), config.keep_output);
         Self {
             role,
-            high_water: config.high_water.min(Self::limit(&out)),
-            out,
+            high_water: config.high_water.min(Self::limit(&queue)),
+            queue,
             pongs: 0,
             newest_pong: None,
             closing: Closing::Open,
@@ -96,52 +97,55 @@ impl<R: Role, S: Storage> Sender<R, S> {
         }
     }
 
-    /// The bytes to write to the socket now; empty when there is nothing to do.
+    /// Returns the bytes to write to the transport now; empty if nothing waits.
     ///
-    /// Until they are [consumed](Self::consume) they stay as they are, and more may come behind them: a copy of them may be on its way
-    /// while other things are sent.
+    /// Until they are [consumed](Self::consume) they do not change, except that more bytes may follow them. So a copy
+    /// of them can be written while other messages are sent.
     ///
-    /// They may not be all that waits. After a flood of pings the last Pong becomes pending only when those before it
-    /// are consumed. And an array in which more than 4 KiB wait may be used in a circle: what continues at its
-    /// beginning becomes pending when the bytes up to its end are consumed. So a loop that sleeps in a read writes
-    /// until [`is_empty`](Self::is_empty) says so, and then flushes the socket.
+    /// They may be only a part of the [backlog](Self::backlog). After a flood of Pings the newest Pong becomes pending
+    /// only when the Pongs before it are consumed. And if more than 4 KiB wait in an array, the queue may continue at
+    /// the beginning of the array; that part becomes pending when the bytes up to the end of the array are consumed. So
+    /// a loop that waits in a read first writes until [`is_empty`](Self::is_empty) is true, and then flushes the
+    /// transport.
     #[inline]
     pub fn pending(&self) -> &[u8] {
-        self.out.pending()
+        self.queue.pending()
     }
 
-    /// Whether there is nothing to write.
+    /// Whether nothing is pending.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.out.pending().is_empty()
+        self.queue.pending().is_empty()
     }
 
-    /// How many bytes wait for the socket: the figure that [`Config::high_water`] bounds.
+    /// Returns the number of bytes that wait for the transport, which [`Config::high_water`] limits.
     #[inline]
     pub fn backlog(&self) -> usize {
-        self.out.len() + self.newest_pong_len()
+        self.queue.len() + self.newest_pong_len()
     }
 
-    /// The socket has taken the first `count` bytes of [`pending`](Self::pending) (no more than all of them).
+    /// Drops the first `count` [pending](Self::pending) bytes, which the transport took.
+    ///
+    /// If `count` is larger than the number of pending bytes, all of them are dropped.
     #[inline]
     pub fn consume(&mut self, count: usize) {
-        self.out.consume(count);
+        self.queue.consume(count);
         if self.pongs > 0 || self.newest_pong.is_some() {
             self.pongs_consumed();
         }
     }
 
-    /// Whether the application may still send: neither side has closed, and the connection has not failed.
+    /// Whether the application may send: neither end has closed, and the connection has not failed.
     ///
-    /// A loop that closes by itself while messages still come in asks this before it answers them; one that only
-    /// answers needn't, because no message comes after the peer's Close.
+    /// A loop that closes while messages still arrive asks this before it answers them. A loop that only answers need
+    /// not ask, because no message follows the peer's Close.
     #[inline]
     pub fn is_open(&self) -> bool {
         self.closing.is_open()
     }
 
-    /// What to do with the transport now.
-    #[must_use = "it may be time to close"]
+    /// Returns what to do with the transport now.
+    #[must_use = "the transport may have to be closed"]
     pub fn transport(&self) -> Transport {
         self.closing.transport(self.is_empty(), R::PEER_IS_CLIENT)
     }
@@ -150,7 +154,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// See [`SendError`]; nothing is sent then, not even in part.
+    /// See [`SendError`]. After an error the output is unchanged.
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
         self.send(Message::Text(text))
@@ -160,7 +164,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// See [`SendError`]; nothing is sent then, not even in part.
+    /// See [`SendError`]. After an error the output is unchanged.
     #[inline]
     pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.send(Message::Binary(bytes))
@@ -170,7 +174,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// See [`SendError`]; nothing is sent then, not even in part.
+    /// See [`SendError`]. After an error the output is unchanged.
     #[inline(always)]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
@@ -178,8 +182,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.push_message(message)
     }
 
-    /// Sends the next fragment of a text message, the first if none is open. Other messages must wait until the
-    /// `last`; control frames need not.
+    /// Sends the next fragment of a text message, or the first if no message is open.
+    ///
+    /// Other messages can be sent only after the `last` fragment. Control frames can be sent between fragments
+    /// (RFC 6455 §5.4).
     ///
     /// ```
     /// # use websocket_proto::{Sender, SendError, Server};
@@ -191,17 +197,19 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// See [`SendError`]; nothing is sent then, and the message can go on.
+    /// See [`SendError`]. After an error the output is unchanged, and the message can be continued.
     pub fn send_text_fragment(&mut self, text: &str, last: bool) -> Result<(), SendError> {
         self.send_fragment(Message::Text(text), last)
     }
 
-    /// Sends the next fragment of a binary message, the first if none is open. Other messages must wait until the
-    /// `last`; control frames need not.
+    /// Sends the next fragment of a binary message, or the first if no message is open.
+    ///
+    /// Other messages can be sent only after the `last` fragment. Control frames can be sent between fragments
+    /// (RFC 6455 §5.4).
     ///
     /// # Errors
     ///
-    /// See [`SendError`]; nothing is sent then, and the message can go on.
+    /// See [`SendError`]. After an error the output is unchanged, and the message can be continued.
     pub fn send_binary_fragment(&mut self, bytes: &[u8], last: bool) -> Result<(), SendError> {
         self.send_fragment(Message::Binary(bytes), last)
     }
@@ -225,18 +233,20 @@ impl<R: Role, S: Storage> Sender<R, S> {
         Ok(())
     }
 
-    /// A message as one frame for a vectored write, without copying it.
+    /// Makes a frame of a message for a vectored write, without copying the payload.
     ///
-    /// A client has to mask the payload and so to copy it, and so does a server whose output is an array that is used in a
-    /// circle (see [`pending`](Self::pending)); the loop is the same.
+    /// The payload is copied in a client, which has to mask it; if it is compressed; and in a server whose output is an
+    /// array while the queue continues at the beginning of the array (see [`pending`](Self::pending)). The loop is the
+    /// same.
     ///
     /// ```
     /// # use websocket_proto::{Sender, Server};
     /// # use std::io::Write;
-    /// # fn send(tx: &mut Sender<Server, Vec<u8>>, message: &[u8], socket: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
+    /// # type Result = core::result::Result<(), Box<dyn std::error::Error>>;
+    /// # fn send(tx: &mut Sender<Server, Vec<u8>>, message: &[u8], socket: &mut impl Write) -> Result {
     /// let frame = tx.frame(message)?;
     /// let written = socket.write_vectored(&frame.slices())?;
-    /// frame.sent(written);                     // what the socket did not take is pending now
+    /// frame.sent(written);                     // the rest of the frame is pending now
     /// while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
     /// socket.flush()?;
     /// # Ok(()) }
@@ -244,7 +254,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// As for [`send`](Self::send).
+    /// See [`SendError`]. After an error the output is unchanged.
     #[inline]
     pub fn frame<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<VectoredFrame<'_, 'm, R, S>, SendError> {
         let message = message.into();
@@ -253,9 +263,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let mut payload = message.as_bytes();
         let mut header = EncodedHeader::EMPTY;
         let is_lent = R::PEER_IS_CLIENT && !self.compresses(payload) && {
-            // First, because it can add a Pong, behind which what waits may no longer be in one piece.
+            // This is done first, because it can add a Pong, after which the queue may no longer be contiguous.
             self.admit(payload.len())?;
-            self.out.is_in_one_piece()
+            self.queue.is_contiguous()
         };
         if is_lent {
             header = self.next_header(first, payload.len()).encode();
@@ -266,20 +276,24 @@ impl<R: Role, S: Storage> Sender<R, S> {
         Ok(VectoredFrame::new(self, header, payload))
     }
 
-    /// Sends a Ping. The peer answers with a Pong of the same payload, at most 125 bytes.
+    /// Sends a Ping with a payload of at most 125 bytes.
+    ///
+    /// The peer answers with a Pong that has the same payload (RFC 6455 §5.5.2).
     ///
     /// # Errors
     ///
-    /// See [`SendError`]; nothing is sent then.
+    /// See [`SendError`]. After an error the output is unchanged.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_control(Opcode::Ping, payload)
     }
 
-    /// Sends a Pong that nobody asked for: a one-way sign of life (RFC 6455 §5.5.3). Pings are answered without it.
+    /// Sends an unsolicited Pong with a payload of at most 125 bytes: a one-way sign of life (RFC 6455 §5.5.3).
+    ///
+    /// Pings are answered without this.
     ///
     /// # Errors
     ///
-    /// See [`SendError`]; nothing is sent then.
+    /// See [`SendError`]. After an error the output is unchanged.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload)
     }
@@ -294,23 +308,23 @@ impl<R: Role, S: Storage> Sender<R, S> {
         self.push_frame(FirstByte::last(opcode), payload)
     }
 
-    /// Begins the closing handshake, with a code such as [`CloseCode::NORMAL`] or one of your own from [`CloseCode::new`]. Messages of the
-    /// peer may still arrive until its own Close does.
+    /// Begins the closing handshake, with a code such as [`CloseCode::NORMAL`] or one from [`CloseCode::new`].
     ///
-    /// Works under any backlog. An open fragmented message is cut short.
+    /// Messages of the peer may arrive until its own Close does. A Close can be sent whatever the backlog is. It cuts
+    /// short a fragmented message that is open. The reason has at most 123 bytes (RFC 6455 §5.5.1).
     ///
     /// # Errors
     ///
-    /// See [`SendCloseError`]; nothing is sent then.
+    /// See [`SendCloseError`]. After an error the output is unchanged.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendCloseError> {
         self.send_close(Close { code: Some(code), reason })
     }
 
-    /// Begins the closing handshake without giving a reason: an empty Close frame.
+    /// Begins the closing handshake with an empty Close, which has neither a code nor a reason (RFC 6455 §5.5.1).
     ///
     /// # Errors
     ///
-    /// See [`SendCloseError`]; nothing is sent then.
+    /// See [`SendCloseError`]. After an error the output is unchanged.
     pub fn close_without_code(&mut self) -> Result<(), SendCloseError> {
         self.send_close(Close::EMPTY)
     }
@@ -321,8 +335,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
             Closing::Lost => return Err(SendCloseError::TransportLost),
             _ => return Err(SendCloseError::AlreadyClosing),
         }
-        let mut room = [0; MAX_CONTROL_PAYLOAD];
-        let Some(payload) = close.encode(&mut room) else {
+        let mut space = [0; MAX_CONTROL_PAYLOAD];
+        let Some(payload) = close.encode(&mut space) else {
             return Err(SendCloseError::ReasonTooLong { len: close.reason.len() });
         };
         self.closing.close_sent();
@@ -330,12 +344,16 @@ impl<R: Role, S: Storage> Sender<R, S> {
         Ok(())
     }
 
-    /// Takes a receiver's reply. A loop that passes its sender to the receiver never calls this.
+    /// Takes a reply of the receiver. A loop that passes its sender to the receiver never calls this.
     ///
-    /// Pongs queue in order while less than 4 KiB of them wait for the socket. Beyond that only the newest is kept, in a place of its own,
-    /// and follows before the next message or when there is room: "the endpoint MAY elect to send a Pong frame for only the most
-    /// recently processed Ping" (RFC 6455 §5.5.3). So a peer that doesn't read can't make replies pile up, and none has to
-    /// be waited for. A Close always has room. (Behind a backlog that never ends, Pongs still count that have been written before it.)
+    /// Pongs are queued in order while fewer than 4 KiB of them wait for the transport. Beyond that, only the newest
+    /// Pong is stored. It is queued before the next message, or when there is free space for it: "the endpoint MAY
+    /// elect to send a Pong frame for only the most recently processed Ping" (RFC 6455 §5.5.3). So a peer that does
+    /// not read cannot make replies pile up, and a reply never has to wait for a write. There is always free space for
+    /// a Close.
+    ///
+    /// The number of waiting Pongs is estimated from above: while the backlog stays above 4 KiB, Pongs that were
+    /// written still count.
     pub fn reply<'a>(&mut self, reply: impl Into<Reply<'a>>) {
         let reply = reply.into();
         let owed = match reply.kind {
@@ -347,36 +365,37 @@ impl<R: Role, S: Storage> Sender<R, S> {
         if owed == Owed::Close {
             self.push_close(reply.payload);
         }
-        // Nobody waits for a Pong any more.
+        // The connection ends, so a Pong is no longer owed.
         self.newest_pong = None;
     }
 
-    /// Tells the sender that the transport is gone: its end was read, a read or a write failed, or it was closed. What
-    /// was pending is dropped, [`transport`](Self::transport) says `CloseNow`, and sending fails with
+    /// Tells the sender that the transport is lost: its end was read, a read or a write failed, or it was closed.
+    ///
+    /// Pending bytes are dropped, [`transport`](Self::transport) returns `CloseNow`, and sending fails with
     /// [`TransportLost`](SendError::TransportLost).
     ///
-    /// A loop that reads and writes needs no telling, and simply ends. Where one task reads and another writes, the
-    /// reader finds out first, while the writer may sleep until there is something to write. So the reader calls this
+    /// A loop that both reads and writes just ends, and need not call this. If one task reads and another writes, the
+    /// reader notices the loss first, while the writer may be waiting for something to write. So the reader calls this
     /// and wakes the writer.
     ///
     /// ```
     /// use std::{io::{self, Write}, sync::{Condvar, Mutex}};
     /// use websocket_proto::{Sender, Server, Transport};
     ///
-    /// /// The writer's task. It ends when everything was written after a Close, or when the reader has called
-    /// /// `transport_lost` and notified it.
+    /// /// The writer's task. It ends when everything was written and the connection is closed, or when the reader has
+    /// /// called `transport_lost` and notified it.
     /// fn write(mut socket: impl Write, sender: &Mutex<Sender<Server, Vec<u8>>>, changed: &Condvar) -> io::Result<()> {
     ///     let mut copy = Vec::new();
     ///     loop {
     ///         let mut tx = sender.lock().unwrap();
-    ///         tx.consume(copy.len());                              // what was written; it has not changed meanwhile
+    ///         tx.consume(copy.len());                              // these bytes were written, and have not changed
     ///         while tx.is_empty() {
     ///             if tx.transport() == Transport::CloseNow { return Ok(()) }
     ///             tx = changed.wait(tx).unwrap();
     ///         }
     ///         copy.clear();
     ///         copy.extend_from_slice(tx.pending());
-    ///         drop(tx);                                            // the reader needs it, and writing may take long
+    ///         drop(tx);                                            // the reader needs it, and a write may take long
     ///         socket.write_all(&copy)?;
     ///         socket.flush()?;
     ///     }
@@ -386,34 +405,34 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// ```
     pub fn transport_lost(&mut self) {
         self.closing.lost();
-        self.out.clear();
+        self.queue.clear();
         (self.newest_pong, self.fragmented) = (None, None);
-        self.let_go();
+        self.free_kept();
     }
 
-    /// Frees memory that is kept for the next message (see [`Config::keep`]), and what the calling thread has to spare.
-    /// What holds something stays.
+    /// Frees the memory that is kept for the next message (see [`Config::keep`]), and the spare memory of this thread.
+    ///
+    /// Memory that is in use is not freed.
     pub fn release(&mut self) {
-        self.let_go();
+        self.free_kept();
         storage::free_spare();
     }
 
-    /// Keeps no memory for the next message.
-    fn let_go(&mut self) {
+    fn free_kept(&mut self) {
         #[cfg(feature = "deflate")]
         if let Some(deflater) = &mut self.deflater {
             deflater.release();
         }
-        self.out.let_go();
+        self.queue.free_kept();
     }
 
-    /// The socket has taken this much of what is pending, and all of a frame behind it but these parts.
+    /// The transport took this many pending bytes, and of the frame after them everything but these parts.
     pub(crate) fn frame_sent(&mut self, of_pending: usize, header: &[u8], payload: &[u8]) {
-        // Not yet `self.consume`: it could put a Pong before the rest of the frame.
-        self.out.consume(of_pending);
+        // This must not be `self.consume`, which could add a Pong before the rest of the frame.
+        self.queue.consume(of_pending);
         let has_rest = !header.is_empty() || !payload.is_empty();
-        if has_rest && self.out.push_anew(header, payload, None).is_err() {
-            // No memory for the rest of a frame that may have begun: the stream can't be continued.
+        if has_rest && self.queue.push_and_grow(header, payload, None).is_err() {
+            // A part of the frame may have been written. Without memory for the rest, the stream cannot be continued.
             self.give_up();
         }
         self.consume(0);
@@ -430,16 +449,16 @@ impl<R: Role, S: Storage> Sender<R, S> {
         }
     }
 
-    /// Why nothing can be sent when the connection is not open.
+    /// The error of an operation if the connection is not open.
     fn not_open(&self) -> SendError {
         if self.closing == Closing::Lost { SendError::TransportLost } else { SendError::Closing }
     }
 
-    /// Whether a frame fits behind what waits. A Pong that waits has then gone before it.
+    /// Checks that a frame is allowed by the limits. If it is, and a Pong is stored, the Pong is queued first.
     #[inline]
     fn admit(&mut self, payload_len: usize) -> Result<(), SendError> {
-        // With the longest header, for a start.
-        let most = self.out.len() + Header::MAX_LEN + payload_len;
+        // A frame that fits even with the longest header needs no exact calculation.
+        let most = self.queue.len() + Header::MAX_LEN + payload_len;
         if SHORTCUTS && most <= self.high_water && self.newest_pong.is_none() {
             return Ok(());
         }
@@ -449,7 +468,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[inline(never)]
     fn admit_exactly(&mut self, payload_len: usize) -> Result<(), SendError> {
         let len = Self::frame_len(payload_len);
-        let limit = Self::limit(&self.out);
+        let limit = Self::limit(&self.queue);
         if len > limit {
             return Err(SendError::TooLong { len, limit });
         }
@@ -470,9 +489,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
         if self.compresses(message.as_bytes()) {
             return self.push_compressed(first, message.as_bytes());
         }
-        // As long as the compiler knows that it is short, little is left of what follows, and it takes hardly longer than the calls would.
+        // If the compiler knows that the message is short, the inlined code is small, and about as fast as the calls
+        // alone.
         if SHORTCUTS && message.as_bytes().len() <= MAX_CONTROL_PAYLOAD {
-            return self.push_frame_here(first, message.as_bytes());
+            return self.push_frame_inline(first, message.as_bytes());
         }
         self.push_frame(first, message.as_bytes())
     }
@@ -484,34 +504,34 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     #[inline(never)]
     fn push_frame(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
-        self.push_frame_here(first, payload)
+        self.push_frame_inline(first, payload)
     }
 
     #[inline(always)]
-    fn push_frame_here(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
+    fn push_frame_inline(&mut self, first: FirstByte, payload: &[u8]) -> Result<(), SendError> {
         self.admit(payload.len())?;
         let header = self.next_header(first, payload.len());
-        Ok(self.out.push(&header, payload)?)
+        Ok(self.queue.push(&header, payload)?)
     }
 
     fn push_close(&mut self, payload: &[u8]) {
         self.push_newest_pong();
         let header = self.next_header(FirstByte::last(Opcode::Close), payload.len());
-        if self.out.push(&header, payload).is_err() {
+        if self.queue.push(&header, payload).is_err() {
             self.give_up();
         }
     }
 
-    /// There is no memory for what must be said: the transport ends without it.
+    /// Ends the connection, because there is no memory for a frame that must be sent.
     fn give_up(&mut self) {
-        self.out.clear();
+        self.queue.clear();
         self.newest_pong = None;
         self.closing.gave_up();
     }
 
-    /// How much a store can hold beside a Close.
-    fn limit(out: &Outbox<S::Output>) -> usize {
-        out.capacity().saturating_sub(Self::MAX_CONTROL_FRAME)
+    /// The capacity of the store less a Close.
+    fn limit(queue: &Queue<S::Output>) -> usize {
+        queue.capacity().saturating_sub(Self::MAX_CONTROL_FRAME)
     }
 
     #[inline]
@@ -520,7 +540,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         Header::new(Opcode::Binary, mask, payload_len as u64).encoded_len() + payload_len
     }
 
-    /// With the next masking key, in a client.
+    /// In a client this takes a masking key: "the client MUST pick a fresh masking key" (RFC 6455 §5.3).
     #[inline]
     fn next_header(&mut self, first: FirstByte, payload_len: usize) -> Header {
         Header { first, mask: self.role.masking_key(), payload_len: payload_len as u64 }

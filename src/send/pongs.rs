@@ -1,4 +1,4 @@
-//! How many Pongs may wait for the socket.
+//! The limit on Pongs that wait for the transport.
 
 use super::Sender;
 use crate::{
@@ -7,15 +7,15 @@ use crate::{
     storage::ControlStore,
 };
 
-/// How many bytes of Pongs may wait for the socket. Beyond it only the newest is kept, in a place of its own.
+/// The largest number of waiting bytes that are Pongs. Beyond it, only the newest Pong is stored, outside the queue.
 const MAX_PONGS: usize = 4096;
 
 impl<R: Role, S: Storage> Sender<R, S> {
     pub(super) fn push_pong(&mut self, payload: &[u8]) {
         let few = self.newest_pong.is_none() && usize::from(self.pongs) + Self::MAX_CONTROL_FRAME <= MAX_PONGS;
         if !few || !self.try_push_pong(payload) {
-            // Without memory for it this Ping is not answered, and a Pong that waits for an earlier one stays. An empty
-            // one would be wrong: "A Pong frame sent in response to a Ping frame must have identical "Application
+            // Without memory for its payload this Ping is not answered, and the Pong to an earlier Ping stays. An empty
+            // Pong would be wrong: "A Pong frame sent in response to a Ping frame must have identical "Application
             // data"" (RFC 6455 §5.5.3).
             let mut newest = S::Control::default();
             if newest.append(payload).is_ok() {
@@ -34,27 +34,27 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     fn try_push_pong(&mut self, payload: &[u8]) -> bool {
         let len = Self::frame_len(payload.len());
-        if self.out.len() + len > Self::limit(&self.out) {
+        if self.queue.len() + len > Self::limit(&self.queue) {
             return false;
         }
         let header = self.next_header(FirstByte::last(Opcode::Pong), payload.len());
-        let pushed = self.out.push(&header, payload).is_ok();
+        let pushed = self.queue.push(&header, payload).is_ok();
         if pushed {
             self.pongs = self.pongs.saturating_add(len as u16);
         }
         pushed
     }
 
-    /// Some of what was pending has been written, and a Pong or several may have been in it.
+    /// Pending bytes were consumed, which may have been Pongs.
     #[cold]
     pub(super) fn pongs_consumed(&mut self) {
-        self.pongs = self.pongs.min(u16::try_from(self.out.len()).unwrap_or(u16::MAX));
+        self.pongs = self.pongs.min(u16::try_from(self.queue.len()).unwrap_or(u16::MAX));
         if self.newest_pong.is_some() && self.backlog() <= MAX_PONGS {
             self.push_newest_pong();
         }
     }
 
-    /// The size of the Pong that waits apart.
+    /// The length of the frame of the Pong that is stored outside the queue; 0 if there is none.
     pub(super) fn newest_pong_len(&self) -> usize {
         self.newest_pong.as_ref().map_or(0, |payload| Self::frame_len(payload.bytes().len()))
     }

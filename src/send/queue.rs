@@ -6,109 +6,110 @@ use crate::{
     storage::{OutputStore, StorageFull, copy},
 };
 
-/// Whole frames that wait for the socket; of the first one perhaps only the rest.
+/// The queue of frames that wait for the transport. The first one may be a part, because the transport took the rest.
 ///
-/// Because only whole frames are added, its end is always a frame boundary: nothing can be put inside a half-written
-/// frame. And what is pending only grows, at its end, until it is consumed: a copy of it can be on its way meanwhile.
-pub(crate) struct Outbox<S> {
-    queue: S,
-    /// How much memory may stay when it is empty.
+/// Only whole frames are added, so the end is always a boundary between frames, and nothing can be added inside a frame
+/// that is partly written. Pending bytes do not change until they are consumed, so a copy of them can be written.
+pub(crate) struct Queue<S> {
+    store: S,
+    /// The memory, in bytes, that an empty queue keeps.
     keep: usize,
 }
 
-// Not what waits: it may be megabytes, and somebody's secrets.
-impl<S: OutputStore> fmt::Debug for Outbox<S> {
+// Without the waiting bytes, which may be megabytes, and confidential.
+impl<S: OutputStore> fmt::Debug for Queue<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outbox({} bytes)", self.len())
+        write!(f, "Queue({} bytes)", self.len())
     }
 }
 
-impl<S: OutputStore> Outbox<S> {
-    /// What is in `queue` is pending.
-    pub(crate) fn new(queue: S, keep: usize) -> Self {
-        Self { queue, keep }
+impl<S: OutputStore> Queue<S> {
+    /// Returns a queue of the bytes in `store`.
+    pub(crate) fn new(store: S, keep: usize) -> Self {
+        Self { store, keep }
     }
 
-    /// What to write next; empty only when nothing waits.
+    /// The bytes to write next; empty only if nothing waits.
     #[inline]
     pub(crate) fn pending(&self) -> &[u8] {
-        self.queue.front()
+        self.store.front()
     }
 
-    /// How many bytes wait.
+    /// The number of waiting bytes.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.queue.len()
+        self.store.len()
     }
 
-    /// Whether all that waits is [pending](Self::pending), in one piece.
+    /// Whether all waiting bytes are [pending](Self::pending).
     #[inline]
-    pub(crate) fn is_in_one_piece(&self) -> bool {
+    pub(crate) fn is_contiguous(&self) -> bool {
         self.pending().len() == self.len()
     }
 
-    /// The most that it can ever hold.
+    /// The largest number of bytes that can ever wait.
     pub(crate) fn capacity(&self) -> usize {
-        self.queue.capacity()
+        self.store.capacity()
     }
 
-    /// Drops the first `count` bytes of what is pending: they were written.
+    /// Drops the first `count` pending bytes, which were written.
     #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
-        self.queue.drop_front(count, self.keep);
+        self.store.drop_front(count, self.keep);
     }
 
-    /// Drops everything.
+    /// Drops all bytes.
     pub(crate) fn clear(&mut self) {
-        self.queue.clear(self.keep);
+        self.store.clear(self.keep);
     }
 
-    /// Keeps no memory if nothing waits.
-    pub(crate) fn let_go(&mut self) {
+    /// Frees the memory if nothing waits.
+    pub(crate) fn free_kept(&mut self) {
         if self.len() == 0 {
-            self.queue.clear(0);
+            self.store.clear(0);
         }
     }
 
-    /// Adds a frame, masked if its header has a key; or nothing.
+    /// Adds a frame, masked if its header has a key, or nothing.
     #[inline(always)]
     pub(crate) fn push(&mut self, header: &Header, payload: &[u8]) -> Result<(), StorageFull> {
         let encoded = header.encode();
-        match self.push_into_room(&encoded, payload, header.mask) {
+        match self.push_into_free_space(&encoded, payload, header.mask) {
             Some(()) => Ok(()),
-            None => self.push_anew(encoded.as_slice(), payload, header.mask),
+            None => self.push_and_grow(encoded.as_slice(), payload, header.mask),
         }
     }
 
-    /// The straight path: into room that was written to before, if there is enough of it.
+    /// The fast path: adds a frame if the free space that was written to before is large enough.
     #[inline(always)]
-    fn push_into_room(&mut self, header: &EncodedHeader, payload: &[u8], mask: Option<MaskingKey>) -> Option<()> {
+    fn push_into_free_space(&mut self, header: &EncodedHeader, payload: &[u8], mask: Option<MaskingKey>) -> Option<()> {
         if !SHORTCUTS {
             return None;
         }
         let ([front, back], header_len) = header.padded();
         let len = header_len + payload.len();
-        let room = self.queue.room(len.max(front.len() + back.len()))?;
-        // A copy whose length the compiler knows is a move; the payload goes over what is too much of it.
-        let (half, rest) = room.split_first_chunk_mut()?;
+        let space = self.store.free_space(len.max(front.len() + back.len()))?;
+        // All 16 bytes are copied, because a copy whose length the compiler knows is a move. The payload then
+        // overwrites the padding.
+        let (half, rest) = space.split_first_chunk_mut()?;
         (*half, *rest.first_chunk_mut()?) = (front, back);
-        let room = room.get_mut(header_len..)?;
+        let space = space.get_mut(header_len..)?;
         match mask {
-            None => copy(payload, room)?,
-            Some(key) => _ = key.apply_copied(payload, room.get_mut(..payload.len())?),
+            None => copy(payload, space)?,
+            Some(key) => _ = key.apply_copied(payload, space.get_mut(..payload.len())?),
         }
-        self.queue.fill(len);
+        self.store.mark_filled(len);
         Some(())
     }
 
-    /// The same into room that is made for it, also of what the socket did not take of a frame.
+    /// The slow path: makes free space if there is too little. The header and payload may be the rest of a frame.
     #[inline(never)]
-    pub(crate) fn push_anew(
+    pub(crate) fn push_and_grow(
         &mut self,
         header: &[u8],
         payload: &[u8],
         mask: Option<MaskingKey>,
     ) -> Result<(), StorageFull> {
-        self.queue.append(header, payload, mask)
+        self.store.append(header, payload, mask)
     }
 }

@@ -6,13 +6,14 @@ use crate::{Role, Storage, frame::EncodedHeader};
 
 use super::Sender;
 
-/// A message on its way by a vectored write: made by [`Sender::frame`].
+/// A frame for a vectored write, made by [`Sender::frame`].
 ///
-/// When it is dropped, what [`sent`](Self::sent) has not accounted for is copied into the sender's store and so
-/// [pending](Sender::pending); a write that failed with `WouldBlock` loses nothing, and no frame is ever torn. Should there be no
-/// memory for the copy, the connection fails: [`Sender::transport`] says `CloseNow`. (Only [`mem::forget`](core::mem::forget) gets round that,
-/// and tears the stream if a part was written.)
-#[must_use = "say how much of it was `sent`, or all of it is copied"]
+/// When it is dropped, the rest that was not [`sent`](Self::sent) is copied into the sender's store and becomes
+/// [pending](Sender::pending). So a write that failed with `WouldBlock` loses nothing, and no frame is sent in part. If
+/// there is no memory for the copy, the connection fails, and [`Sender::transport`] returns `CloseNow`.
+///
+/// Do not [`forget`](core::mem::forget) it: if a part of it was written, the stream then has a part of a frame.
+#[must_use = "call `sent` with the number of bytes written, or all of it is copied"]
 pub struct VectoredFrame<'s, 'm, R: Role, S: Storage> {
     sender: &'s mut Sender<R, S>,
     header: EncodedHeader,
@@ -26,26 +27,28 @@ impl<'s, 'm, R: Role, S: Storage> VectoredFrame<'s, 'm, R, S> {
         Self { sender, header, payload, written: 0 }
     }
 
-    /// What to write, in this order: what was pending before, the header, the payload. Some may be empty.
+    /// Returns the bytes to write, in this order: the pending bytes, the header and the payload. Each may be empty.
     #[inline]
     pub fn parts(&self) -> [&[u8]; 3] {
         [self.sender.pending(), self.header.as_slice(), self.payload]
     }
 
-    /// [`parts`](Self::parts), for [`Write::write_vectored`](std::io::Write::write_vectored).
+    /// Returns the [`parts`](Self::parts) for [`Write::write_vectored`](std::io::Write::write_vectored).
     #[cfg(feature = "std")]
     #[inline]
     pub fn slices(&self) -> [IoSlice<'_>; 3] {
         self.parts().map(IoSlice::new)
     }
 
-    /// The socket has taken the first `count` bytes of the parts.
+    /// Says that the transport took the first `count` bytes of the [`parts`](Self::parts). The rest becomes pending.
+    ///
+    /// If `count` is larger than the number of bytes in the parts, all of them count as sent.
     #[inline]
     pub fn sent(mut self, count: usize) {
         self.written = count;
     }
 
-    /// Makes pending what the socket did not take.
+    /// Makes the rest of the frame pending.
     #[inline(never)]
     fn keep_rest(&mut self) {
         let of_pending = self.written.min(self.sender.pending().len());
@@ -60,7 +63,7 @@ impl<'s, 'm, R: Role, S: Storage> VectoredFrame<'s, 'm, R, S> {
 impl<R: Role, S: Storage> Drop for VectoredFrame<'_, '_, R, S> {
     #[inline]
     fn drop(&mut self) {
-        // Mostly nothing was pending, and the socket took all.
+        // Usually nothing was pending and the transport took everything, and then there is nothing to do.
         if !self.sender.is_empty() || self.written < self.header.as_slice().len() + self.payload.len() {
             self.keep_rest();
         }

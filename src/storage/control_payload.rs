@@ -3,17 +3,18 @@ use core::fmt;
 use super::{StorageFull, copy};
 use crate::frame::MAX_CONTROL_PAYLOAD;
 
-/// The payload of one control frame, at most 125 bytes, on the rare occasions when it has to be kept.
+/// A store for the payload of one control frame, at most 125 bytes. It is needed rarely: when reads cut the frame, or
+/// when a Pong has to wait.
 pub(crate) trait ControlStore: Default {
     fn bytes(&self) -> &[u8];
 
-    /// Adds all of `bytes`, or none.
+    /// Adds all of `bytes`, or nothing.
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull>;
 
     fn clear(&mut self);
 }
 
-/// Kept in place.
+/// A store without an allocator, as large as the largest payload.
 #[derive(Clone, Copy)]
 pub(crate) struct ControlPayload {
     bytes: [u8; MAX_CONTROL_PAYLOAD],
@@ -28,12 +29,15 @@ impl Default for ControlPayload {
 
 impl ControlStore for ControlPayload {
     fn bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        let bytes = self.bytes.get(..usize::from(self.len));
+        debug_assert!(bytes.is_some(), "a payload is never longer than its store");
+        bytes.unwrap_or_default()
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        let spare = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
-        copy(bytes, spare).ok_or(StorageFull)?;
+        let free = self.bytes.get_mut(usize::from(self.len)..);
+        debug_assert!(free.is_some(), "a payload is never longer than its store");
+        copy(bytes, free.unwrap_or_default()).ok_or(StorageFull)?;
         self.len += bytes.len() as u8;
         Ok(())
     }

@@ -3,7 +3,7 @@ use core::fmt;
 use super::{Bytes, ControlPayload, MessageStore, StorageFull, Store, copy, ring::Ring};
 use crate::{frame::MaskingKey, text};
 
-/// A store over an array or a slice of the caller's, for machines without an allocator.
+/// A store over an array or a slice of the caller, for machines without an allocator.
 ///
 /// ```
 /// use websocket_proto::FixedStorage;
@@ -18,20 +18,19 @@ use crate::{frame::MaskingKey, text};
 #[doc = include_str!("../../docs/without-an-allocator.md")]
 #[derive(Clone)]
 pub struct FixedStorage<B> {
-    room: B,
+    memory: B,
     len: usize,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> FixedStorage<B> {
-    /// An empty store that holds as many bytes as `room` is long.
-    pub const fn new(room: B) -> Self {
-        Self { room, len: 0 }
+    /// Returns an empty store that can hold as many bytes as `memory` is long.
+    pub const fn new(memory: B) -> Self {
+        Self { memory, len: 0 }
     }
 }
 
 impl<B: AsRef<[u8]>> FixedStorage<B> {
-    /// The bytes that are in it: of a store that was only lent, such as one that a [response](crate::server::Response::write) was
-    /// written to.
+    /// Returns the stored bytes, such as a [response](crate::server::Response::write) that was written to this store.
     ///
     /// ```
     /// use websocket_proto::{FixedStorage, server::Response};
@@ -42,27 +41,31 @@ impl<B: AsRef<[u8]>> FixedStorage<B> {
     /// # Ok::<(), websocket_proto::server::ResponseError>(())
     /// ```
     pub fn as_slice(&self) -> &[u8] {
-        self.room.as_ref().get(..self.len).unwrap_or_default()
+        let bytes = self.memory.as_ref().get(..self.len);
+        debug_assert!(bytes.is_some(), "a store holds at most as many bytes as its memory has");
+        bytes.unwrap_or_default()
     }
 }
 
 impl<B: AsRef<[u8]>> fmt::Debug for FixedStorage<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FixedStorage({} of {} bytes)", self.len, self.room.as_ref().len())
+        write!(f, "FixedStorage({} of {} bytes)", self.len, self.memory.as_ref().len())
     }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> FixedStorage<B> {
-    fn spare_mut(&mut self) -> &mut [u8] {
-        self.room.as_mut().get_mut(self.len..).unwrap_or_default()
+    fn free_space(&mut self) -> &mut [u8] {
+        let space = self.memory.as_mut().get_mut(self.len..);
+        debug_assert!(space.is_some(), "a store holds at most as many bytes as its memory has");
+        space.unwrap_or_default()
     }
 
-    /// Room for `count` bytes, which count as added.
-    fn take_room(&mut self, count: usize) -> Result<&mut [u8], StorageFull> {
-        let spare = self.room.as_mut().get_mut(self.len..).unwrap_or_default();
-        let room = spare.get_mut(..count).ok_or(StorageFull)?;
+    /// Adds `count` bytes, which the caller must write.
+    fn take_space(&mut self, count: usize) -> Result<&mut [u8], StorageFull> {
+        let free = self.memory.as_mut().get_mut(self.len..).unwrap_or_default();
+        let space = free.get_mut(..count).ok_or(StorageFull)?;
         self.len += count;
-        Ok(room)
+        Ok(space)
     }
 }
 
@@ -74,7 +77,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Bytes for FixedStorage<B> {
 
     #[inline]
     fn capacity(&self) -> usize {
-        self.room.as_ref().len()
+        self.memory.as_ref().len()
     }
 
     #[inline]
@@ -90,27 +93,29 @@ impl<B: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> Store for FixedStorage<B> {
 
     #[inline]
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
-        if more > self.spare_mut().len() { Err(StorageFull) } else { Ok(()) }
+        if more > self.free_space().len() { Err(StorageFull) } else { Ok(()) }
     }
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        copy(bytes, self.spare_mut()).ok_or(StorageFull)?;
+        copy(bytes, self.free_space()).ok_or(StorageFull)?;
         self.len += bytes.len();
         Ok(())
     }
 }
 
-// Safe code can't note that what an array holds was found to be text: it is looked at once more, when the message is whole.
+// Safe code cannot record that an array holds valid text, so a text is checked a second time when it is lent.
 impl<B: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> MessageStore for FixedStorage<B> {
     fn text(&self) -> &str {
-        text::whole(self.bytes()).unwrap_or_default()
+        let text = text::whole(self.bytes());
+        debug_assert!(text.is_ok(), "text is checked before it is stored");
+        text.unwrap_or_default()
     }
 
     fn append(&mut self, bytes: &[u8], mask: Option<MaskingKey>, _missing: usize) -> Result<(), StorageFull> {
         match mask {
             Some(key) => {
-                key.apply_copied(bytes, self.take_room(bytes.len())?);
+                key.apply_copied(bytes, self.take_space(bytes.len())?);
                 Ok(())
             }
             None => Store::append(self, bytes),
@@ -130,18 +135,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> MessageStore for FixedStorage<B
     }
 
     fn room(&mut self, least: usize, most: usize, _missing: usize) -> Option<&mut [u8]> {
-        let spare = self.spare_mut();
-        let most = most.min(spare.len());
-        if least > most { None } else { spare.get_mut(..most) }
+        let free = self.free_space();
+        let most = most.min(free.len());
+        if least > most { None } else { free.get_mut(..most) }
     }
 
     fn fill(&mut self, count: usize) {
+        debug_assert!(count <= self.free_space().len(), "only free space is filled");
         self.len = self.capacity().min(self.len + count);
     }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> From<FixedStorage<B>> for Ring<B> {
-    fn from(FixedStorage { room, len }: FixedStorage<B>) -> Self {
-        Self::new(room, len)
+    fn from(FixedStorage { memory, len }: FixedStorage<B>) -> Self {
+        Self::new(memory, len)
     }
 }

@@ -3,63 +3,70 @@ use crate::frame::MaskingKey;
 
 /// A queue in an array.
 ///
-/// It lies in one piece as long as that is cheap. When a frame doesn't fit before the array's end, the queue is moved
-/// to the array's beginning, if it is short, or no longer than what was dropped before. Otherwise it continues at the
-/// beginning: a peer that takes few bytes at a time can't cause many to be moved.
+/// The queue is contiguous as long as that is cheap. If a frame does not fit before the end of the array, the queue is
+/// moved to the beginning of the array, provided that it is short, or no longer than the part that was dropped.
+/// Otherwise it continues at the beginning. So a peer that takes few bytes at a time cannot cause many bytes to be
+/// moved.
 pub(crate) struct Ring<B> {
     array: B,
-    /// Where the first byte is.
+    /// The index of the first byte.
     start: usize,
     len: usize,
 }
 
-/// A queue of this many bytes is short: to move it takes hardly longer than to copy a frame.
+/// The length of the longest queue that is short: moving it takes little longer than copying a frame.
 const CHEAP: usize = if cfg!(fuzzing) { 300 } else { 4 << 10 };
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
-    /// The first `len` bytes of the array are the queue.
+    /// Returns a queue of the first `len` bytes of the array.
     pub(crate) const fn new(array: B, len: usize) -> Self {
         Self { array, start: 0, len }
     }
 
-    /// Where the next bytes go, as many as there is room for in one piece.
-    fn back(&mut self) -> &mut [u8] {
+    /// The contiguous free space after the last byte.
+    fn contiguous_space(&mut self) -> &mut [u8] {
         let (end, capacity) = (self.start + self.len, self.capacity());
         let free = if end < capacity { end..capacity } else { end - capacity..self.start };
-        self.array.as_mut().get_mut(free).unwrap_or_default()
+        let space = self.array.as_mut().get_mut(free);
+        debug_assert!(space.is_some(), "the queue lies in the array");
+        space.unwrap_or_default()
     }
 
-    /// Makes the next `count` bytes follow in one piece, if that is cheap.
-    fn straighten(&mut self, count: usize) {
+    /// Makes contiguous free space for `count` bytes, if that is cheap.
+    fn make_contiguous(&mut self, count: usize) {
         let end = self.start + self.len;
-        let (fits, is_round) = (count <= self.capacity().saturating_sub(end), end > self.capacity());
-        if !fits && !is_round && self.len <= self.start.max(CHEAP) {
-            move_down(self.array.as_mut().get_mut(..end).unwrap_or_default(), self.start);
+        let (fits, wraps) = (count <= self.capacity().saturating_sub(end), end > self.capacity());
+        if !fits && !wraps && self.len <= self.start.max(CHEAP) {
+            let used = self.array.as_mut().get_mut(..end);
+            debug_assert!(used.is_some(), "the queue lies in the array");
+            move_down(used.unwrap_or_default(), self.start);
             self.start = 0;
         }
     }
 
-    /// Adds bytes for which there is room, masked.
+    /// Adds masked bytes. The free space must be large enough.
     fn put(&mut self, mut bytes: &[u8], mut key: MaskingKey) {
-        // In one turn, or in two: up to the array's end, then at its beginning.
+        // At most two iterations: up to the end of the array, then from its beginning.
         while !bytes.is_empty() {
-            let back = self.back();
-            let (piece, rest) = bytes.split_at_checked(back.len()).unwrap_or((bytes, &[]));
-            debug_assert!(!piece.is_empty(), "there is room for all of it");
-            key = key.apply_copied(piece, back.get_mut(..piece.len()).unwrap_or_default());
+            let space = self.contiguous_space();
+            let (piece, rest) = bytes.split_at_checked(space.len()).unwrap_or((bytes, &[]));
+            debug_assert!(!piece.is_empty(), "the free space is large enough for all bytes");
+            key = key.apply_copied(piece, space.get_mut(..piece.len()).unwrap_or_default());
             self.len += piece.len();
             bytes = rest;
         }
     }
 }
 
-/// A mask that changes nothing, so that one loop serves both.
+/// A key that changes nothing, so that one loop adds masked and unmasked bytes.
 const UNMASKED: MaskingKey = MaskingKey([0; 4]);
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for Ring<B> {
     fn front(&self) -> &[u8] {
         let end = self.capacity().min(self.start + self.len);
-        self.array.as_ref().get(self.start..end).unwrap_or_default()
+        let front = self.array.as_ref().get(self.start..end);
+        debug_assert!(front.is_some(), "the queue lies in the array");
+        front.unwrap_or_default()
     }
 
     fn len(&self) -> usize {
@@ -82,21 +89,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for Ring<B> {
         (self.start, self.len) = (0, 0);
     }
 
-    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
-        // Only `append` decides whether to continue at the beginning.
-        let ends_there = self.start + self.len == self.capacity();
-        if ends_there { None } else { self.back().get_mut(..count) }
+    fn free_space(&mut self, count: usize) -> Option<&mut [u8]> {
+        // Only `append` decides whether the queue continues at the beginning of the array.
+        let ends_with_array = self.start + self.len == self.capacity();
+        if ends_with_array { None } else { self.contiguous_space().get_mut(..count) }
     }
 
-    fn fill(&mut self, count: usize) {
+    fn mark_filled(&mut self, count: usize) {
+        debug_assert!(count <= self.contiguous_space().len(), "only free space is filled");
         self.len = self.capacity().min(self.len + count);
     }
 
     fn append(&mut self, header: &[u8], payload: &[u8], mask: Option<MaskingKey>) -> Result<(), StorageFull> {
+        debug_assert!(self.len <= self.capacity(), "the queue lies in the array");
         if header.len() + payload.len() > self.capacity().saturating_sub(self.len) {
             return Err(StorageFull);
         }
-        self.straighten(header.len() + payload.len());
+        self.make_contiguous(header.len() + payload.len());
         self.put(header, UNMASKED);
         self.put(payload, mask.unwrap_or(UNMASKED));
         Ok(())

@@ -8,21 +8,22 @@ use crate::{
     text,
 };
 
-/// A message whose memory doubles when it is full, but never grows beyond what is still missing.
+/// A store for a message. Its memory doubles when it is full, but does not grow beyond the bytes that are missing.
 pub(crate) enum GrowingMessage {
-    /// Or text that is ASCII so far.
+    /// Binary, or text that has been ASCII so far.
     Bytes(Growing),
-    /// Text that was checked in pieces. As a `String` it can be lent without another check.
+    /// Text that was checked in pieces. A `String` can be lent without another check.
     Text(String),
 }
 
-/// As [`Growing::grow`] does it, for memory that stays text.
+/// As [`Growing::grow`], for memory that stays text.
 fn grow_text(text: &mut String, more: usize, missing: usize) -> Result<(), StorageFull> {
     let needed = text.len() + more;
     if let Some(mut larger) = spare::take(needed, needed.saturating_add(missing)) {
         larger.clear();
-        // It is empty, and so it is text.
+        // An empty `Vec` is valid text.
         let mut larger = String::from_utf8(larger).unwrap_or_default();
+        debug_assert!(larger.capacity() >= needed, "spare memory is at least as large as it was asked to be");
         larger.push_str(text);
         spare::give(mem::replace(text, larger).into_bytes());
         return Ok(());
@@ -65,13 +66,20 @@ impl MessageStore for GrowingMessage {
     #[inline]
     fn text(&self) -> &str {
         match self {
-            Self::Bytes(bytes) => text::whole(bytes.bytes()).unwrap_or_default(),
+            Self::Bytes(bytes) => {
+                let text = text::whole(bytes.bytes());
+                debug_assert!(text.is_ok(), "text is checked before it is stored");
+                text.unwrap_or_default()
+            }
             Self::Text(text) => text,
         }
     }
 
     fn append(&mut self, more: &[u8], mask: Option<MaskingKey>, missing: usize) -> Result<(), StorageFull> {
-        let Self::Bytes(bytes) = self else { return Err(StorageFull) };
+        let Self::Bytes(bytes) = self else {
+            debug_assert!(false, "bytes are not added to text that is not ASCII");
+            return Err(StorageFull);
+        };
         match mask {
             Some(key) => bytes.append_unmasked(more, key, missing),
             None => bytes.append(more, missing),
@@ -80,7 +88,10 @@ impl MessageStore for GrowingMessage {
 
     fn append_text(&mut self, more: &str, missing: usize) -> Result<(), StorageFull> {
         self.become_text()?;
-        let Self::Text(text) = self else { return Err(StorageFull) };
+        let Self::Text(text) = self else {
+            debug_assert!(false, "the store has become one of text");
+            return Err(StorageFull);
+        };
         if more.len() > text.capacity() - text.len() {
             grow_text(text, more.len(), missing)?;
         }
@@ -96,8 +107,10 @@ impl MessageStore for GrowingMessage {
     fn become_text(&mut self) -> Result<(), StorageFull> {
         if let Self::Bytes(Growing { memory, filled }) = self {
             memory.truncate(mem::take(filled));
-            // The same memory; what is in it is checked once more, once.
-            *self = Self::Text(String::from_utf8(mem::take(memory)).map_err(|_| StorageFull)?);
+            // The memory stays the same. Its contents are checked a second time, but only once for each message.
+            let text = String::from_utf8(mem::take(memory));
+            debug_assert!(text.is_ok(), "text is checked before it is stored");
+            *self = Self::Text(text.map_err(|_| StorageFull)?);
         }
         Ok(())
     }
@@ -106,20 +119,22 @@ impl MessageStore for GrowingMessage {
         let Self::Bytes(bytes) = self else { return None };
         let mut count = bytes.lendable(most);
         if count < least {
-            // Memory grows only when all of it is used. So it doubles, however small the reads are.
-            if bytes.spare() > 0 || bytes.filled < least {
+            // Memory grows only when all of it is used, so that it doubles, however small the reads are.
+            if bytes.free_len() > 0 || bytes.filled < least {
                 return None;
             }
+            debug_assert!(missing > 0, "nothing is read into the store after the end of a message");
             bytes.grow(1, missing.saturating_sub(1)).ok()?;
             count = bytes.lendable(most);
         }
         bytes.write_to(count);
-        bytes.room(count)
+        bytes.free_space(count)
     }
 
     fn fill(&mut self, count: usize) {
+        debug_assert!(matches!(self, Self::Bytes(_)), "text that is not ASCII has no space to fill");
         if let Self::Bytes(bytes) = self {
-            bytes.fill(count);
+            bytes.mark_filled(count);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::frame::MaskingKey;
 
 use {message::GrowingMessage, queue::GrowingQueue};
 
-/// Empties a `Vec`. Memory of more than `keep` bytes is the thread's to spare.
+/// Empties a `Vec`. Memory of more than `keep` bytes becomes spare memory.
 pub(crate) fn trim(memory: &mut Vec<u8>, keep: usize) {
     memory.clear();
     if memory.capacity() > keep {
@@ -50,7 +50,7 @@ impl Store for Vec<u8> {
     }
 }
 
-/// Most connections never need it.
+/// Allocated when it is used, which most connections never do.
 impl ControlStore for Vec<u8> {
     fn bytes(&self) -> &[u8] {
         self
@@ -65,24 +65,26 @@ impl ControlStore for Vec<u8> {
     }
 }
 
-/// A `Vec` that remembers how much of its memory was written to before. Only such memory can safe code lend to a socket, or
-/// copy into directly; and to write to it once is enough.
+/// A `Vec` that remembers which part of its memory was written to before.
+///
+/// Safe code can lend memory for a read, or mask into it, only if the memory was written to. It needs to be written to
+/// only once.
 pub(crate) struct Growing {
+    /// Its length is the part that was written to.
     memory: Vec<u8>,
-    /// How much of the memory, from its front, is what is kept here.
+    /// The number of stored bytes, which are at the front of the memory.
     filled: usize,
 }
 
-/// How much new memory is written to at a time: little enough to be still in the cache when it is used.
+/// The most new memory, in bytes, that is written to at a time: little enough to be in the cache when it is used.
 const FRESH: usize = 128 << 10;
 
-/// The least memory to ask for, if that is not more than what is missing, so that a message in tiny reads asks less
-/// often.
+/// The least memory to request, in bytes, unless fewer bytes are missing, so that tiny reads request memory less often.
 const LEAST: usize = 64;
 
-/// How much memory to ask for behind `len` bytes, to add `more` now and what is `missing` later. It doubles what there
-/// is, but exceeds neither what will be used nor the size of [spare] memory that is needed now, so that there is memory
-/// of each size.
+/// The number of bytes to request after `len` bytes, to add `more` now and `missing` later. This doubles the memory,
+/// but exceeds neither the bytes that will be used nor the size of [spare] memory that is needed now, so that spare
+/// memory of each size will exist.
 fn growth(len: usize, capacity: usize, more: usize, missing: usize) -> usize {
     let twice = capacity.saturating_mul(2).max(LEAST).min(spare::largest(len.saturating_add(more)));
     more.saturating_add(missing).min(twice.saturating_sub(len)).max(more)
@@ -95,13 +97,13 @@ impl From<Vec<u8>> for Growing {
 }
 
 impl Growing {
-    /// Makes room for `more` bytes: in memory that the thread has to spare, or else in more of its own.
+    /// Makes free space for `more` bytes: in spare memory, or by growing its own.
     #[inline(never)]
     fn grow(&mut self, more: usize, missing: usize) -> Result<(), StorageFull> {
         let needed = self.filled.saturating_add(more);
         if let Some(mut larger) = spare::take(needed, needed.saturating_add(missing)) {
             match larger.get_mut(..self.filled) {
-                Some(room) => room.copy_from_slice(self.bytes()),
+                Some(space) => space.copy_from_slice(self.bytes()),
                 None => {
                     larger.clear();
                     larger.extend_from_slice(self.bytes());
@@ -115,18 +117,18 @@ impl Growing {
         self.memory.try_reserve_exact(growth).map_err(|_| StorageFull)
     }
 
-    /// The same, if there is less.
+    /// Makes sure that there is free space for `more` bytes.
     #[inline]
     fn reserve(&mut self, more: usize, missing: usize) -> Result<(), StorageFull> {
-        if more > self.spare() { self.grow(more, missing) } else { Ok(()) }
+        if more > self.free_len() { self.grow(more, missing) } else { Ok(()) }
     }
 
-    /// Adds all of `bytes`, or none.
+    /// Adds all of `bytes`, or nothing.
     #[inline]
     fn append(&mut self, bytes: &[u8], missing: usize) -> Result<(), StorageFull> {
         self.reserve(bytes.len(), missing)?;
-        match self.room(bytes.len()) {
-            Some(room) => room.copy_from_slice(bytes),
+        match self.free_space(bytes.len()) {
+            Some(space) => space.copy_from_slice(bytes),
             None => {
                 self.memory.truncate(self.filled);
                 self.memory.extend_from_slice(bytes);
@@ -136,13 +138,13 @@ impl Growing {
         Ok(())
     }
 
-    /// The same with bytes that are masked: where memory has been written to before, they are unmasked on the way.
+    /// Adds all of `bytes` unmasked, or nothing. If the free space was written to before, the copy unmasks them.
     #[inline]
     fn append_unmasked(&mut self, bytes: &[u8], key: MaskingKey, missing: usize) -> Result<(), StorageFull> {
         self.reserve(bytes.len(), missing)?;
-        match self.room(bytes.len()) {
-            Some(room) => {
-                key.apply_copied(bytes, room);
+        match self.free_space(bytes.len()) {
+            Some(space) => {
+                key.apply_copied(bytes, space);
                 self.filled += bytes.len();
             }
             None => {
@@ -154,37 +156,38 @@ impl Growing {
         Ok(())
     }
 
-    /// How many of the next bytes can be lent for a read: all that were written to before, or new ones in memory that
-    /// is there already, but then no more than are filled.
+    /// The number of free bytes to lend for a read: all that were written to before, or new ones, but then at most as
+    /// many as are filled. Memory does not grow for this.
     fn lendable(&self, most: usize) -> usize {
         let written = self.memory.len() - self.filled;
-        most.min(self.spare()).min(written.max(FRESH.min(self.filled)))
+        most.min(self.free_len()).min(written.max(FRESH.min(self.filled)))
     }
 
-    /// Writes to the next `count` bytes, if that has not been done before. There is memory for them.
+    /// Writes to the first `count` free bytes, unless they were written to before. Memory does not grow for this.
     fn write_to(&mut self, count: usize) {
         let end = self.filled + count;
-        debug_assert!(end <= self.memory.capacity(), "only memory that is there is written to");
+        debug_assert!(end <= self.memory.capacity(), "only free space is written to");
         if self.memory.len() < end {
             self.memory.resize(end, 0);
         }
     }
 
-    /// How much can be added without growing.
+    /// The number of bytes that can be added without growing.
     #[inline]
-    fn spare(&self) -> usize {
+    fn free_len(&self) -> usize {
         self.memory.capacity() - self.filled
     }
 
-    /// The next `count` bytes, if they were written to before.
+    /// The first `count` free bytes; `None` if they were not written to before.
     #[inline]
-    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
+    fn free_space(&mut self, count: usize) -> Option<&mut [u8]> {
         self.memory.get_mut(self.filled..)?.get_mut(..count)
     }
 
-    /// This many bytes have been put into the [room](Self::room).
+    /// Adds the first `count` bytes of the [free space](Self::free_space), which were written.
     #[inline]
-    fn fill(&mut self, count: usize) {
+    fn mark_filled(&mut self, count: usize) {
+        debug_assert!(count <= self.memory.len() - self.filled, "only space that was written to is filled");
         self.filled = self.memory.len().min(self.filled + count);
     }
 }
@@ -192,7 +195,9 @@ impl Growing {
 impl Bytes for Growing {
     #[inline]
     fn bytes(&self) -> &[u8] {
-        self.memory.get(..self.filled).unwrap_or_default()
+        let bytes = self.memory.get(..self.filled);
+        debug_assert!(bytes.is_some(), "all filled memory was written to");
+        bytes.unwrap_or_default()
     }
 
     #[inline]

@@ -9,35 +9,37 @@ use crate::{
 /// A queue that grows.
 pub(crate) struct GrowingQueue {
     bytes: Growing,
-    /// How many of the bytes were dropped. Moving the rest down each time would be quadratic.
-    head: usize,
+    /// The number of bytes at the front that were dropped. Moving the rest each time would take quadratic time.
+    dropped: usize,
 }
 
-/// How much new memory is written to with a frame, so that there is room for the frames behind it.
+/// The most new memory, in bytes, that is written to after growing, so that the fast path serves the next frames.
 const AHEAD: usize = 512;
 
-/// How much memory is written to before it is masked into.
+/// The number of bytes that are written to, then masked into, at a time, so that they are still in the cache.
 const BLOCK: usize = 8 << 10;
 
 impl From<Vec<u8>> for GrowingQueue {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes: bytes.into(), head: 0 }
+        Self { bytes: bytes.into(), dropped: 0 }
     }
 }
 
 impl GrowingQueue {
     fn reserve(&mut self, len: usize) -> Result<(), StorageFull> {
-        if len <= self.bytes.spare() {
+        if len <= self.bytes.free_len() {
             return Ok(());
         }
-        // The rest is moved down only when at least as many bytes were dropped, so a byte moves once on average.
-        if self.head >= self.len() {
-            move_down(self.bytes.memory.get_mut(..self.bytes.filled).unwrap_or_default(), self.head);
-            (self.bytes.filled, self.head) = (self.len(), 0);
+        // The bytes are moved only if at least as many were dropped, so each byte moves at most once on average.
+        if self.dropped >= self.len() {
+            let filled = self.bytes.memory.get_mut(..self.bytes.filled);
+            debug_assert!(filled.is_some(), "all filled memory was written to");
+            move_down(filled.unwrap_or_default(), self.dropped);
+            (self.bytes.filled, self.dropped) = (self.len(), 0);
         }
-        if len > self.bytes.spare() {
+        if len > self.bytes.free_len() {
             self.bytes.grow(len, usize::MAX)?;
-            self.bytes.write_to(self.bytes.spare().min(AHEAD));
+            self.bytes.write_to(self.bytes.free_len().min(AHEAD));
         }
         Ok(())
     }
@@ -46,12 +48,14 @@ impl GrowingQueue {
 impl OutputStore for GrowingQueue {
     #[inline]
     fn front(&self) -> &[u8] {
-        self.bytes.bytes().get(self.head..).unwrap_or_default()
+        let front = self.bytes.bytes().get(self.dropped..);
+        debug_assert!(front.is_some(), "only bytes of the queue were dropped");
+        front.unwrap_or_default()
     }
 
     #[inline]
     fn len(&self) -> usize {
-        self.bytes.filled - self.head
+        self.bytes.filled - self.dropped
     }
 
     #[inline]
@@ -62,7 +66,7 @@ impl OutputStore for GrowingQueue {
     #[inline]
     fn drop_front(&mut self, count: usize, keep: usize) {
         if count < self.len() {
-            self.head += count;
+            self.dropped += count;
         } else {
             self.clear(keep);
         }
@@ -70,18 +74,18 @@ impl OutputStore for GrowingQueue {
 
     #[inline]
     fn clear(&mut self, keep: usize) {
-        self.head = 0;
+        self.dropped = 0;
         self.bytes.clear(keep);
     }
 
     #[inline]
-    fn room(&mut self, count: usize) -> Option<&mut [u8]> {
-        self.bytes.room(count)
+    fn free_space(&mut self, count: usize) -> Option<&mut [u8]> {
+        self.bytes.free_space(count)
     }
 
     #[inline]
-    fn fill(&mut self, count: usize) {
-        self.bytes.fill(count);
+    fn mark_filled(&mut self, count: usize) {
+        self.bytes.mark_filled(count);
     }
 
     fn append(&mut self, header: &[u8], payload: &[u8], mask: Option<MaskingKey>) -> Result<(), StorageFull> {
@@ -90,8 +94,10 @@ impl OutputStore for GrowingQueue {
         let Some(mut key) = mask else { return self.bytes.append(payload, 0) };
         for block in payload.chunks(BLOCK) {
             self.bytes.write_to(block.len());
-            key = key.apply_copied(block, self.bytes.room(block.len()).unwrap_or_default());
-            self.bytes.fill(block.len());
+            let space = self.bytes.free_space(block.len());
+            debug_assert!(space.is_some(), "the free space was just written to");
+            key = key.apply_copied(block, space.unwrap_or_default());
+            self.bytes.mark_filled(block.len());
         }
         Ok(())
     }

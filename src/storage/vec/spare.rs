@@ -1,10 +1,12 @@
-//! Memory that a thread has to spare: what one connection is done with, the next one takes, so that neither allocates.
+//! Spare memory: memory that one connection of a thread no longer needs, and the next one takes, so that neither
+//! allocates.
 //!
-//! One read buffer serves all connections of a thread, because nothing stays in it. This is the same for what does stay:
-//! a message that is assembled, and output that waits. Both are in use for a moment, by few connections at a time.
+//! One read buffer serves all connections of a thread, because nothing stays in it between reads. Spare memory does the
+//! same for bytes that stay: a message in assembly, and output that waits. Both need memory for a short time, and few
+//! connections need it at the same time.
 //!
-//! Memory that is taken is at most twenty times as large as what is needed now, or 1 KiB: a peer that sends a little of a
-//! message, or reads nothing, can't hold on to the megabyte that another one's message has left behind.
+//! Memory that is taken is at most twenty times as large as the bytes that need it now, or 1 KiB. So a peer that sends
+//! a little of a message, or reads nothing, cannot hold the megabyte that another peer's message needed.
 
 use alloc::vec::Vec;
 
@@ -21,38 +23,40 @@ mod threads {
     use super::Vec;
     use crate::storage::{SMALL, most_for};
 
-    /// The most memory of the largest size: a message of the default limit, with its header.
+    /// The largest spare memory in bytes: enough for a message of the default limit, with its header.
     const LARGEST: usize = SMALL << 10;
 
     const SIZES: usize = size_of(LARGEST) + 1;
 
-    /// Two of each size, up to eight times as large as the one before: one for a message, one for the answer to it.
+    /// Two pieces of each size: one for a message, one for its answer. A size ends at eight times the end of the one
+    /// before.
     type Spare = [[Vec<u8>; 2]; SIZES];
 
     thread_local! {
-        /// What is without capacity is none.
+        /// A `Vec` without capacity is no spare memory.
         static SPARE: RefCell<Spare> = const { RefCell::new([const { [const { Vec::new() }; 2] }; SIZES]) };
     }
 
-    /// `None` in a thread that ends.
+    /// `None` if the thread is ending, or if `work` returns `None`.
     fn with<T>(work: impl FnOnce(&mut Spare) -> Option<T>) -> Option<T> {
         SPARE.try_with(|spare| work(&mut *spare.try_borrow_mut().ok()?)).ok()?
     }
 
-    /// Which size this many bytes of memory have.
+    /// The index of the size that this many bytes belong to.
     const fn size_of(bytes: usize) -> usize {
         let times = bytes.saturating_sub(1) / SMALL;
         (usize::BITS - times.leading_zeros()).div_ceil(3) as usize
     }
 
-    /// The most memory of the same size as this much; any beyond the largest size.
+    /// The end of the size that this many bytes belong to; `usize::MAX` beyond the largest size.
     pub(crate) const fn largest(bytes: usize) -> usize {
         let size = size_of(bytes);
         if size < SIZES { SMALL << (3 * size) } else { usize::MAX }
     }
 
-    /// Takes memory for at least `bytes`, if there is some: rather for as many as will be `wanted`, but for no more than
-    /// [is allowed](most_for). Its length says how much of it was written to.
+    /// Takes spare memory of at least `bytes` bytes, if there is some. Memory for the bytes that will be `wanted` is
+    /// preferred, up to the [largest that may be reused](most_for). The length of the `Vec` is the part that was
+    /// written to.
     pub(crate) fn take(bytes: usize, wanted: usize) -> Option<Vec<u8>> {
         let most = most_for(bytes).min(LARGEST);
         let sizes = size_of(bytes)..=size_of(wanted.clamp(bytes, most.max(bytes)));
@@ -62,7 +66,7 @@ mod threads {
         })
     }
 
-    /// Gives memory that is not needed any more. Of one size the largest are kept.
+    /// Gives memory that is no longer needed. The two largest of each size are kept, the others are freed.
     pub(crate) fn give(mut memory: Vec<u8>) {
         if memory.capacity() > LARGEST {
             return;
@@ -77,7 +81,7 @@ mod threads {
         });
     }
 
-    /// Frees all of this thread's.
+    /// Frees all spare memory of this thread.
     pub(crate) fn free() {
         with(|spare| {
             *spare = Spare::default();
@@ -104,7 +108,7 @@ mod threads {
             }
         }
 
-        /// A message that goes on needs more soon; one whose length is known does not.
+        /// A message that continues will need more memory soon; a message whose length is known will not.
         #[test]
         fn the_largest_memory_of_use_is_taken() {
             for (bytes, wanted, taken) in [
@@ -123,7 +127,7 @@ mod threads {
                 assert_eq!(found, Some(taken), "{bytes} bytes, {wanted} wanted");
                 free();
             }
-            // Of the same size as what would be allowed, but larger.
+            // Memory that belongs to an allowed size, but is larger than allowed.
             give(Vec::with_capacity(60_000));
             assert_eq!(take(2999, usize::MAX), None);
             assert!(take(3000, usize::MAX).is_some());
@@ -144,7 +148,7 @@ mod threads {
     }
 }
 
-/// Without `std` there are no threads to ask.
+/// Without `std` no memory is spare, because there is no `thread_local!`.
 #[cfg(not(feature = "std"))]
 mod without {
     use super::Vec;
