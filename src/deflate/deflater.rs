@@ -6,14 +6,14 @@ use zlib_rs::{DeflateFlush, Status};
 use super::{Agreement, Deflate, TAIL, WindowBits, pool::Shape};
 use crate::storage::{StorageFull, spare, trim};
 
-/// The sender's side: messages in, their compressed form out.
+/// The compressor of a sender: messages in, their compressed form out.
 pub(crate) struct Deflater {
     agreement: Agreement,
     wanted: Deflate,
-    /// Of the message that is open; and between messages, when they may refer to each other.
+    /// Exists while a message is open; and between messages, if they may refer to earlier ones.
     context: Option<zlib_rs::Deflate>,
     packed: Vec<u8>,
-    /// How much memory of it may stay for the next message.
+    /// The memory, in bytes, that `packed` keeps for the next message.
     keep: usize,
     /// Whether the application wants messages compressed.
     pub(crate) enabled: bool,
@@ -24,7 +24,7 @@ impl Deflater {
         Self { agreement, wanted: *wanted, context: None, packed: Vec::new(), keep, enabled: true }
     }
 
-    /// One that belongs to no connection.
+    /// Returns a compressor that belongs to no connection, and does not refer to earlier messages.
     pub(crate) fn alone(wanted: &Deflate, window: WindowBits) -> Self {
         let agreement =
             Agreement { send_window: window, receive_window: window, send_takeover: false, receive_takeover: false };
@@ -39,14 +39,14 @@ impl Deflater {
         &self.agreement
     }
 
-    /// Whether a message of this length is worth it.
+    /// Whether a message of this length is compressed.
     pub(crate) fn is_worth_it(&self, len: usize) -> bool {
         self.enabled && len >= self.wanted.threshold
     }
 
-    /// The compressed form of a message, or of its next fragment.
+    /// Compresses a message, or its next fragment. `last` ends the message.
     pub(crate) fn compress(&mut self, payload: &[u8], last: bool) -> Result<&[u8], StorageFull> {
-        // As much as a text usually becomes, then as much again.
+        // The usual length of a compressed text. If the result is longer, memory for as many bytes more is added.
         let step = (payload.len() / 3).max(128);
         if self.packed.capacity() < step
             && let Some(larger) = spare::take(step, step)
@@ -63,12 +63,15 @@ impl Deflater {
             self.packed.try_reserve(step).map_err(|_| StorageFull)?;
             self.packed.resize(start + step, 0);
             let (before_in, before_out) = (context.total_in(), context.total_out());
-            let room = self.packed.get_mut(start..).unwrap_or_default();
-            let status = context.compress(rest, room, DeflateFlush::SyncFlush).map_err(|_| StorageFull)?;
+            let space = self.packed.get_mut(start..).unwrap_or_default();
+            let status = context.compress(rest, space, DeflateFlush::SyncFlush);
+            debug_assert!(status.is_ok(), "compression fails only with an invalid configuration");
+            let status = status.map_err(|_| StorageFull)?;
             let (consumed, len) = (context.total_in() - before_in, (context.total_out() - before_out) as usize);
+            debug_assert!(consumed <= rest.len() as u64, "a compressor consumes only what it is given");
             rest = rest.get(consumed as usize..).unwrap_or_default();
             self.packed.truncate(start + len);
-            // A flush is complete when it leaves room; that nothing was left to flush is no error.
+            // A flush is complete if it leaves free space. `BufError` then says that there was nothing to flush.
             if len < step && (rest.is_empty() || status == Status::BufError) {
                 break;
             }
@@ -76,7 +79,8 @@ impl Deflater {
         if last {
             match self.packed.strip_suffix(&TAIL).map(<[u8]>::len) {
                 Some(len) => self.packed.truncate(len),
-                // There was nothing to flush: the first byte of an empty block, whose rest is what the receiver adds.
+                // There was nothing to flush. This is the first byte of an empty block; the receiver adds the rest of
+                // it (RFC 7692 §7.2.3.6).
                 None => self.packed.push(0x00),
             }
             self.end();
@@ -84,14 +88,15 @@ impl Deflater {
         Ok(&self.packed)
     }
 
-    /// What was just compressed is not sent, or something else was: what follows must not refer to anything before.
+    /// Forgets all earlier messages. The next one must not refer to them, because the peer has not received what was
+    /// just compressed, or has received something else.
     pub(crate) fn forget(&mut self) {
         if let Some(context) = &mut self.context {
             context.reset();
         }
     }
 
-    /// What was packed has been sent.
+    /// The compressed form was sent.
     pub(crate) fn done(&mut self) {
         trim(&mut self.packed, self.keep);
     }

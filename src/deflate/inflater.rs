@@ -3,54 +3,61 @@ use core::{mem, ops::Range};
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
+#[cfg(doc)]
+use super::MAX_PIECE;
 use super::{Agreement, Deflate, Pool, TAIL, WindowBits};
 use crate::Failure;
 
-/// The receiver's side: the payload of compressed messages in, pieces of what they say out.
+/// The decompressor of a receiver: the payload of compressed messages in, pieces of the decompressed messages out.
 ///
-/// A piece is at most [`ROOM`](super::ROOM) bytes, whatever is in the message: a gigabyte of zeros passes through it. Nothing is allocated before
-/// the first compressed message, and after each message only what the next one may refer to is kept.
+/// A piece has at most [`MAX_PIECE`] bytes, however long the message is. Nothing is allocated before the first
+/// compressed message. After a message, only the memory for bytes that the next message may refer to is kept.
 pub(crate) struct Inflater {
     agreement: Agreement,
     pool: &'static Pool,
-    /// Of the message that is open; and between messages, when the whole window may be referred to.
+    /// Exists while a message is open; and between messages, if they may refer to the largest window.
     context: Option<Inflate>,
-    /// Between messages, the end of what came before, when that is less than a context.
+    /// The last bytes of earlier messages, if the window is smaller than the largest: they take less memory than a
+    /// context.
     history: Vec<u8>,
-    /// What has come out.
-    room: Vec<u8>,
-    /// Where in the room the bytes are that have not been handed out.
+    /// Decompressed bytes. Empty, or [`MAX_PIECE`] long.
+    output: Vec<u8>,
+    /// The part of the output that was not returned yet.
     ready: Range<usize>,
-    /// What the room had no place for, and how much of that has been used.
+    /// Payload that could not be decompressed yet because the output was full.
     input: Vec<u8>,
+    /// The number of bytes of `input` that were decompressed.
     used: usize,
     progress: Progress,
-    /// Whether the message may end here without a flush: nothing of it was received, or the last of it was a final
-    /// block.
+    /// Whether the message may end here without a flush: either no byte of it was used, or its last block was marked as
+    /// final.
     may_end: bool,
-    /// How many bytes have come out of it.
+    /// The length of the message so far, decompressed.
     total: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Progress {
+    /// Between two messages.
     Between,
-    /// All that came has come out; more comes.
+    /// All payload that was received is decompressed. The message continues.
     Waiting,
+    /// Payload is waiting. The message continues after it.
     Open,
-    /// The message's last byte has come.
+    /// Payload is waiting, and ends the message.
     Last,
-    /// All has come out, and is in the room.
+    /// All of the message is decompressed, and its end is in the output.
     Ended,
-    /// Behind what is in the room is garbage.
+    /// The bytes after those in the output are invalid.
     Wrong,
 }
 
-/// What the sender has removed, and behind it an empty block.
+/// The bytes that the sender has removed (the [tail](TAIL)), followed by an empty block.
 ///
-/// "Block" makes a decompressor stop behind each block. If it does between these two, then a block ends there, or no more than seven
-/// bits before, which the [tail](TAIL) has set. With any of them left over, what follows would be a final block, or garbage. So
-/// whatever was cut is told from a message that has ended as it should, and the context can go on.
+/// With [`InflateFlush::Block`] a decompressor stops after each block. If it stops between these two parts, a block
+/// ends there, or at most seven bits before. Those bits are the last bits of the tail, which are all 1. If any of
+/// them were left over, the next block would be final, or invalid. So a message that was cut is told apart from a
+/// message that ended correctly, and the context can be used for the next message.
 const END: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0xFF, 0xFF];
 
 impl Inflater {
@@ -60,7 +67,7 @@ impl Inflater {
             pool: wanted.pool_in_use(),
             context: None,
             history: Vec::new(),
-            room: Vec::new(),
+            output: Vec::new(),
             ready: 0..0,
             input: Vec::new(),
             used: 0,
@@ -74,14 +81,19 @@ impl Inflater {
         &self.agreement
     }
 
-    /// Goes on with payload of a message, when all before it has been taken. What does not fit into the room is copied, so it had better
-    /// be little. A message may have `limit` bytes.
+    /// Decompresses the next payload of a message. All earlier pieces must have been taken. Payload that does not fit
+    /// into the output is copied, so it should be short. A message may have `limit` bytes.
     pub(crate) fn feed(&mut self, payload: &[u8], last: bool, limit: u64) -> Result<(), Failure> {
+        debug_assert!(
+            matches!(self.progress, Progress::Between | Progress::Waiting),
+            "all earlier payload is decompressed, and belongs to this message"
+        );
         if self.progress == Progress::Between {
             self.begin()?;
         }
         self.progress = if last { Progress::Last } else { Progress::Open };
         let used = self.step(payload, limit)?;
+        debug_assert!(used <= payload.len(), "a decompressor consumes only what it is given");
         let rest = payload.get(used..).unwrap_or_default();
         self.input.clear();
         self.input.try_reserve(rest.len()).map_err(|_| Failure::OutOfMemory)?;
@@ -91,21 +103,23 @@ impl Inflater {
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
-        if self.room.is_empty() {
-            self.room = self.pool.room().ok_or(Failure::OutOfMemory)?;
+        if self.output.is_empty() {
+            self.output = self.pool.output().ok_or(Failure::OutOfMemory)?;
         }
         self.may_end = true;
         if self.context.is_none() {
             let context = self.context.insert(self.pool.inflate());
             if !self.history.is_empty() {
-                context.set_dictionary(&self.history).map_err(|_| Failure::OutOfMemory)?;
+                let set = context.set_dictionary(&self.history);
+                debug_assert!(set.is_ok(), "a new context takes any dictionary");
+                set.map_err(|_| Failure::OutOfMemory)?;
             }
         }
         Ok(())
     }
 
-    /// Where the [next piece](Self::piece) is, at most `most` bytes, and whether it is the last of its message; `None` when
-    /// more input is needed. A message may have `limit` bytes.
+    /// Returns where the next [piece](Self::piece) is, at most `most` bytes, and whether it is the last of its message;
+    /// `None` if more payload is needed. A message may have `limit` bytes.
     pub(crate) fn next(&mut self, most: usize, limit: u64) -> Result<Option<(Range<usize>, bool)>, Failure> {
         loop {
             if !self.ready.is_empty() || self.progress == Progress::Ended {
@@ -126,30 +140,37 @@ impl Inflater {
                 Progress::Open | Progress::Last | Progress::Ended => {}
             }
             let input = mem::take(&mut self.input);
+            debug_assert!(self.used <= input.len(), "a decompressor consumes only what it is given");
             self.used += self.step(input.get(self.used..).unwrap_or_default(), limit)?;
             self.input = input;
         }
     }
 
-    /// Fills the room anew; how much of the input it took. What is wrong behind good bytes has to wait until they are handed out.
+    /// Fills the output again. Returns the number of bytes of `input` that were used. If bytes after valid output are
+    /// invalid, the failure waits until the output was returned.
     fn step(&mut self, input: &[u8], limit: u64) -> Result<usize, Failure> {
-        let Some(context) = &mut self.context else { return Ok(input.len()) };
-        let Step { consumed, len, status } = inflate(context, input, &mut self.room, InflateFlush::SyncFlush);
+        let Some(context) = &mut self.context else {
+            debug_assert!(false, "an open message has a context");
+            return Ok(input.len());
+        };
+        let Step { consumed, len, status } = inflate(context, input, &mut self.output, InflateFlush::SyncFlush);
         self.ready = 0..len;
         self.total += len as u64;
         if self.total > limit {
-            // Up to the limit it is good.
+            // The bytes up to the limit are returned before the failure.
             let beyond = usize::try_from(self.total - limit).unwrap_or(usize::MAX);
+            debug_assert!(beyond <= len, "before these bytes the message was within its limit");
             self.ready.end = len.saturating_sub(beyond);
             return Ok(consumed);
         }
         self.remember(len)?;
         let all_used = consumed == input.len();
         match status {
-            // A block may say that it is the last, and another stream may follow in the same message (§7.2.3.4, §7.2.3.5).
+            // A block may be marked as final, and another stream may follow in the same message (RFC 7692 §7.2.3.4,
+            // §7.2.3.5).
             Some(Status::StreamEnd) => {
-                // Other bits than zeros behind the block, in its last byte, are no stream. They show only in a message
-                // of no bytes: its block ends in zeros, or is stored and ends in 0xFF.
+                // The bits after the block, in its last byte, must be zero: other bits are not a stream. Only in an
+                // empty message can they be noticed: its block ends in zeros, or it is a stored block and ends in 0xFF.
                 let last_byte = input.get(..consumed).and_then(<[u8]>::last);
                 self.may_end = self.total > 0 || matches!(last_byte, None | Some(0x00 | 0xFF));
                 self.restart();
@@ -161,7 +182,7 @@ impl Inflater {
                 return Ok(consumed);
             }
         }
-        if all_used && len < self.room.len() {
+        if all_used && len < self.output.len() {
             self.progress = if self.progress != Progress::Last {
                 Progress::Waiting
             } else if self.end() {
@@ -173,24 +194,28 @@ impl Inflater {
         Ok(consumed)
     }
 
-    /// The bytes of a piece that was found last.
+    /// Returns the bytes of the piece that [`next`](Self::next) returned last.
     pub(crate) fn piece(&self, range: &Range<usize>) -> &[u8] {
-        self.room.get(range.clone()).unwrap_or_default()
+        let piece = self.output.get(range.clone());
+        debug_assert!(piece.is_some(), "a piece is taken before the output is released");
+        piece.unwrap_or_default()
     }
 
-    /// Keeps the end of what comes out, if the next message needs it and will not have the context.
+    /// Stores the end of the output, if the next message may refer to it and will not have this context.
     fn remember(&mut self, len: usize) -> Result<(), Failure> {
         if !self.keeps_history() {
             return Ok(());
         }
-        let piece = self.room.get(..len).unwrap_or_default();
+        let piece = self.output.get(..len);
+        debug_assert!(piece.is_some(), "a decompressor writes only to the output");
+        let piece = piece.unwrap_or_default();
         let window = 1 << self.agreement.receive_window.get();
         let piece = piece.get(piece.len().saturating_sub(window)..).unwrap_or_default();
         let excess = (self.history.len() + piece.len()).saturating_sub(window);
         self.history.drain(..excess.min(self.history.len()));
         let (len, capacity) = (self.history.len() + piece.len(), self.history.capacity());
         if len > capacity {
-            // Twice as much each time, but never more than the window.
+            // The memory doubles each time, but never exceeds the window.
             let more = len.max(2 * capacity).min(window) - self.history.len();
             self.history.try_reserve_exact(more).map_err(|_| Failure::OutOfMemory)?;
         }
@@ -198,12 +223,12 @@ impl Inflater {
         Ok(())
     }
 
-    /// Whether the window is kept between messages instead of a context, whose own is always the largest.
+    /// Whether the window is kept between messages, instead of a context, which always has the largest window.
     fn keeps_history(&self) -> bool {
         self.agreement.receive_takeover && self.agreement.receive_window < WindowBits::MAX
     }
 
-    /// Behind the end of a stream is another, which refers to nothing before it.
+    /// A final block has ended the stream. Another stream begins, which refers to nothing before it.
     fn restart(&mut self) {
         self.history.clear();
         if let Some(context) = &mut self.context {
@@ -211,7 +236,8 @@ impl Inflater {
         }
     }
 
-    /// The message's last byte has been used: whether a message can end there. Leaves the context for the next.
+    /// All payload of the message was used. Returns whether a message can end there. Releases the context unless the
+    /// next message may refer to it.
     fn end(&mut self) -> bool {
         let is_whole = self.may_end || self.ends_with_a_flush();
         if is_whole && (!self.agreement.receive_takeover || self.keeps_history()) {
@@ -220,7 +246,8 @@ impl Inflater {
         is_whole
     }
 
-    /// Whether a block ends where the message does, when what the sender has removed is put back (§7.2.2).
+    /// Whether a block ends at the end of the message, after the bytes that the sender has removed were added again
+    /// (RFC 7692 §7.2.2).
     fn ends_with_a_flush(&mut self) -> bool {
         let (mut used, mut between_blocks) = (0, false);
         while used < END.len() {
@@ -230,7 +257,7 @@ impl Inflater {
             let Step { consumed, len, status } = inflate(context, rest, &mut [0], flush);
             used += consumed;
             between_blocks |= used == TAIL.len();
-            // "an empty DEFLATE block with no compression" (§7.2.1) says nothing.
+            // "an empty DEFLATE block with no compression" (RFC 7692 §7.2.1) has no output.
             match status {
                 Some(Status::StreamEnd) if len == 0 && used <= TAIL.len() => self.restart(),
                 Some(_) if len == 0 && consumed > 0 => {}
@@ -246,22 +273,22 @@ impl Inflater {
         }
     }
 
-    /// Between messages, lets go of the room for pieces if it is more than `bytes`.
+    /// Between messages, [releases](Self::release) memory of more than `bytes` bytes.
     pub(crate) fn keep(&mut self, bytes: usize) {
-        if self.room.capacity() + self.input.capacity() > bytes {
+        if self.output.capacity() + self.input.capacity() > bytes {
             self.release();
         }
     }
 
-    /// Between messages, lets go of the room for pieces.
+    /// Between messages, releases the memory for output and input.
     pub(crate) fn release(&mut self) {
-        if self.progress == Progress::Between && !self.room.is_empty() {
-            self.pool.give_room(mem::take(&mut self.room));
+        if self.progress == Progress::Between && !self.output.is_empty() {
+            self.pool.give_output(mem::take(&mut self.output));
             (self.ready, self.input) = (0..0, Vec::new());
         }
     }
 
-    /// No more will come, nor the rest of what has begun.
+    /// Drops the open message. No other will follow.
     pub(crate) fn drop_rest(&mut self) {
         self.progress = Progress::Between;
         self.release_context();
@@ -270,17 +297,19 @@ impl Inflater {
     }
 }
 
-/// What one call of the decompressor has done.
+/// The result of one call of the decompressor.
 struct Step {
+    /// The number of input bytes that were used.
     consumed: usize,
+    /// The number of output bytes that were written.
     len: usize,
-    /// `None` for garbage.
+    /// `None` if the input is invalid.
     status: Option<Status>,
 }
 
-fn inflate(context: &mut Inflate, input: &[u8], room: &mut [u8], flush: InflateFlush) -> Step {
+fn inflate(context: &mut Inflate, input: &[u8], output: &mut [u8], flush: InflateFlush) -> Step {
     let (before_in, before_out) = (context.total_in(), context.total_out());
-    let status = context.decompress(input, room, flush).ok();
+    let status = context.decompress(input, output, flush).ok();
     let consumed = (context.total_in() - before_in) as usize;
     Step { consumed, len: (context.total_out() - before_out) as usize, status }
 }

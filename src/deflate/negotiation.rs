@@ -13,32 +13,33 @@ use crate::{
 
 pub(crate) const NAME: &str = "permessage-deflate";
 
-/// What client and server have agreed on, as one of them sees it.
+/// The parameters on which client and server have agreed, from the view of one end (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Agreement {
-    /// The window of the messages that this side sends.
+    /// The window for messages that this end sends.
     pub send_window: WindowBits,
-    /// The window of those that it receives.
+    /// The window for messages that this end receives.
     pub receive_window: WindowBits,
-    /// Whether a message that this side sends may refer to earlier ones.
+    /// Whether a message that this end sends may refer to earlier ones.
     pub send_takeover: bool,
-    /// Whether one that it receives may.
+    /// Whether a message that this end receives may refer to earlier ones.
     pub receive_takeover: bool,
 }
 
-/// The parameters of one offer or answer, as they stand there (RFC 7692 §7.1).
+/// The parameters of one offer or answer (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Default)]
 struct Terms {
     server_no_takeover: bool,
     client_no_takeover: bool,
     server_bits: Option<WindowBits>,
-    /// Named, and perhaps with a value.
+    /// `None` if the parameter is absent, `Some(None)` if it has no value.
     client_bits: Option<Option<WindowBits>>,
 }
 
 impl Terms {
-    /// `None` when a parameter is unknown, there twice, or has a value that it can't have.
+    /// `None` if a parameter is unknown, occurs twice, or has an invalid value. Then "A server MUST decline an
+    /// extension negotiation offer for this extension", and a client must fail (RFC 7692 §7.1).
     fn parse(extension: &Extension<'_>) -> Option<Self> {
         let mut terms = Self::default();
         for (name, value) in extension.parameters.clone() {
@@ -61,7 +62,7 @@ impl Terms {
     }
 }
 
-/// As they stand in `Sec-WebSocket-Extensions`.
+/// Writes the value of a `Sec-WebSocket-Extensions` header.
 impl fmt::Display for Terms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
@@ -86,21 +87,22 @@ fn below_max(bits: WindowBits) -> Option<WindowBits> {
     Some(bits).filter(|bits| *bits < WindowBits::MAX)
 }
 
-/// The deflate offers among a request's extensions, in their order, or those of a response.
+/// Returns one item for each extension of a request or response, in their order. `None` stands for another extension,
+/// or for invalid parameters.
 fn terms<'h>(headers: &Headers<'h>) -> impl Iterator<Item = Option<Terms>> + use<'h> {
     headers.all(EXTENSIONS).flat_map(extensions).map(|extension| {
         Some(extension).filter(|extension| extension.name == NAME.as_bytes()).as_ref().and_then(Terms::parse)
     })
 }
 
-/// The server's part: the first offer that it can accept, in the client's order.
+/// Accepts the first offer of a client that the server can accept, in the client's order.
 pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted> {
     let (agreement, answer) = terms(request).flatten().find_map(|offer| {
         let mut agreement = wanted.agreement();
         agreement.send_takeover &= !offer.server_no_takeover;
         agreement.receive_takeover &= !offer.client_no_takeover;
         agreement.send_window = agreement.send_window.min(offer.server_bits.unwrap_or(WindowBits::MAX));
-        // A client that doesn't name its window can't be asked to make it smaller (§7.1.2.2).
+        // A client that does not offer this parameter must not be asked for a smaller window (RFC 7692 §7.1.2.2).
         agreement.receive_window = match offer.client_bits {
             Some(bits) => agreement.receive_window.min(bits.unwrap_or(WindowBits::MAX)),
             None => WindowBits::MAX,
@@ -109,24 +111,25 @@ pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted
             server_no_takeover: !agreement.send_takeover,
             client_no_takeover: !agreement.receive_takeover,
             // "A server accepts an extension negotiation offer with this parameter by including the
-            // server_max_window_bits parameter in the response" (§7.1.2.1), be it 15.
+            // server_max_window_bits parameter in the response" (RFC 7692 §7.1.2.1), even if the value is 15.
             server_bits: below_max(agreement.send_window).or(offer.server_bits.map(|_| agreement.send_window)),
             client_bits: below_max(agreement.receive_window).map(Some),
         };
         (agreement.receive_window <= wanted.receive_window_limit).then_some((agreement, answer))
     })?;
-    // Without memory for the answer there is no agreement.
+    // If there is no memory for the answer, the connection is not compressed.
     text(format_args!("{answer}")).ok().map(|answer| Accepted { agreement, answer })
 }
 
-/// What a server has accepted, and how it says so: the value of the response's `Sec-WebSocket-Extensions`.
+/// An offer that a server has accepted.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) agreement: Agreement,
+    /// The value of `Sec-WebSocket-Extensions` in the response.
     pub(crate) answer: String,
 }
 
-/// The client's offer: what it wants, and behind it, where that may be too much to ask, what it allows.
+/// Returns the client's offers: one with the wanted window and, if a larger window is allowed, one with the largest.
 pub(crate) fn offer(wanted: &Deflate) -> Result<String, OutOfMemory> {
     match offers(wanted) {
         (offer, Some(fallback)) => text(format_args!("{offer}, {fallback}")),
@@ -145,7 +148,7 @@ fn offers(wanted: &Deflate) -> (Terms, Option<Terms>) {
     (terms(wanted.receive_window), fallback.map(terms))
 }
 
-/// The client's part: whether what the server has answered is what was offered. `None` if it has not answered.
+/// Checks that the server's answer is one to the client's offer. `None` if the server has not answered.
 pub(crate) fn check_answer(wanted: &Deflate, response: &Headers<'_>) -> Option<Result<Agreement, NotOffered>> {
     if !response.all(EXTENSIONS).all(extensions::is_list) {
         return Some(Err(NotOffered));
@@ -158,7 +161,8 @@ pub(crate) fn check_answer(wanted: &Deflate, response: &Headers<'_>) -> Option<R
         let server_bits = answer.server_bits.unwrap_or(WindowBits::MAX);
         let client_bits = match (answer.client_bits, offer.client_bits) {
             (None, bits) => bits.flatten().unwrap_or(WindowBits::MAX),
-            // In an answer it has a value, which is not larger than that of the offer (§7.1.2.2).
+            // In an answer this parameter must have a value, which must not be larger than the value in the offer
+            // (RFC 7692 §7.1.2.2).
             (Some(Some(bits)), Some(limit)) if bits <= limit.unwrap_or(WindowBits::MAX) => bits,
             (Some(_), _) => return None,
         };
@@ -174,20 +178,22 @@ pub(crate) fn check_answer(wanted: &Deflate, response: &Headers<'_>) -> Option<R
     Some(agreed.ok_or(NotOffered))
 }
 
-/// The most bytes of one offer or answer.
-const LONGEST: usize = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+/// The length of the longest offer or answer, in bytes.
+const MAX_TERMS_LEN: usize = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
     server_max_window_bits=15; client_max_window_bits=15"
     .len();
 
-/// A text of at most an offer and its fallback. [`ToString`](alloc::string::ToString) aborts when memory is out; this
-/// returns an error.
+/// Writes a text that is at most as long as two offers. [`ToString`](alloc::string::ToString) aborts if memory is out;
+/// this returns an error.
 fn text(text: fmt::Arguments<'_>) -> Result<String, OutOfMemory> {
     let mut string = String::new();
-    string.try_reserve_exact(2 * LONGEST + ", ".len()).map_err(|_| OutOfMemory)?;
+    let most = 2 * MAX_TERMS_LEN + ", ".len();
+    string.try_reserve_exact(most).map_err(|_| OutOfMemory)?;
     string.write_fmt(text).map_err(|_| OutOfMemory)?;
+    debug_assert!(string.len() <= most, "the text fits into the memory that was requested");
     Ok(string)
 }
 
-/// The server has agreed on something that was not offered.
+/// The answer of the server is not one to the offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotOffered;

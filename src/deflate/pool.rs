@@ -4,15 +4,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zlib_rs::{DeflateConfig, Inflate, Method, Strategy};
 
-use super::{Level, ROOM, WindowBits};
+use super::{Level, MAX_PIECE, WindowBits};
 
-/// Compressors and decompressors that remember nothing, to be used by whichever connection needs one next.
+/// Idle compressors and decompressors, which any connection can use next.
 ///
-/// Where the two sides have agreed to forget between messages ([no context takeover](super::Deflate::send_takeover)), a context
-/// is held for the length of one message, so a few serve any number of connections. A connection that may remember keeps its
-/// own, and borrows only the 8 KiB that messages come out into, unless it may [keep](crate::Config::keep) as much itself.
+/// If the two ends have agreed to forget between messages ([no context takeover](super::Deflate::send_takeover)), a
+/// connection holds a context for one message at a time, so a few contexts serve any number of connections. A
+/// connection that may remember keeps its own context. It takes only the memory for output, 8 KiB, from the pool,
+/// unless it may [keep](crate::Config::keep) that memory itself.
 ///
-/// A pool may be used by many threads, one at a time for the few instructions that it takes to lend something. With a pool for each, none waits.
+/// Many threads can share a pool. A lock is held only while something is taken or given back. Use one pool for each
+/// thread to avoid contention.
 ///
 /// ```
 /// use websocket_proto::{Config, deflate::{Deflate, Pool}};
@@ -27,11 +29,11 @@ pub struct Pool {
     kept: usize,
     deflates: Idle<Shape, zlib_rs::Deflate>,
     inflates: Idle<(), Inflate>,
-    /// What a message comes out into.
-    rooms: Idle<(), Vec<u8>>,
+    /// Memory for decompressed output.
+    outputs: Idle<(), Vec<u8>>,
 }
 
-/// What a compressor was made for.
+/// The parameters of a compressor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) window: WindowBits,
@@ -42,26 +44,26 @@ pub(crate) struct Shape {
 static SHARED: Pool = Pool::new(8);
 
 impl Pool {
-    /// An empty pool that keeps at most so many of each: compressors, decompressors, rooms of 8 KiB.
+    /// Returns an empty pool that keeps at most `kept` of each: compressors, decompressors, and outputs of 8 KiB.
     pub const fn new(kept: usize) -> Self {
-        Self { kept, deflates: Idle::new(), inflates: Idle::new(), rooms: Idle::new() }
+        Self { kept, deflates: Idle::new(), inflates: Idle::new(), outputs: Idle::new() }
     }
 
-    /// The pool of all connections that were not given one: it keeps at most 8 of each.
+    /// Returns the pool of all connections without a pool of their own. It keeps at most 8 of each.
     pub fn shared() -> &'static Self {
         &SHARED
     }
 
-    /// How many compressors and decompressors are in it now, unused.
+    /// Returns the number of idle compressors and of idle decompressors.
     pub fn idle(&self) -> (usize, usize) {
         (self.deflates.list().len(), self.inflates.list().len())
     }
 
-    /// Frees what is in it.
+    /// Frees everything in the pool.
     pub fn clear(&self) {
         *self.deflates.list() = Vec::new();
         *self.inflates.list() = Vec::new();
-        *self.rooms.list() = Vec::new();
+        *self.outputs.list() = Vec::new();
     }
 
     pub(crate) fn deflate(&self, shape: Shape) -> zlib_rs::Deflate {
@@ -69,7 +71,7 @@ impl Pool {
             zlib_rs::Deflate::new_with_config(DeflateConfig {
                 level: shape.level.get().into(),
                 method: Method::Deflated,
-                // Raw deflate has no 8. With 9 it looks back 250 bytes at most, which a window of 256 allows.
+                // Raw deflate does not support 8. With 9 it looks back at most 250 bytes, which a window of 256 allows.
                 window_bits: -i32::from(shape.window.get().max(9)),
                 mem_level: shape.memory_level.get().into(),
                 strategy: Strategy::Default,
@@ -77,24 +79,25 @@ impl Pool {
         })
     }
 
-    /// One for every window: they differ in nothing but how far back a peer may refer, and none is smaller for it.
+    /// Returns a decompressor for every window, because a smaller window would not take less memory.
     pub(crate) fn inflate(&self) -> Inflate {
         self.inflates.take(()).unwrap_or_else(|| Inflate::new(false, WindowBits::MAX.get()))
     }
 
-    /// As long as [`ROOM`]: to fill it with zeros for each message takes a tenth of the time that a message of 1 KiB takes.
-    /// `None` when there is no memory for it.
-    pub(crate) fn room(&self) -> Option<Vec<u8>> {
-        self.rooms.take(()).or_else(|| {
-            let mut room = Vec::new();
-            room.try_reserve_exact(ROOM).ok()?;
-            room.resize(ROOM, 0);
-            Some(room)
+    /// Returns [`MAX_PIECE`] bytes for output; `None` if there is no memory.
+    // They keep their length, because to fill them with zeros for each message takes a tenth of the time that a
+    // message of 1 KiB takes.
+    pub(crate) fn output(&self) -> Option<Vec<u8>> {
+        self.outputs.take(()).or_else(|| {
+            let mut output = Vec::new();
+            output.try_reserve_exact(MAX_PIECE).ok()?;
+            output.resize(MAX_PIECE, 0);
+            Some(output)
         })
     }
 
-    pub(crate) fn give_room(&self, room: Vec<u8>) {
-        self.rooms.give(self.kept, (), room);
+    pub(crate) fn give_output(&self, output: Vec<u8>) {
+        self.outputs.give(self.kept, (), output);
     }
 
     pub(crate) fn give_deflate(&self, shape: Shape, mut deflate: zlib_rs::Deflate) {
@@ -108,7 +111,7 @@ impl Pool {
     }
 }
 
-/// What nobody uses now, and what each was made for.
+/// A list of idle values, each with its parameters.
 struct Idle<K, T>(Mutex<Vec<(K, T)>>);
 
 impl<K: PartialEq, T> Idle<K, T> {
@@ -116,26 +119,26 @@ impl<K: PartialEq, T> Idle<K, T> {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// Whatever a thread did before it panicked, it left the list whole.
+    // If a thread panicked while it held the lock, the list is still valid.
     fn list(&self) -> MutexGuard<'_, Vec<(K, T)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, wanted: K) -> Option<T> {
+    fn take(&self, parameters: K) -> Option<T> {
         let mut list = self.list();
-        // What was used last is in the nearest cache.
-        let index = list.iter().rposition(|(made_for, _)| *made_for == wanted)?;
+        // The value that was used last is in the nearest cache.
+        let index = list.iter().rposition(|(its, _)| *its == parameters)?;
         Some(list.remove(index).1)
     }
 
-    fn give(&self, kept: usize, made_for: K, it: T) {
+    fn give(&self, kept: usize, parameters: K, value: T) {
         let mut list = self.list();
         if list.len() == kept && kept > 0 {
-            // The one that has not been asked for longest may be of a shape that nobody needs any more.
+            // The value that was not used for the longest time may have parameters that no connection needs any more.
             list.remove(0);
         }
         if list.len() < kept && list.try_reserve(1).is_ok() {
-            list.push((made_for, it));
+            list.push((parameters, value));
         }
     }
 }

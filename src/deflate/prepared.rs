@@ -6,10 +6,12 @@ use crate::{Kind, Message, SendError};
 
 /// A message that is sent to many connections, and compressed at most once for all of them.
 ///
-/// Give it to [`Sender::send_prepared`](crate::Sender::send_prepared); tasks share it as an `Arc<Prepared>`. Connections without compression
-/// get it as it is. Those whose window is the largest share one compressed form, which refers to nothing that was sent before; one that remembers
-/// messages forgets them, because the shared form is none of its compressor's. For a smaller window the message is
-/// compressed anew.
+/// Send it with [`Sender::send_prepared`](crate::Sender::send_prepared). Tasks can share it as an `Arc<Prepared>`.
+///
+/// A connection without compression sends the message uncompressed. All connections with the largest window send the
+/// same compressed form, which refers to no earlier message. A connection with context takeover then resets its
+/// context, because the shared form was made by another compressor. A connection with a smaller window compresses the
+/// message itself.
 ///
 /// ```
 /// # use websocket_proto::{Sender, SendError, Server};
@@ -23,7 +25,7 @@ use crate::{Kind, Message, SendError};
 #[derive(Debug)]
 pub struct Prepared {
     message: Owned,
-    /// `None` when it is not shorter, unless the first connection that asked wants it anyway.
+    /// `None` if it is not shorter, unless the first connection that asked compresses all messages.
     packed: OnceLock<Option<Vec<u8>>>,
 }
 
@@ -34,7 +36,9 @@ enum Owned {
 }
 
 impl Prepared {
-    /// Copies the message; nothing is compressed before it is needed. Aborts when memory is out, as `Vec` does.
+    /// Copies the message.
+    ///
+    /// It is compressed when the first connection needs the compressed form. Aborts if memory is out, as `Vec` does.
     pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
         let message = match message.into() {
             Message::Text(text) => Owned::Text(text.into()),
@@ -43,11 +47,11 @@ impl Prepared {
         Self { message, packed: OnceLock::new() }
     }
 
-    /// As [`new`](Self::new), for programs that survive a lack of memory.
+    /// Copies the message, for programs that survive a lack of memory: see [`new`](Self::new).
     ///
     /// # Errors
     ///
-    /// [`SendError::OutOfMemory`], when there is none for the copy.
+    /// [`SendError::OutOfMemory`] if there is no memory for the copy.
     pub fn try_new<'m>(message: impl Into<Message<'m>>) -> Result<Self, SendError> {
         let message = match message.into() {
             Message::Text(text) => {
@@ -61,12 +65,12 @@ impl Prepared {
         Ok(Self { message, packed: OnceLock::new() })
     }
 
-    /// Text or binary.
+    /// Returns whether the message is text or binary.
     pub fn kind(&self) -> Kind {
         self.message().kind()
     }
 
-    /// The payload as it is.
+    /// Returns the payload, uncompressed.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.message {
             Owned::Text(text) => text.as_bytes(),
@@ -74,8 +78,10 @@ impl Prepared {
         }
     }
 
-    /// How many bytes it has when compressed; `None` when nobody has needed that, or it is not worth it. Only with a
-    /// [threshold of 0](Deflate::threshold) can these be more bytes than the message has.
+    /// Returns the length of the compressed form in bytes.
+    ///
+    /// `None` if no connection has needed the compressed form yet, or if it is not shorter than the message. Only with
+    /// a [threshold of 0](Deflate::threshold) can it be longer.
     pub fn compressed_len(&self) -> Option<usize> {
         self.packed.get()?.as_ref().map(Vec::len)
     }
@@ -87,8 +93,9 @@ impl Prepared {
         }
     }
 
-    /// The compressed form, made with the settings of the first connection that asks. `None` when it is not shorter
-    /// than the message, unless both that connection and this one [compress all messages](Deflate::compresses_all).
+    /// Returns the compressed form, which is made with the settings of the first connection that asks. `None` if it is
+    /// not shorter than the message, unless both that connection and this one [compress all
+    /// messages](Deflate::compresses_all).
     pub(crate) fn packed(&self, wanted: &Deflate) -> Result<Option<&[u8]>, SendError> {
         let is_wanted = |packed: &&[u8]| wanted.compresses_all() || packed.len() < self.as_bytes().len();
         let packed = match self.packed.get() {

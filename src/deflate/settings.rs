@@ -2,26 +2,26 @@ use core::fmt;
 
 use super::{Agreement, Pool};
 
-/// What one side wants of compression, and what it allows the other.
+/// The settings of one end for compression: what it wants, and what it allows the peer.
 ///
-/// | | default | |
+/// | setting | default | meaning |
 /// |-|-|-|
 /// | [`level`](Self::level) | 6 | 1 is fastest, 9 smallest |
-/// | [`memory_level`](Self::memory_level) | 8 | 1 to 9: of the compressor's tables |
-/// | [`threshold`](Self::threshold) | 64 bytes | shorter messages go uncompressed; 0 compresses every message |
-/// | [`send_window`](Self::send_window) | 15 | of the messages that we send |
-/// | [`receive_window`](Self::receive_window) | 15 | of those that we receive: asked for, where it can be |
-/// | [`receive_window_limit`](Self::receive_window_limit) | 15 | larger ones are declined |
-/// | [`send_takeover`](Self::send_takeover) | yes | remember what was sent, for a better ratio |
-/// | [`receive_takeover`](Self::receive_takeover) | yes | let the peer do so |
+/// | [`memory_level`](Self::memory_level) | 8 | 1 to 9: the memory for the compressor's tables |
+/// | [`threshold`](Self::threshold) | 64 bytes | shorter messages are not compressed; 0 compresses every message |
+/// | [`send_window`](Self::send_window) | 15 | the largest window for messages that are sent |
+/// | [`receive_window`](Self::receive_window) | 15 | the largest window that the peer is asked to use |
+/// | [`receive_window_limit`](Self::receive_window_limit) | 15 | no compression with a peer whose window is larger |
+/// | [`send_takeover`](Self::send_takeover) | yes | compress better, by referring to earlier messages |
+/// | [`receive_takeover`](Self::receive_takeover) | yes | allow the peer to do so |
 ///
-/// What a connection holds in memory follows from these: see [`Agreement`].
+/// These settings decide how much memory a connection holds: see [memory](super#memory).
 #[derive(Clone, Copy, Debug)]
 pub struct Deflate {
     pub(crate) level: Level,
     pub(crate) memory_level: Level,
     pub(crate) threshold: usize,
-    /// `None` for the shared one: a constant can't refer to what changes.
+    /// `None` is the shared pool, because a constant cannot refer to a static that changes.
     pool: Option<&'static Pool>,
     pub(super) send_window: WindowBits,
     pub(super) receive_window: WindowBits,
@@ -37,7 +37,7 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// The defaults.
+    /// Returns the defaults.
     pub const fn new() -> Self {
         Self {
             level: Level(6),
@@ -52,24 +52,26 @@ impl Deflate {
         }
     }
 
-    /// The compression level: [`Level::MIN`] is the fastest, [`Level::MAX`] makes the smallest messages.
+    /// Sets the compression level: [`Level::MIN`] is the fastest, [`Level::MAX`] makes the shortest messages.
     pub const fn level(mut self, level: Level) -> Self {
         self.level = level;
         self
     }
 
-    /// How much memory the compressor's tables may use: about 2^(level + 9) bytes.
+    /// Sets the memory for the compressor's tables: about 2^(level + 9) bytes.
     pub const fn memory_level(mut self, level: Level) -> Self {
         self.memory_level = level;
         self
     }
 
-    /// Messages of fewer bytes are sent uncompressed. So is a longer one in one frame, if compression does not make it
-    /// shorter. Of a message in fragments, the length of the first fragment counts.
+    /// Sets the length, in bytes, of the shortest message that is compressed.
     ///
-    /// 0 compresses every message, also an empty one and one that gets longer. That is for peers that mishandle an
-    /// uncompressed message on a compressed connection, although RFC 7692 §6 allows it: libwebsockets 4.1 delivers it
-    /// over and over.
+    /// A longer message in one frame is sent uncompressed, too, if compression does not make it shorter. For a message
+    /// in fragments the length of the first fragment counts.
+    ///
+    /// 0 compresses every message, even an empty one and one that gets longer. This is for peers that mishandle an
+    /// uncompressed message on a connection with compression, although RFC 7692 §6 allows it: libwebsockets 4.1
+    /// delivers such a message again and again.
     pub const fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
@@ -80,40 +82,48 @@ impl Deflate {
         self.threshold == 0
     }
 
-    /// The largest window to compress with; the peer may ask for less.
+    /// Sets the largest window for messages that are sent. The peer may ask for a smaller one.
     pub const fn send_window(mut self, bits: WindowBits) -> Self {
         self.send_window = bits;
         self
     }
 
-    /// The largest window that the peer is asked to compress with. A server can ask this only of clients whose offer names
-    /// `client_max_window_bits`.
+    /// Sets the largest window that the peer is asked to use.
+    ///
+    /// A server can ask only those clients whose offer has the parameter `client_max_window_bits` (RFC 7692 §7.1.2.2).
     pub const fn receive_window(mut self, bits: WindowBits) -> Self {
         self.receive_window = bits;
         self
     }
 
-    /// The largest window that the peer may compress with when it does not do what [`receive_window`](Self::receive_window)
-    /// asks: else there is no compression.
+    /// Sets the largest window that the peer may use if it does not use the [`receive_window`](Self::receive_window),
+    /// or cannot be asked to.
+    ///
+    /// With a peer whose window is larger there is no compression.
     pub const fn receive_window_limit(mut self, bits: WindowBits) -> Self {
         self.receive_window_limit = bits;
         self
     }
 
-    /// Whether to compress with what earlier messages had in common: better, and a window and tables for every connection.
+    /// Sets whether messages that are sent may refer to earlier ones.
+    ///
+    /// This compresses better. Each connection then holds a compressor, with its window and tables.
     pub const fn send_takeover(mut self, allowed: bool) -> Self {
         self.send_takeover = allowed;
         self
     }
 
-    /// Whether the peer may: better, and a window for every connection.
+    /// Sets whether messages of the peer may refer to earlier ones.
+    ///
+    /// This compresses better. Each connection then holds a window.
     pub const fn receive_takeover(mut self, allowed: bool) -> Self {
         self.receive_takeover = allowed;
         self
     }
 
-    /// Where contexts that remember nothing are kept between messages, to be used by the next connection that needs one. By
-    /// default all share [one](Pool::shared).
+    /// Sets the pool that keeps idle compressors and decompressors for the next connection that needs one.
+    ///
+    /// By default all connections share [one pool](Pool::shared).
     pub const fn pool(mut self, pool: &'static Pool) -> Self {
         self.pool = Some(pool);
         self
@@ -123,7 +133,7 @@ impl Deflate {
         self.pool.unwrap_or(Pool::shared())
     }
 
-    /// What there is when the peer has no wishes.
+    /// Returns the agreement with a peer that has no wishes.
     pub(super) fn agreement(&self) -> Agreement {
         Agreement {
             send_window: self.send_window,
@@ -134,7 +144,7 @@ impl Deflate {
     }
 }
 
-/// 1 to 9: how hard to compress, or how much memory to do it with.
+/// A number from 1 to 9: a compression level, or a memory level.
 ///
 /// ```
 /// use websocket_proto::deflate::{Deflate, Level};
@@ -148,12 +158,12 @@ impl Deflate {
 pub struct Level(u8);
 
 impl Level {
-    /// The least work, or memory.
+    /// 1: the least work, or memory.
     pub const MIN: Self = Self(1);
-    /// The most.
+    /// 9: the most work, or memory.
     pub const MAX: Self = Self(9);
 
-    /// From 1 to 9; `None` for every other number.
+    /// Returns the level with this number, from 1 to 9; `None` for all other numbers.
     pub const fn new(level: u8) -> Option<Self> {
         match level {
             1..=9 => Some(Self(level)),
@@ -161,23 +171,24 @@ impl Level {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u8 {
         self.0
     }
 }
 
-/// The size of a window, 2^8 to 2^15 bytes: how far back a compressed message can refer (RFC 7692 §7.1.2).
+/// The size of a window, as an exponent: a compressed message can refer to the last 2^8 to 2^15 bytes
+/// (RFC 7692 §7.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowBits(u8);
 
 impl WindowBits {
-    /// 256 bytes.
+    /// 8: a window of 256 bytes.
     pub const MIN: Self = Self(8);
-    /// 32 KiB.
+    /// 15: a window of 32 KiB.
     pub const MAX: Self = Self(15);
 
-    /// From 8 to 15; `None` for every other number.
+    /// Returns the window of 2^`bits` bytes, from 8 to 15; `None` for all other numbers.
     pub const fn new(bits: u8) -> Option<Self> {
         match bits {
             8..=15 => Some(Self(bits)),
@@ -185,12 +196,12 @@ impl WindowBits {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u8 {
         self.0
     }
 
-    /// "a decimal integer value without leading zeroes between 8 to 15, inclusive" (§7.1.2)
+    /// "a decimal integer value without leading zeroes between 8 to 15, inclusive" (RFC 7692 §7.1.2)
     pub(super) fn parse(mut digits: impl Iterator<Item = u8>) -> Option<Self> {
         let number = match (digits.next(), digits.next(), digits.next()) {
             (Some(digit @ b'8'..=b'9'), None, _) => digit - b'0',
