@@ -112,7 +112,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         let start = self.store.bytes().len() - mem::take(&mut self.line);
         let line = self.store.bytes().get(start..).unwrap_or_default();
         // A parser that takes LF for CRLF and one that does not see two different messages.
-        let [text @ .., b'\r', b'\n'] = line else { return Err(HeadError::Malformed("line ending")) };
+        let [text @ .., b'\r', b'\n'] = line else { return Err(MalformedHead::LineEnding.into()) };
         match (text.is_empty(), self.lines) {
             // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
             // (RFC 9112 §2.2)
@@ -210,8 +210,8 @@ pub enum HeadError {
     Version,
     /// TLS instead of HTTP: one side uses `wss://`, the other `ws://`.
     Tls,
-    /// Something else is wrong with the part that is named.
-    Malformed(&'static str),
+    /// It breaks the grammar of HTTP.
+    Malformed(MalformedHead),
     /// The allocator had no memory for it.
     OutOfMemory,
 }
@@ -224,13 +224,58 @@ impl fmt::Display for HeadError {
             Self::Incomplete { seen } => write!(f, "the stream ended inside the HTTP head, after {seen} bytes"),
             Self::Version => f.write_str("not HTTP/1.1"),
             Self::Tls => f.write_str("TLS where plain HTTP was expected: one side uses wss://, the other ws://"),
-            Self::Malformed(part) => write!(f, "malformed HTTP {part}"),
+            Self::Malformed(fault) => fault.fmt(f),
             Self::OutOfMemory => f.write_str("out of memory for the HTTP head"),
         }
     }
 }
 
-impl core::error::Error for HeadError {}
+impl core::error::Error for HeadError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Malformed(fault) = self { Some(fault) } else { None }
+    }
+}
+
+impl From<MalformedHead> for HeadError {
+    fn from(fault: MalformedHead) -> Self {
+        Self::Malformed(fault)
+    }
+}
+
+/// The part of a head that breaks the grammar of HTTP (RFC 9112).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MalformedHead {
+    /// A line ends with LF and no CR before it (RFC 9112 §2.2).
+    LineEnding,
+    /// The first line of a request is not a method, a target and a version, with one space between them (RFC 9112 §3).
+    RequestLine,
+    /// The version in the first line of a request does not begin with `HTTP/`, a digit, a dot and a digit (RFC 9112 §2.3).
+    Version,
+    /// The first line of a response has no status of three digits behind the version, or a control character in its
+    /// reason (RFC 9112 §4).
+    StatusLine,
+    /// A header's name is empty, or something other than a token followed by a colon (RFC 9112 §5): perhaps a folded
+    /// line, or a space before the colon.
+    HeaderName,
+    /// A header's value has a control character other than the tab (RFC 9110 §5.5).
+    HeaderValue,
+}
+
+impl fmt::Display for MalformedHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LineEnding => "line of an HTTP head that ends with LF alone (only CR LF)",
+            Self::RequestLine => "malformed HTTP request line (only METHOD TARGET VERSION, one space between them)",
+            Self::Version => "malformed HTTP version (only HTTP/1.1)",
+            Self::StatusLine => "malformed HTTP status line (only VERSION STATUS REASON, a status of three digits)",
+            Self::HeaderName => "malformed name of an HTTP header (only a token, then a colon)",
+            Self::HeaderValue => "control character in the value of an HTTP header (only tabs)",
+        })
+    }
+}
+
+impl core::error::Error for MalformedHead {}
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,9 @@
 use core::{mem, str};
 
 use super::{
-    HeadError, Headers,
+    Headers,
     grammar::{is_text_byte, is_token_byte, text_len, token_len},
+    head::{HeadError, MalformedHead},
 };
 use crate::SHORTCUTS;
 
@@ -34,9 +35,6 @@ fn judge<L: FirstLine>(head: &[u8]) -> Result<(), HeadError> {
 /// A record of TLS begins with its type (RFC 8446 §5.1).
 const TLS_ALERT: u8 = 21;
 const TLS_HANDSHAKE: u8 = 22;
-
-const FIRST_LINE: HeadError = HeadError::Malformed("first line");
-const STATUS: HeadError = HeadError::Malformed("status");
 
 /// What stands before the `x` of HTTP/1.x.
 const HTTP_1: &[u8; 7] = b"HTTP/1.";
@@ -69,9 +67,9 @@ impl FirstLine for RequestStart {
             }
             Self::Version(7) if matches!(byte, b'0' | b'1') => Self::Version(8),
             Self::Version(5 | 7) if byte.is_ascii_digit() => return Err(HeadError::Version),
-            Self::Version(0..=7) => return Err(HeadError::Malformed("version")),
+            Self::Version(0..=7) => return Err(MalformedHead::Version.into()),
             Self::Nothing | Self::Target | Self::Version(8) if byte == b'\r' => Self::Cr,
-            _ => return Err(FIRST_LINE),
+            _ => return Err(MalformedHead::RequestLine.into()),
         };
         Ok(())
     }
@@ -126,7 +124,11 @@ impl RequestLine {
         judged.err().unwrap_or_else(|| {
             // HTTP/0.9 has no version: "GET" SP path (RFC 1945 §4.1).
             let path = head.strip_prefix(b"GET /").and_then(split_line);
-            if path.is_some_and(|(rest, _)| !rest.contains(&b' ')) { HeadError::Version } else { FIRST_LINE }
+            if path.is_some_and(|(rest, _)| !rest.contains(&b' ')) {
+                HeadError::Version
+            } else {
+                MalformedHead::RequestLine.into()
+            }
         })
     }
 
@@ -168,7 +170,7 @@ impl FirstLine for StatusStart {
             (Self::Fixed(12), b' ') => Self::Reason,
             (Self::Reason, _) if is_text_byte(byte) => Self::Reason,
             (Self::Fixed(0..=8), _) => return Err(HeadError::Version),
-            _ => return Err(STATUS),
+            _ => return Err(MalformedHead::StatusLine.into()),
         };
         Ok(())
     }
@@ -179,7 +181,7 @@ impl FirstLine for StatusStart {
 
     fn check_whole(head: &[u8]) -> Result<(), HeadError> {
         judge::<Self>(head)?;
-        let (_, lines) = split_line(head).ok_or(STATUS)?;
+        let (_, lines) = split_line(head).ok_or(MalformedHead::StatusLine)?;
         HeaderLines { lines }.try_for_each(|header| header.map(|_| ()))
     }
 }
@@ -243,9 +245,9 @@ impl<'h> HeaderLine<'h> {
         // Where the line ends needn't wait for where the name does.
         let (line, name_len) = (split_line(bytes), token_len(bytes));
         let Some((name @ [_, ..], [b':', ..])) = bytes.split_at_checked(name_len) else {
-            return Err(HeadError::Malformed("header name"));
+            return Err(MalformedHead::HeaderName.into());
         };
-        let (line, rest) = line.ok_or(HeadError::Malformed("header value"))?;
+        let (line, rest) = line.ok_or(MalformedHead::HeaderValue)?;
         let value = line.get(name_len + 1..).unwrap_or_default();
         *lines = rest;
         Ok(Self { name, value })

@@ -35,13 +35,13 @@ pub use uri::{Uri, UriError};
 /// What both sides of the opening handshake have to do with HTTP: headers, and what can be wrong with them.
 pub mod http {
     pub use super::{
-        head::HeadError,
+        head::{HeadError, MalformedHead},
         headers::{Header, HeaderFault, Headers},
         write::InvalidHeader,
     };
 }
 
-use head::HeadError;
+use head::{HeadError, MalformedHead};
 use headers::{HeaderFault, Headers};
 
 /// The only version of the protocol (RFC 6455 §4.1): as it stands in `Sec-WebSocket-Version`.

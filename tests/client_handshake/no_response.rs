@@ -1,7 +1,11 @@
 //! What is no response, or too large: the row C7, threats 5 and 7.
 
 use crate::{common::heads::NONCE, harness::*};
-use websocket_proto::{Config, Input, client::UpgradeError, http::HeadError, http::HeaderFault::*};
+use websocket_proto::{
+    Config, Input,
+    client::UpgradeError,
+    http::{HeadError, HeaderFault::*, MalformedHead::*},
+};
 
 #[test]
 fn c7_limits() {
@@ -66,7 +70,7 @@ fn c7_end_of_stream() {
 #[rustfmt::skip]
 fn c7_fails_early() {
     use HeadError::{Malformed, Tls, Version};
-    let (name, value, status) = (Malformed("header name"), Malformed("header value"), Malformed("status"));
+    let [ending, name, value, status] = [LineEnding, HeaderName, HeaderValue, StatusLine].map(Malformed);
     // Up to the bar it may still be a response; with the byte behind that it can't.
     let rows: [(&str, &[u8], HeadError); 33] = [
         ("TLS alert",          b"|\x15\x03\x03\x00\x02\x02\x46", Tls),
@@ -94,7 +98,7 @@ fn c7_fails_early() {
         ("a word",             b"HTTP/1.1 |OK\r\n", status),
         ("NUL in the reason",  b"HTTP/1.1 101 Switching|\0 Protocols\r\n", status),
         ("CR in the reason",   b"HTTP/1.1 101 Swit\r|ching\r\n", status),
-        ("LF without CR",      b"HTTP/1.1 101|\nX: y\r\n", Malformed("line ending")),
+        ("LF without CR",      b"HTTP/1.1 101|\nX: y\r\n", ending),
         ("CR in front",        b"\r|HTTP/1.1 101\r\n", status),
         ("behind empty lines", b"\r\n\r\n|220 mail\r\n", Version),
         ("behind an interim response", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/|2.0 101\r\n", Version),
@@ -124,6 +128,7 @@ fn c7_fails_early() {
 #[test]
 fn c7_not_http() {
     use HeadError::{Malformed, Version};
+    let [ending, name, value, status] = [LineEnding, HeaderName, HeaderValue, StatusLine].map(Malformed);
     #[rustfmt::skip]
     let rows = [
         ("no version",         RESPONSE.line("101 Switching Protocols"),         Version),
@@ -131,22 +136,22 @@ fn c7_not_http() {
         ("HTTP/0.9",           RESPONSE.line("HTTP/0.9 101 Switching Protocols"), Version),
         ("another protocol",   b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec(),          Version),
         ("no status",          RESPONSE.line("HTTP/1.1"),                        Version),
-        ("an empty status",    RESPONSE.line("HTTP/1.1 "),                       Malformed("status")),
-        ("a word for a status", RESPONSE.line("HTTP/1.1 OK"),                    Malformed("status")),
-        ("a long status",      RESPONSE.line("HTTP/1.1 1010 Switching"),         Malformed("status")),
-        ("a signed status",    RESPONSE.line("HTTP/1.1 +101 Switching"),         Malformed("status")),
-        ("two spaces",         RESPONSE.line("HTTP/1.1  101 Switching"),         Malformed("status")),
-        ("NUL in the reason",  RESPONSE.line("HTTP/1.1 101 Swit\0ching"),        Malformed("status")),
-        ("bare CR in the reason", RESPONSE.line("HTTP/1.1 101 Swit\rching"),     Malformed("status")),
-        ("bare LF",            RESPONSE.line("HTTP/1.1 101\nX: y"),              Malformed("line ending")),
-        ("bare LF in a value", RESPONSE.with("X: y\nZ: a"),                      Malformed("line ending")),
-        ("space before the colon", RESPONSE.with("X : y"),                       Malformed("header name")),
-        ("folded line",        RESPONSE.with("X: y\r\n z"),                      Malformed("header name")),
-        ("no colon",           RESPONSE.with("X"),                               Malformed("header name")),
-        ("no name",            RESPONSE.with(": y"),                             Malformed("header name")),
-        ("bare CR in a value", RESPONSE.with("X: y\rZ: a"),                      Malformed("header value")),
-        ("NUL in a value",     RESPONSE.with("X: \0"),                           Malformed("header value")),
-        ("escape in a value",  RESPONSE.with("X: \x1b[2J"),                      Malformed("header value")),
+        ("an empty status",    RESPONSE.line("HTTP/1.1 "),                       status),
+        ("a word for a status", RESPONSE.line("HTTP/1.1 OK"),                    status),
+        ("a long status",      RESPONSE.line("HTTP/1.1 1010 Switching"),         status),
+        ("a signed status",    RESPONSE.line("HTTP/1.1 +101 Switching"),         status),
+        ("two spaces",         RESPONSE.line("HTTP/1.1  101 Switching"),         status),
+        ("NUL in the reason",  RESPONSE.line("HTTP/1.1 101 Swit\0ching"),        status),
+        ("bare CR in the reason", RESPONSE.line("HTTP/1.1 101 Swit\rching"),     status),
+        ("bare LF",            RESPONSE.line("HTTP/1.1 101\nX: y"),              ending),
+        ("bare LF in a value", RESPONSE.with("X: y\nZ: a"),                      ending),
+        ("space before the colon", RESPONSE.with("X : y"),                       name),
+        ("folded line",        RESPONSE.with("X: y\r\n z"),                      name),
+        ("no colon",           RESPONSE.with("X"),                               name),
+        ("no name",            RESPONSE.with(": y"),                             name),
+        ("bare CR in a value", RESPONSE.with("X: y\rZ: a"),                      value),
+        ("NUL in a value",     RESPONSE.with("X: \0"),                           value),
+        ("escape in a value",  RESPONSE.with("X: \x1b[2J"),                      value),
     ];
     for (label, head, error) in rows {
         assert_no_head(label, Config::new(), &head, error);

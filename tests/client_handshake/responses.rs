@@ -7,8 +7,8 @@ use crate::{
 use websocket_proto::{
     Config, Input,
     client::UpgradeError,
-    http::HeadError,
     http::HeaderFault::{self, *},
+    http::{HeadError, MalformedHead},
 };
 
 #[test]
@@ -65,7 +65,7 @@ fn c1_a_status_has_three_digits() {
     {
         let head = format!("{line}\r\n\r\n");
         let outcome = connect_all(line, Config::new(), head.as_bytes(), &RESPONSE.whole());
-        assert_eq!(outcome.verdict, Verdict::NoHead(HeadError::Malformed("status")), "C1 {line}");
+        assert_eq!(outcome.verdict, Verdict::NoHead(HeadError::Malformed(MalformedHead::StatusLine)), "C1 {line}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::common::{
 };
 use websocket_proto::{
     Config, FixedStorage, Input,
-    http::HeadError,
+    http::{HeadError, MalformedHead},
     server::{Accept, Handshake, Refusal, Request, Upgrade},
 };
 
@@ -279,8 +279,8 @@ pub(crate) fn assert_refused_rows(rows: impl IntoIterator<Item = (&'static str, 
     }
 }
 
-pub(crate) const fn malformed(part: &'static str) -> Refusal {
-    Refusal::Head(HeadError::Malformed(part))
+pub(crate) const fn malformed(fault: MalformedHead) -> Refusal {
+    Refusal::Head(HeadError::Malformed(fault))
 }
 
 /// A method other than GET and HEAD.

@@ -9,8 +9,11 @@ use crate::{
 };
 use websocket_proto::{
     Config, Input,
-    http::HeadError,
-    http::HeaderFault::*,
+    http::{
+        HeadError,
+        HeaderFault::*,
+        MalformedHead::{self, *},
+    },
     server::{Accept, Refusal},
 };
 
@@ -209,8 +212,7 @@ fn s7_version() {
 #[test]
 #[rustfmt::skip]
 fn s9_syntax() {
-    let (name, value) = (malformed("header name"), malformed("header value"));
-    let (first, ending) = (malformed("first line"), malformed("line ending"));
+    let [ending, first, name, value] = [LineEnding, RequestLine, HeaderName, HeaderValue].map(malformed);
     assert_refused_rows([
         ("S9 space before the colon", REQUEST.with("X-A : b"),         BAD, name),
         ("S9 tab before the colon", REQUEST.with("X-A\t: b"),          BAD, name),
@@ -324,8 +326,8 @@ fn s9_asterisk() {
 #[test]
 #[rustfmt::skip]
 fn s9_fails_early() {
-    let (name, value) = (malformed("header name"), malformed("header value"));
-    let (first, version, ending) = (malformed("first line"), malformed("version"), malformed("line ending"));
+    let [ending, first, version] = [LineEnding, RequestLine, MalformedHead::Version].map(malformed);
+    let [name, value] = [HeaderName, HeaderValue].map(malformed);
     let (tls, other) = (Refusal::Head(HeadError::Tls), Refusal::Head(HeadError::Version));
     // Up to the bar it may still be a request; with the byte behind that it can't.
     let rows: [(&str, &[u8], Refusal); 43] = [

@@ -6,7 +6,7 @@ use super::{Refusal, Upgrade};
 use crate::{
     Config, Storage,
     handshake::{
-        EXTENSIONS, HeadError, PROTOCOL, VERSION, extensions,
+        EXTENSIONS, HeadError, MalformedHead, PROTOCOL, VERSION, extensions,
         grammar::{has, is, is_token, members},
         headers::{HeaderFault, Headers, NO_CONNECTION, Single, connection_upgrade},
         key::{self, AcceptKey, Key},
@@ -102,7 +102,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         mut output: O,
     ) -> Result<Self, Refusal> {
         if !is_token(method.as_bytes()) || target.bytes().any(|byte| byte.is_ascii_whitespace()) {
-            return Err(HeadError::Malformed("first line").into());
+            return Err(HeadError::Malformed(MalformedHead::RequestLine).into());
         }
         input.clear(usize::MAX);
         output.clear(usize::MAX);
@@ -121,9 +121,12 @@ impl<I: Storage, O: Storage> Request<I, O> {
                 return Err(HeadError::TooManyHeaders { limit: config.max_headers }.into());
             }
             let (name, value) = (name.as_ref(), value.as_ref());
+            if !is_token(name.as_bytes()) {
+                return Err(HeadError::Malformed(MalformedHead::HeaderName).into());
+            }
             // The one thing that the parser could not see: a line that became two.
-            if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) || !is_token(name.as_bytes()) {
-                return Err(HeadError::Malformed("header").into());
+            if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+                return Err(HeadError::Malformed(MalformedHead::HeaderValue).into());
             }
             for part in [name.as_bytes(), b": ", value, b"\r\n"] {
                 put(part)?;
