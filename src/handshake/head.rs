@@ -45,7 +45,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
             line: 0,
             lines: 0,
             seen: 0,
-            max_size: config.max_head.min(store.capacity()),
+            max_size: config.max_head,
             max_headers: config.max_headers,
             progress: Progress::Collecting,
             store,
@@ -90,7 +90,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
     fn read_line(&mut self, input: &mut Input<'_>) -> Result<(), HeadError> {
         let rest = input.remaining();
         let len = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
-        let room = self.max_size - self.seen;
+        let (room, too_large) = room(&self.store, self.seen, self.max_size);
         let piece = input.take(len.min(room));
         let (text, ends) = match &*piece {
             [text @ .., b'\n'] => (text, true),
@@ -100,7 +100,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
             text.iter().try_for_each(|byte| self.first_line.next(*byte))?;
         }
         if len > room {
-            return Err(HeadError::TooLarge { limit: self.max_size });
+            return Err(too_large);
         }
         self.store.append(piece).map_err(|_| HeadError::OutOfMemory)?;
         (self.line, self.seen) = (self.line + len, self.seen + len);
@@ -154,6 +154,18 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
     }
 }
 
+/// How many bytes a head can still take when it has `seen` this many, and what is wrong with one more. Bytes that were
+/// dropped count against the limit, and not against the store.
+pub(crate) fn room<S: Storage>(store: &S, seen: usize, limit: usize) -> (usize, HeadError) {
+    let capacity = store.capacity();
+    let (allowed, free) = (limit.saturating_sub(seen), capacity.saturating_sub(store.bytes().len()));
+    if allowed <= free {
+        (allowed, HeadError::TooLarge { limit })
+    } else {
+        (free, HeadError::StoreTooSmall { capacity })
+    }
+}
+
 /// How many lines stand before the empty one, if that is the head's end and there is none before it, and if each ends with CRLF.
 fn count_lines(head: &[u8]) -> Option<usize> {
     // Few enough for a byte to count the lines in it.
@@ -191,19 +203,24 @@ fn count_ends(befores: &[u8], crs: &[u8], ends: &[u8]) -> Option<usize> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// Longer than allowed, or than the store can hold.
+    /// It is over the limit of [`Config::max_head`].
     TooLarge {
-        /// The most that was allowed, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// More headers than allowed.
+    /// It is within the limit, but our store cannot hold it. A `Vec<u8>` always can.
+    StoreTooSmall {
+        /// The most that the store can hold, in bytes.
+        capacity: usize,
+    },
+    /// It has more headers than [`Config::max_headers`] allows.
     TooManyHeaders {
-        /// The most that were allowed.
+        /// The limit.
         limit: usize,
     },
-    /// The stream ended inside the head.
+    /// The stream ended inside it.
     Incomplete {
-        /// How many bytes had come.
+        /// How many bytes were received.
         seen: usize,
     },
     /// Of a request: another version of HTTP than 1.1. Of a response: neither HTTP/1.1 nor HTTP/1.0, or no HTTP at all.
@@ -219,8 +236,11 @@ pub enum HeadError {
 impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { limit } => write!(f, "HTTP head of more than {limit} bytes"),
-            Self::TooManyHeaders { limit } => write!(f, "HTTP head of more than {limit} headers"),
+            Self::TooLarge { limit } => write!(f, "HTTP head over the limit of {limit} bytes"),
+            Self::StoreTooSmall { capacity } => {
+                write!(f, "HTTP head of more than {capacity} bytes, which our store holds")
+            }
+            Self::TooManyHeaders { limit } => write!(f, "HTTP head over the limit of {limit} headers"),
             Self::Incomplete { seen } => write!(f, "the stream ended inside the HTTP head, after {seen} bytes"),
             Self::Version => f.write_str("not HTTP/1.1"),
             Self::Tls => f.write_str("TLS where plain HTTP was expected: one side uses wss://, the other ws://"),

@@ -25,19 +25,43 @@ fn stores_that_are_too_small() {
             let mut handshake =
                 Handshake::with_storage(Config::new(), FixedStorage::new(&mut array[..]), FixedStorage::new([0; 256]));
             for chunk in pieces(&head, &cuts) {
-                handshake.read(&mut Input::new(&mut chunk.to_vec()));
+                let _ = handshake.read(&mut Input::new(&mut chunk.to_vec()));
             }
             let refusal = handshake.into_request().err();
-            let expected = (room < head.len()).then_some(Refusal::Head(HeadError::TooLarge { limit: room }));
+            let expected = (room < head.len()).then_some(Refusal::Head(HeadError::StoreTooSmall { capacity: room }));
             assert_eq!(refusal, expected, "store of {room}, {}", how(&cuts));
         }
         let (method, target, headers) = parts(&head).unwrap();
         let mut array = vec![0; room];
         let (input, output) = (FixedStorage::new(&mut array[..]), FixedStorage::new([0; 256]));
         let refusal = Request::from_parts_with_storage(Config::new(), method, target, headers, input, output).err();
-        let expected = (room < head.len()).then_some(Refusal::Head(HeadError::TooLarge { limit: room }));
+        let expected = (room < head.len()).then_some(Refusal::Head(HeadError::StoreTooSmall { capacity: room }));
         assert_eq!(refusal, expected, "store of {room}, in parts");
     }
+
+    // Where store and limit are both too small, the smaller one is named; where they are equal, the limit.
+    for (capacity, limit) in [(100, 101), (100, 100), (100, 99)] {
+        let config = Config::new().max_head(limit);
+        let error = if limit > 100 { HeadError::StoreTooSmall { capacity } } else { HeadError::TooLarge { limit } };
+        for cuts in every_cut(head.len()) {
+            let (input, output) = (FixedStorage::new(vec![0; capacity]), store());
+            let mut handshake = Handshake::with_storage(config, input, output);
+            let done = pieces(&head, &cuts).iter().any(|chunk| handshake.read(&mut Input::new(&mut chunk.to_vec())));
+            assert!(done, "at most {limit}, {}", how(&cuts));
+            let refusal = handshake.into_request().unwrap_err();
+            assert_eq!((refusal, refusal.status()), (Refusal::Head(error), 431), "at most {limit}, {}", how(&cuts));
+        }
+        let (method, target, headers) = parts(&head).unwrap();
+        let (input, output) = (FixedStorage::new(vec![0; capacity]), store());
+        let refusal = Request::from_parts_with_storage(config, method, target, headers, input, output).err();
+        assert_eq!(refusal, Some(Refusal::Head(error)), "at most {limit}, in parts");
+    }
+
+    // Empty lines before the request are not stored.
+    let input = FixedStorage::new(vec![0; head.len()]);
+    let mut handshake = Handshake::with_storage(Config::new(), input, store());
+    assert!(handshake.read(&mut Input::new(&mut [b"\r\n\r\n", &head[..]].concat())));
+    assert!(handshake.into_request().is_ok());
 
     // The response and the longest Close behind it, to the byte.
     let headers = [("Set-Cookie", &*"x".repeat(500))];

@@ -33,7 +33,9 @@ impl Refusal {
     /// The HTTP status.
     pub const fn status(self) -> u16 {
         match self {
-            Self::Head(HeadError::TooLarge { .. } | HeadError::TooManyHeaders { .. }) => 431,
+            Self::Head(
+                HeadError::TooLarge { .. } | HeadError::StoreTooSmall { .. } | HeadError::TooManyHeaders { .. },
+            ) => 431,
             Self::Head(HeadError::Version) => 505,
             Self::Head(HeadError::OutOfMemory) => 503,
             Self::Head(_) | Self::Target | Self::Header(_) | Self::Body => 400,

@@ -8,6 +8,7 @@ use crate::{
     handshake::{
         EXTENSIONS, HeadError, MalformedHead, PROTOCOL, VERSION, extensions,
         grammar::{has, is, is_token, members},
+        head::room,
         headers::{HeaderFault, Headers, NO_CONNECTION, Single, connection_upgrade},
         key::{self, AcceptKey, Key},
         lines::{self, HeaderLine, HeaderLines, RequestLine},
@@ -106,10 +107,10 @@ impl<I: Storage, O: Storage> Request<I, O> {
         }
         input.clear(usize::MAX);
         output.clear(usize::MAX);
-        let limit = config.max_head.min(input.capacity());
         let mut put = |part: &[u8]| {
-            if part.len() > limit.saturating_sub(input.bytes().len()) {
-                return Err(HeadError::TooLarge { limit });
+            let (room, too_large) = room(&input, input.bytes().len(), config.max_head);
+            if part.len() > room {
+                return Err(too_large);
             }
             input.append(part).map_err(|StorageFull| HeadError::OutOfMemory)
         };
