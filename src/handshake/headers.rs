@@ -152,6 +152,15 @@ pub enum HeaderFault {
     Unexpected(&'static str),
 }
 
+impl HeaderFault {
+    /// The header's name, as the RFC spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing(name) | Self::Repeated(name) | Self::Wrong(name) | Self::Unexpected(name) => name,
+        }
+    }
+}
+
 impl fmt::Display for HeaderFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

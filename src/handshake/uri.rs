@@ -136,7 +136,7 @@ pub(crate) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
 
 /// The text before the first of these, which are ASCII, and the text from there on.
 pub(crate) fn split_before<'a>(text: &'a str, ends: &[u8]) -> (&'a str, &'a str) {
-    let end = text.bytes().position(|byte| ends.contains(&byte));
+    let end = text.bytes().position(|byte| ends.iter().any(|end| *end == byte));
     end.and_then(|end| text.split_at_checked(end)).unwrap_or((text, ""))
 }
 
@@ -191,11 +191,15 @@ fn count_groups(text: &[u8], may_end_in_ipv4: bool) -> Option<usize> {
 /// Four numbers up to 255, with dots between, as short as can be.
 fn is_ipv4(text: &[u8]) -> bool {
     let mut parts = text.split(|byte| *byte == b'.');
-    let numbers = parts.by_ref().take(4).filter(|part| match part {
-        [] | [b'0', _, ..] | [_, _, _, _, ..] => false,
-        digits => parse_number(digits).is_some_and(|number| number <= 0xFF),
-    });
-    numbers.count() == 4 && parts.next().is_none()
+    parts.by_ref().take(4).filter_map(parse_octet).count() == 4 && parts.next().is_none()
+}
+
+/// A number up to 255 in its shortest form.
+pub(crate) fn parse_octet(digits: &[u8]) -> Option<u8> {
+    match digits {
+        [] | [b'0', _, ..] => None,
+        digits => parse_number(digits)?.try_into().ok(),
+    }
 }
 
 /// A number in digits and nothing else.

@@ -195,8 +195,8 @@ fn requests_that_cannot_be_sent() {
         ("quoted",           &["\"a\""],                    Subprotocol { index: 0 }),
         ("delimiter",        &["a/b"],                      Subprotocol { index: 0 }),
         ("not ASCII",        &["\u{e4}"],                   Subprotocol { index: 0 }),
-        ("twice",            &["a", "b", "a"],              Subprotocol { index: 2 }),
-        ("twice at once",    &["a", "a"],                   Subprotocol { index: 1 }),
+        ("twice",            &["a", "b", "a"],              RepeatedSubprotocol { index: 2 }),
+        ("twice at once",    &["a", "a"],                   RepeatedSubprotocol { index: 1 }),
     ];
     #[rustfmt::skip]
     let origins = [

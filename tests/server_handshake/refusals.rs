@@ -190,21 +190,24 @@ fn s6_key() {
 #[rustfmt::skip]
 fn s7_version() {
     const NAME: &str = "Sec-WebSocket-Version";
+    let other = |found| Refusal::WebSocketVersion { found };
     assert_refused_rows([
         ("S7 none",            REQUEST.without(NAME),                  BAD, Refusal::Header(Missing(NAME))),
         ("S7 the same twice",  REQUEST.with("Sec-WebSocket-Version: 13"), BAD, Refusal::Header(Repeated(NAME))),
         ("S7 two",             REQUEST.with("Sec-WebSocket-Version: 8"), BAD, Refusal::Header(Repeated(NAME))),
-        ("S7 empty",           REQUEST.set(NAME, ""),                  WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 0",               REQUEST.set(NAME, "0"),                 WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 8",               REQUEST.set(NAME, "8"),                 WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 12",              REQUEST.set(NAME, "12"),                WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 14",              REQUEST.set(NAME, "14"),                WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 1",               REQUEST.set(NAME, "1"),                 WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 130",             REQUEST.set(NAME, "130"),               WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 a leading zero",  REQUEST.set(NAME, "013"),               WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 a sign",          REQUEST.set(NAME, "+13"),               WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 a list",          REQUEST.set(NAME, "13, 8"),             WS_VERSION, Refusal::WebSocketVersion),
-        ("S7 quoted",          REQUEST.set(NAME, "\"13\""),            WS_VERSION, Refusal::WebSocketVersion),
+        ("S7 empty",           REQUEST.set(NAME, ""),                  WS_VERSION, other(None)),
+        ("S7 0",               REQUEST.set(NAME, "0"),                 WS_VERSION, other(Some(0))),
+        ("S7 8",               REQUEST.set(NAME, "8"),                 WS_VERSION, other(Some(8))),
+        ("S7 12",              REQUEST.set(NAME, "12"),                WS_VERSION, other(Some(12))),
+        ("S7 14",              REQUEST.set(NAME, "14"),                WS_VERSION, other(Some(14))),
+        ("S7 1",               REQUEST.set(NAME, "1"),                 WS_VERSION, other(Some(1))),
+        ("S7 130",             REQUEST.set(NAME, "130"),               WS_VERSION, other(Some(130))),
+        ("S7 255",             REQUEST.set(NAME, "255"),               WS_VERSION, other(Some(255))),
+        ("S7 256",             REQUEST.set(NAME, "256"),               WS_VERSION, other(None)),
+        ("S7 a leading zero",  REQUEST.set(NAME, "013"),               WS_VERSION, other(None)),
+        ("S7 a sign",          REQUEST.set(NAME, "+13"),               WS_VERSION, other(None)),
+        ("S7 a list",          REQUEST.set(NAME, "13, 8"),             WS_VERSION, other(None)),
+        ("S7 quoted",          REQUEST.set(NAME, "\"13\""),            WS_VERSION, other(None)),
     ]);
 }
 

@@ -84,9 +84,11 @@ impl<'a> Request<'a> {
         for (index, subprotocol) in self.subprotocols.iter().enumerate() {
             // "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021 to
             // U+007E not including separator characters [...] and MUST all be unique strings." (§4.1)
-            let repeated = self.subprotocols.iter().take(index).any(|before| before == subprotocol);
-            if repeated || !is_token(subprotocol.as_bytes()) {
+            if !is_token(subprotocol.as_bytes()) {
                 return Err(RequestError::Subprotocol { index });
+            }
+            if self.subprotocols.iter().take(index).any(|before| before == subprotocol) {
+                return Err(RequestError::RepeatedSubprotocol { index });
             }
         }
         if self.origin.is_some_and(|origin| !is_header_value(origin.as_bytes())) {
@@ -100,9 +102,14 @@ impl<'a> Request<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// A subprotocol that is not a token, or is there twice.
+    /// A subprotocol is not a token: it is empty, or has a character that no subprotocol has.
     Subprotocol {
-        /// Which one, from 0.
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// A subprotocol is in the list twice.
+    RepeatedSubprotocol {
+        /// The second place, from 0.
         index: usize,
     },
     /// An origin with a control character in it.
@@ -123,7 +130,8 @@ pub enum RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Subprotocol { index } => write!(f, "subprotocol {index} is not a token, or is repeated"),
+            Self::Subprotocol { index } => write!(f, "subprotocol {index} is not a token"),
+            Self::RepeatedSubprotocol { index } => write!(f, "subprotocol {index} is the same as one before it"),
             Self::Origin => f.write_str("origin with a control character"),
             Self::Header(error) => error.fmt(f),
             Self::StoreTooSmall { needed, capacity } => {
@@ -134,7 +142,11 @@ impl fmt::Display for RequestError {
     }
 }
 
-impl core::error::Error for RequestError {}
+impl core::error::Error for RequestError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Header(error) = self { Some(error) } else { None }
+    }
+}
 
 #[cfg(feature = "deflate")]
 impl From<OutOfMemory> for RequestError {

@@ -65,14 +65,25 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     /// The version of HTTP is not among them: a few servers say `HTTP/1.0 101` and speak WebSocket all the same, and
     /// other clients accept that.
     pub fn upgrade(self) -> Result<Connection<Client<K>, I, O>, UpgradeError> {
-        let extensions = self.check()?;
+        let extensions = self.agreed()?;
         let Self { mut head, mut request, random, config, .. } = self;
         head.clear(config.keep);
         request.clear(config.keep);
         Ok(Connection::new(Client::new(random), &config, extensions, head, request))
     }
 
-    fn check(&self) -> Result<Extensions, UpgradeError> {
+    /// What [`upgrade`](Self::upgrade) will say, while the response can still be looked at: an error names a header, and
+    /// [`headers`](Self::headers) have its value.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`upgrade`](Self::upgrade).
+    pub fn check(&self) -> Result<(), UpgradeError> {
+        self.agreed().map(drop)
+    }
+
+    /// What was agreed on, if the response is a valid acceptance.
+    fn agreed(&self) -> Result<Extensions, UpgradeError> {
         if self.line.status != 101 {
             return Err(UpgradeError::Refused { status: self.line.status });
         }
@@ -135,7 +146,11 @@ impl fmt::Display for UpgradeError {
     }
 }
 
-impl core::error::Error for UpgradeError {}
+impl core::error::Error for UpgradeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Header(fault) = self { Some(fault) } else { None }
+    }
+}
 
 impl From<HeaderFault> for UpgradeError {
     fn from(fault: HeaderFault) -> Self {

@@ -257,7 +257,11 @@ impl fmt::Display for AcceptError {
     }
 }
 
-impl core::error::Error for AcceptError {}
+impl core::error::Error for AcceptError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Header(error) = self { Some(error) } else { None }
+    }
+}
 
 impl From<NotWritten> for AcceptError {
     fn from(error: NotWritten) -> Self {

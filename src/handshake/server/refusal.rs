@@ -1,7 +1,7 @@
 use core::fmt;
 
 use super::Response;
-use crate::handshake::{HeadError, HeaderFault};
+use crate::handshake::{HeadError, HeaderFault, VERSION};
 
 /// Why a request is not a valid opening handshake. Each knows its answer: [`response`](Self::response).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,10 @@ pub enum Refusal {
     /// A header that the handshake needs is missing, repeated or wrong: 400.
     Header(HeaderFault),
     /// A `Sec-WebSocket-Version` other than 13: 426, and what is supported.
-    WebSocketVersion,
+    WebSocketVersion {
+        /// The version, if it is one: 0 to 255 without leading zeros (§4.3).
+        found: Option<u8>,
+    },
     /// A request with a body: 400.
     Body,
     /// An origin that is not allowed: 403.
@@ -40,7 +43,7 @@ impl Refusal {
             Self::Head(HeadError::OutOfMemory) => 503,
             Self::Head(_) | Self::Target | Self::Header(_) | Self::Body => 400,
             Self::Method { .. } => 405,
-            Self::NotAnUpgrade | Self::WebSocketVersion => 426,
+            Self::NotAnUpgrade | Self::WebSocketVersion { .. } => 426,
             Self::Origin => 403,
         }
     }
@@ -60,8 +63,8 @@ impl Refusal {
                     (&[], "A header of the WebSocket handshake is wrong.\n")
                 }
             },
-            Self::WebSocketVersion => (
-                &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", super::super::VERSION)],
+            Self::WebSocketVersion { .. } => (
+                &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", VERSION)],
                 "This server speaks version 13 of the WebSocket protocol.\n",
             ),
             Self::Body => (&[], "A WebSocket handshake has no body.\n"),
@@ -80,14 +83,27 @@ impl fmt::Display for Refusal {
             Self::Method { .. } => f.write_str("method that is not GET"),
             Self::NotAnUpgrade => f.write_str("no Upgrade: websocket header"),
             Self::Header(fault) => fault.fmt(f),
-            Self::WebSocketVersion => f.write_str("Sec-WebSocket-Version that is not 13"),
+            Self::WebSocketVersion { found: Some(found) } => {
+                write!(f, "Sec-WebSocket-Version {found} (only {VERSION})")
+            }
+            Self::WebSocketVersion { found: None } => {
+                write!(f, "Sec-WebSocket-Version that is not a number (only {VERSION})")
+            }
             Self::Body => f.write_str("request with a body"),
             Self::Origin => f.write_str("origin that is not allowed"),
         }
     }
 }
 
-impl core::error::Error for Refusal {}
+impl core::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Head(error) => Some(error),
+            Self::Header(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
 
 impl From<HeaderFault> for Refusal {
     fn from(fault: HeaderFault) -> Self {

@@ -10,9 +10,9 @@ use crate::{
         grammar::{has, is, is_token, members},
         head::room,
         headers::{HeaderFault, Headers, NO_CONNECTION, Single, connection_upgrade},
-        key::{self, AcceptKey, Key},
+        key::{self, Key},
         lines::{self, HeaderLine, HeaderLines, RequestLine},
-        uri::{is_authority, split_before, strip_scheme},
+        uri::{is_authority, parse_octet, split_before, strip_scheme},
     },
     storage::StorageFull,
 };
@@ -179,11 +179,34 @@ impl<I: Storage, O: Storage> Request<I, O> {
     /// `Sec-WebSocket-Version`, `Sec-WebSocket-Key`, body, `Sec-WebSocket-Extensions`, `Sec-WebSocket-Protocol`, `Origin`.
     #[inline]
     pub fn upgrade(self) -> Result<Upgrade<I, O>, Refusal> {
-        let accept_key = self.check()?;
+        let accept_key = key::accept_key(&self.key()?);
         Ok(Upgrade::new(self, accept_key))
     }
 
-    fn check(&self) -> Result<AcceptKey, Refusal> {
+    /// What [`upgrade`](Self::upgrade) will say, while the request can still be looked at: an error names a header, and
+    /// [`headers`](Self::headers) have its value.
+    ///
+    /// ```
+    /// # use websocket_proto::{Config, server};
+    /// # let headers = [("Host", "h"), ("Upgrade", "websocket"), ("Connection", "close")];
+    /// # let request = server::Request::from_parts(Config::new(), "GET", "/chat", headers)?;
+    /// if let Err(server::Refusal::Header(fault)) = request.check() {
+    ///     let value = request.headers().get(fault.name()).unwrap_or_default();
+    ///     println!("{}: {fault}: {}", request.path(), value.escape_ascii());
+    ///     # assert_eq!(value, b"close");
+    /// }
+    /// # Ok::<(), server::Refusal>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`upgrade`](Self::upgrade).
+    pub fn check(&self) -> Result<(), Refusal> {
+        self.key().map(|_| ())
+    }
+
+    /// The key, if this is an opening handshake.
+    fn key(&self) -> Result<Key, Refusal> {
         match self.line.method(self.head.bytes()) {
             b"GET" => {}
             method => return Err(wrong_method(method)),
@@ -191,7 +214,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         if self.line.version != 1 {
             return Err(Refusal::Head(HeadError::Version));
         }
-        Ok(key::accept_key(&self.verdict?))
+        self.verdict
     }
 
     /// The target without scheme and authority.
@@ -267,8 +290,9 @@ impl<'h> Found<'h> {
             return Err(Refusal::NotAnUpgrade);
         }
         self.connection?;
-        if self.version.once()? != VERSION.as_bytes() {
-            return Err(Refusal::WebSocketVersion);
+        let version = self.version.once()?;
+        if version != VERSION.as_bytes() {
+            return Err(Refusal::WebSocketVersion { found: parse_octet(version) });
         }
         let key = key::parse(self.key.once()?).ok_or(HeaderFault::Wrong("Sec-WebSocket-Key"))?;
         // A body would be taken for frames, or frames for a body.

@@ -172,4 +172,8 @@ impl fmt::Display for ResponseError {
     }
 }
 
-impl core::error::Error for ResponseError {}
+impl core::error::Error for ResponseError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Header(error) = self { Some(error) } else { None }
+    }
+}
