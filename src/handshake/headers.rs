@@ -8,7 +8,7 @@ use super::grammar::{has, members, text_len};
 /// # use websocket_proto::{Config, Input, server};
 /// # let mut handshake = server::Handshake::new(Config::new());
 /// # let mut bytes = *b"GET / HTTP/1.1\r\nHost: a\r\nCookie: b=c\r\nVia: d, e\r\nVia: f\r\n\r\n";
-/// # handshake.read(&mut Input::new(&mut bytes));
+/// # assert!(handshake.read(&mut Input::new(&mut bytes)));
 /// # let request = handshake.into_request()?;
 /// let headers = request.headers();
 /// assert_eq!(headers.get("cookie"), Some(&b"b=c"[..]));

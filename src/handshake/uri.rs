@@ -46,8 +46,8 @@ impl<'a> Uri<'a> {
         if let Some(index) = text.bytes().position(|byte| byte == b'#') {
             return Err(UriError::Fragment { index });
         }
-        let (authority, resource) = split_before(rest, b"/?");
-        let (path, query) = split_before(resource, b"?");
+        let (authority, resource) = split_before(rest, |byte| matches!(byte, b'/' | b'?'));
+        let (path, query) = split_before(resource, |byte| byte == b'?');
         if authority.bytes().any(|byte| byte == b'@') {
             return Err(UriError::UserInfo);
         }
@@ -57,7 +57,7 @@ impl<'a> Uri<'a> {
             None | Some("") => (default_port, ""),
             Some(digits) => {
                 let port = parse_number(digits.as_bytes()).filter(|port| *port > 0).ok_or(UriError::Port)?;
-                let (_, digits) = split_before(digits, b"123456789");
+                let (_, digits) = split_before(digits, |digit| digit != b'0');
                 (port, if port == default_port { "" } else { digits })
             }
         };
@@ -134,9 +134,9 @@ pub(crate) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// The text before the first of these, which are ASCII, and the text from there on.
-pub(crate) fn split_before<'a>(text: &'a str, ends: &[u8]) -> (&'a str, &'a str) {
-    let end = text.bytes().position(|byte| ends.iter().any(|end| *end == byte));
+/// The text before the first byte that is an end, and the text from there on. Ends are ASCII.
+pub(crate) fn split_before(text: &str, is_end: fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(is_end);
     end.and_then(|end| text.split_at_checked(end)).unwrap_or((text, ""))
 }
 

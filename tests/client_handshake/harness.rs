@@ -113,7 +113,10 @@ pub(crate) fn connect(config: Config, request: &Request<'_>, nonce: [u8; 16], ch
     let status = response.status();
     let headers = response.headers().map(|header| (header.name.to_owned(), header.value.to_vec())).collect();
     let subprotocol = response.subprotocol().map(str::to_owned);
-    let (failure, events) = match response.upgrade() {
+    let checked = response.check();
+    let upgrade = response.upgrade();
+    assert_eq!(checked.err(), upgrade.as_ref().err().copied(), "`check` says the same");
+    let (failure, events) = match upgrade {
         Ok(mut connection) => {
             assert!(connection.sender.is_empty(), "nothing of the handshake is sent as a frame");
             (None, receive(&mut connection.receiver, &mut connection.sender, inputs))

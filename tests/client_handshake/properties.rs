@@ -221,7 +221,7 @@ proptest! {
             // What is sent is a part of what was given, but for a slash and a port of the scheme's own.
             prop_assert!(text.ends_with(words[1].trim_start_matches('/')));
             let mut server = new_server(Config::new());
-            server.read(&mut Input::new(&mut handshake.pending().to_vec()));
+            assert!(server.read(&mut Input::new(&mut handshake.pending().to_vec())));
             prop_assert!(server.into_request().and_then(server::Request::upgrade).is_ok(), "{text:?}");
         }
     }

@@ -163,7 +163,7 @@ fn targets_are_taken_apart() {
     for (target, path, query) in rows {
         let mut head = REQUEST.line(format!("GET {target} HTTP/1.1"));
         let mut handshake = new_server(Config::new());
-        handshake.read(&mut Input::new(&mut head));
+        assert!(handshake.read(&mut Input::new(&mut head)));
         let request = handshake.into_request().unwrap();
         assert!(request.is_upgrade());
         assert_eq!((request.target(), request.path(), request.query()), (target, path, query));

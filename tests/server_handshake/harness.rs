@@ -87,7 +87,7 @@ pub(crate) fn serve(config: Config, chunks: &[&[u8]]) -> Outcome {
     let request = handshake.into_request();
     let gave_up = matches!(request, Err(Refusal::Head(_)));
     let behind = (!gave_up).then(|| inputs.iter().flat_map(Input::remaining).copied().collect());
-    match request.and_then(Request::upgrade) {
+    match request.and_then(checked_upgrade) {
         Ok(upgrade) => {
             let mut connection = upgrade.accept(&Accept::new()).unwrap();
             let response = connection.sender.pending().to_vec();
@@ -101,6 +101,14 @@ pub(crate) fn serve(config: Config, chunks: &[&[u8]]) -> Outcome {
             Outcome { refusal: Some(refusal), response: response.as_slice().to_vec(), behind, events: Vec::new() }
         }
     }
+}
+
+/// Upgrades, and asserts that `check` has said the same before.
+fn checked_upgrade(request: Request<Store, Store>) -> Result<StoreUpgrade, Refusal> {
+    let checked = request.check();
+    let upgrade = request.upgrade();
+    assert_eq!(checked.err(), upgrade.as_ref().err().copied());
+    upgrade
 }
 
 /// Serves `head`, followed by `behind`, in every cut; the same happens.
@@ -117,7 +125,7 @@ pub(crate) type StoreUpgrade = Upgrade<Store, Store>;
 
 pub(crate) fn handshake(config: Config, head: &[u8]) -> Result<StoreUpgrade, Refusal> {
     let mut handshake = new_server(config);
-    handshake.read(&mut Input::new(&mut head.to_vec()));
+    assert!(handshake.read(&mut Input::new(&mut head.to_vec())));
     handshake.into_request()?.upgrade()
 }
 
@@ -128,7 +136,7 @@ pub(crate) fn upgrade(head: &[u8]) -> StoreUpgrade {
 /// An upgrade whose response goes into `out`, an array of the caller's that can be looked at afterwards.
 pub(crate) fn upgrade_into<'o>(head: &[u8], out: &'o mut [u8]) -> Upgrade<Store, FixedStorage<&'o mut [u8]>> {
     let mut handshake = Handshake::with_storage(Config::new(), store(), FixedStorage::new(out));
-    handshake.read(&mut Input::new(&mut head.to_vec()));
+    assert!(handshake.read(&mut Input::new(&mut head.to_vec())));
     handshake.into_request().unwrap().upgrade().unwrap()
 }
 

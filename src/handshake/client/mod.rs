@@ -135,6 +135,7 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
     ///
     /// While it is not, the input has been used up. Afterwards what remains in it is the connection's, or the
     /// beginning of the response's body.
+    #[must_use = "`true` ends the loop that reads the response"]
     pub fn read(&mut self, input: &mut Input<'_>) -> bool {
         while self.head.read(input) {
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response" (RFC 9110 §15.2);

@@ -17,7 +17,6 @@ use crate::{deflate, storage::OutOfMemory};
 ///
 /// When it is not 101, the beginning of its body is what is left in the input, and the rest comes from the transport.
 pub struct Response<K, I, O> {
-    line: StatusLine,
     /// The head, which parsed.
     head: I,
     random: K,
@@ -26,21 +25,22 @@ pub struct Response<K, I, O> {
     config: Config,
 }
 
-impl<K, I, O> fmt::Debug for Response<K, I, O> {
+// Not the headers: there may be cookies in them.
+impl<K, I: Storage, O> fmt::Debug for Response<K, I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Response({:?})", self.line)
+        write!(f, "Response({:?})", StatusLine::read(self.head.bytes()))
     }
 }
 
 impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     /// From a head that was found to be right.
     pub(crate) fn new(head: I, random: K, request: O, accept_key: AcceptKey, config: Config) -> Self {
-        Self { line: StatusLine::read(head.bytes()), head, random, request, accept_key, config }
+        Self { head, random, request, accept_key, config }
     }
 
     /// The status: 101 when the server speaks WebSocket.
     pub fn status(&self) -> u16 {
-        self.line.status
+        StatusLine::read(self.head.bytes()).status
     }
 
     /// The headers.
@@ -84,8 +84,9 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
 
     /// What was agreed on, if the response is a valid acceptance.
     fn agreed(&self) -> Result<Extensions, UpgradeError> {
-        if self.line.status != 101 {
-            return Err(UpgradeError::Refused { status: self.line.status });
+        let status = self.status();
+        if status != 101 {
+            return Err(UpgradeError::Refused { status });
         }
         let headers = self.headers();
         if !headers.single("Upgrade").once()?.eq_ignore_ascii_case(b"websocket") {

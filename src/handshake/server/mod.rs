@@ -100,6 +100,7 @@ impl<I: Storage, O: Storage> Handshake<I, O> {
     /// Takes the request's head from the input; `true` when no more of it is wanted, because it is complete or can't become valid.
     ///
     /// While it is not, the input has been used up. Afterwards what remains in it belongs to the connection, and is not looked at.
+    #[must_use = "`true` ends the loop that reads the request"]
     pub fn read(&mut self, input: &mut Input<'_>) -> bool {
         self.head.read(input)
     }

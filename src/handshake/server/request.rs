@@ -151,13 +151,13 @@ impl<I: Storage, O: Storage> Request<I, O> {
     ///
     /// It is not decoded: `%2e%2e` is still that.
     pub fn path(&self) -> &str {
-        let (path, _) = split_before(self.resource(), b"?");
+        let (path, _) = split_before(self.resource(), |byte| byte == b'?');
         if path.is_empty() { "/" } else { path }
     }
 
     /// What follows the target's first question mark, if there is one.
     pub fn query(&self) -> Option<&str> {
-        let (_, query) = split_before(self.resource(), b"?");
+        let (_, query) = split_before(self.resource(), |byte| byte == b'?');
         query.get(1..)
     }
 
@@ -338,5 +338,5 @@ fn is_target(method: &[u8], target: &[u8]) -> bool {
 /// The authority of a target in absolute form, and what follows it.
 fn split_absolute(target: &str) -> Option<(&str, &str)> {
     let rest = ["http://", "https://", "ws://", "wss://"].iter().find_map(|scheme| strip_scheme(target, scheme))?;
-    Some(split_before(rest, b"/?"))
+    Some(split_before(rest, |byte| matches!(byte, b'/' | b'?')))
 }
