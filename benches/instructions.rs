@@ -264,7 +264,7 @@ fn handshake() -> Case {
     let mut request = common::REQUEST.to_vec();
     let run = move || {
         let mut handshake = server::Handshake::new(Config::new());
-        handshake.read(&mut Input::new(black_box(&mut request)));
+        assert!(handshake.read(&mut Input::new(black_box(&mut request))));
         let upgrade = handshake.into_request().unwrap().upgrade().unwrap();
         let subprotocol = upgrade.select_subprotocol(&["chat.v1", "chat.v2"]);
         let connection = upgrade.accept(&server::Accept::new().subprotocol(subprotocol)).unwrap();

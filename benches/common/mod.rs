@@ -56,13 +56,13 @@ pub fn connect_as(config: Config) -> (ClientEnd, ServerEnd) {
     let request = client::Request::new(Uri::parse("ws://example.com/").unwrap());
     let mut client = client::Handshake::new(config, &request, SystemRandom::new().unwrap()).unwrap();
     let mut server = server::Handshake::new(config);
-    server.read(&mut Input::new(&mut client.pending().to_vec()));
+    assert!(server.read(&mut Input::new(&mut client.pending().to_vec())));
     let upgrade = server.into_request().unwrap().upgrade().unwrap();
     let mut server = upgrade.accept(&server::Accept::new()).unwrap();
 
     let mut response = server.sender.pending().to_vec();
     server.sender.consume(response.len());
-    client.read(&mut Input::new(&mut response));
+    assert!(client.read(&mut Input::new(&mut response)));
     (client.into_response().unwrap().upgrade().unwrap(), server)
 }
 

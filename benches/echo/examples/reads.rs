@@ -120,7 +120,7 @@ fn open() -> Result<Connection<Server, Vec<u8>, Vec<u8>>> {
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         .to_vec();
     let mut handshake = server::Handshake::new(Config::new());
-    handshake.read(&mut Input::new(&mut request));
+    assert!(handshake.read(&mut Input::new(&mut request)));
     Ok(handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?)
 }
 

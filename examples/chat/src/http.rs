@@ -110,7 +110,7 @@ mod tests {
     fn ask(line: &str, headers: &str, here: &str) -> String {
         let mut bytes = format!("{line} HTTP/1.1\r\n{headers}\r\n").into_bytes();
         let mut handshake = server::Handshake::new(Config::new());
-        handshake.read(&mut Input::new(&mut bytes));
+        assert!(handshake.read(&mut Input::new(&mut bytes)));
         let origins = ["https://chat.example.com".to_owned()];
         let bytes = match answer(handshake.into_request(), here.parse().unwrap(), &origins) {
             Answer::Response(bytes) => bytes,

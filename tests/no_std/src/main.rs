@@ -60,9 +60,9 @@ fn open() -> Option<(Connection<Server, Store, Store>, Connection<Client<Keys>, 
     let mut client = client::Handshake::with_storage(Config::new(), &request, keys, store(), store()).ok()?;
     let mut server = server::Handshake::with_storage(Config::new(), store(), store());
     let mut wire = [0; 512];
-    server.read(&mut on_the_wire(&mut wire, client.pending())?);
+    server.read(&mut on_the_wire(&mut wire, client.pending())?).then_some(())?;
     let mut server = server.into_request().ok()?.upgrade().ok()?.accept(&server::Accept::new()).ok()?;
-    client.read(&mut on_the_wire(&mut wire, server.sender.pending())?);
+    client.read(&mut on_the_wire(&mut wire, server.sender.pending())?).then_some(())?;
     server.sender.consume(usize::MAX);
     Some((server, client.into_response().ok()?.upgrade().ok()?))
 }
@@ -109,7 +109,7 @@ fn refuse() -> Option<()> {
     let request =
         b"GET http://[::1]:80/a?b HTTP/1.1\r\nHost: [::ffff:1.2.3.4]:80\r\nOrigin: null\r\nUpgrade: websocket\r\n\r\n";
     let mut handshake = server::Handshake::with_storage(Config::new(), store(), store());
-    handshake.read(&mut on_the_wire(&mut wire, request)?);
+    handshake.read(&mut on_the_wire(&mut wire, request)?).then_some(())?;
     let request = handshake.into_request().ok()?;
     let parts = (request.method(), request.path(), request.query(), request.is_upgrade());
     let headers = request.headers();

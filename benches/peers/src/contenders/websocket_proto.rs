@@ -272,7 +272,9 @@ fn flush<R: websocket_proto::Role>(tx: &mut Sender<R, Vec<u8>>, socket: &mut Soc
 fn accept(config: Config, buffer: &mut [u8], socket: &mut Socket) {
     let mut handshake = server::Handshake::new(config);
     while let Ok(count) = socket.read(buffer) {
-        handshake.read(&mut Input::new(&mut buffer[..count]));
+        if handshake.read(&mut Input::new(&mut buffer[..count])) {
+            break;
+        }
     }
     let mut connection = handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
     flush(&mut connection.sender, socket);
@@ -297,11 +299,11 @@ fn connect(config: Config) -> Ends {
     let request = client::Request::new(Uri::parse("ws://example.com/").unwrap());
     let mut client = client::Handshake::new(config, &request, SystemRandom::new().unwrap()).unwrap();
     let mut server = server::Handshake::new(config);
-    server.read(&mut Input::new(&mut client.pending().to_vec()));
+    assert!(server.read(&mut Input::new(&mut client.pending().to_vec())));
     let mut server = server.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
 
     let mut response = server.sender.pending().to_vec();
     server.sender.consume(response.len());
-    client.read(&mut Input::new(&mut response));
+    assert!(client.read(&mut Input::new(&mut response)));
     (client.into_response().unwrap().upgrade().unwrap(), server)
 }
