@@ -47,7 +47,8 @@ pub fn seen(headers: websocket_proto::http::Headers<'_>) -> Headers {
     headers.map(|header| (header.name.to_owned(), header.value.to_owned())).collect()
 }
 
-/// Asserts that a head which was refused by a limit is beyond that limit. `is_whole` says whether some bytes have a head.
+/// Asserts that a head which was refused by a limit is beyond that limit. `is_whole` says whether some bytes have a
+/// head.
 pub fn assert_beyond_limit(wire: &[u8], error: HeadError, is_whole: impl Fn(&[u8]) -> bool) {
     match error {
         HeadError::TooLarge { limit } => {

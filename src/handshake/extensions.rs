@@ -1,4 +1,4 @@
-//! `Sec-WebSocket-Extensions` (RFC 6455 §9.1): its grammar.
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 //!
 //! ```text
 //! extension-list  = 1#extension
@@ -8,14 +8,15 @@
 
 use super::grammar::{is_token_byte, token_len};
 
-/// Whether `value` is a list of extensions, perhaps without an element.
+/// Whether `value` is a list of extensions. It may be empty.
 pub(crate) fn is_list(value: &[u8]) -> bool {
     let mut list = extensions(value);
     list.by_ref().for_each(drop);
     list.lexer.rest.is_empty()
 }
 
-/// The extensions in a list, until its end or something that is none. A comma inside quotes begins no new one.
+/// The extensions in a list, up to its end or to something that is not an extension. A comma inside quotes does not end
+/// an extension.
 pub(crate) fn extensions(value: &[u8]) -> Extensions<'_> {
     Extensions { lexer: Lexer { rest: value } }
 }
@@ -37,7 +38,7 @@ impl<'v> Iterator for Extensions<'v> {
         while lexer.symbol(b';') {
             lexer.parameter()?;
         }
-        // Behind it is the list's end, or a comma.
+        // Behind it must be the end of the list, or a comma.
         let whole = lexer.rest.is_empty() || lexer.symbol(b',');
         if whole {
             self.lexer = lexer;
@@ -46,7 +47,7 @@ impl<'v> Iterator for Extensions<'v> {
     }
 }
 
-/// An extension that is offered or agreed on.
+/// An extension that was offered, or picked.
 #[derive(Clone)]
 #[cfg_attr(not(any(feature = "deflate", test)), expect(dead_code, reason = "none is known without the feature"))]
 pub(crate) struct Extension<'v> {
@@ -54,7 +55,7 @@ pub(crate) struct Extension<'v> {
     pub(crate) parameters: Parameters<'v>,
 }
 
-/// The parameters of an extension that was found to be one.
+/// The parameters of an extension that was judged.
 #[derive(Clone)]
 pub(crate) struct Parameters<'v> {
     lexer: Lexer<'v>,
@@ -68,7 +69,7 @@ impl<'v> Iterator for Parameters<'v> {
     }
 }
 
-/// What stands behind a parameter's equals sign, quoted or not.
+/// The value of a parameter: the text behind its equals sign, quoted or not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Value<'v> {
     /// Without the quotes, but with the backslashes that they allow.
@@ -79,7 +80,7 @@ impl Value<'_> {
     /// The value's bytes.
     #[cfg(any(feature = "deflate", test))]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = u8> {
-        // A token has no backslash, so every one of them quotes what is behind it.
+        // A token has no backslash, so every backslash quotes the byte behind it.
         self.raw.iter().copied().filter(|byte| *byte != b'\\')
     }
 }
@@ -183,7 +184,7 @@ mod tests {
             r#"foo; bar="a b""#,
             r#"foo; bar="a\""#,
             r#"foo; bar="a"b"#,
-            // An escaped backslash or quote is a part of the value, and no token contains one.
+            // An escaped backslash or quote is a part of the value, and no token has one.
             r#"foo; bar="\\""#,
             r#"foo; bar="a\\""#,
             r#"foo; bar="\\a""#,

@@ -1,16 +1,16 @@
-//! The few rules of HTTP's grammar by which heads are read and written (RFC 9110 §5).
+//! The rules of HTTP's grammar that heads are read and written by (RFC 9110 §5).
 
 use crate::SHORTCUTS;
 
-/// A method, a header's name, a subprotocol, a connection option (RFC 9110 §5.6.2).
+/// Whether this is a token: a method, a header's name, a subprotocol, a connection option (RFC 9110 §5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && token_len(text) == text.len()
 }
 
-/// How many bytes at the front are those of a token.
+/// How many bytes at the front belong to a token.
 #[inline]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
-    // Most are made of letters and hyphens.
+    // Most tokens have only letters and hyphens.
     let len = if SHORTCUTS { first(bytes, marks_all_but_letters_and_hyphens) } else { 0 };
     let rest = bytes.get(len..).unwrap_or_default();
     len + rest.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(rest.len())
@@ -34,8 +34,9 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
-/// Whether a text is this one, in any case of its letters. What is `known` has small letters and hyphens, and nothing else.
-// Of what may stand in a header, 0x20 makes letters and hyphens of nothing but the same; of a CR it would make a hyphen.
+/// Whether `text` is `known`, in any case. `known` must have only small letters and hyphens.
+// Among the bytes that a header can have, 0x20 turns only letters into small letters, and only a hyphen into a hyphen.
+// It would turn CR into a hyphen.
 #[inline]
 pub(crate) fn is<const LEN: usize>(text: &[u8], known: &[u8; LEN]) -> bool {
     <&[u8; LEN]>::try_from(text).is_ok_and(|text| {
@@ -44,29 +45,30 @@ pub(crate) fn is<const LEN: usize>(text: &[u8], known: &[u8; LEN]) -> bool {
     })
 }
 
-/// No line can be ended, and nothing hidden: no control characters but the tab (RFC 9110 §5.5).
+/// Whether this can be a header's value: it has no control character but the tab (RFC 9110 §5.5), so it can't end the
+/// line.
 pub(crate) fn is_header_value(text: &[u8]) -> bool {
     text_len(text) == text.len()
 }
 
-/// How many bytes at the front are what may stand in a header's value: all but control characters, with the tab.
+/// How many bytes at the front can be in a header's value.
 #[inline]
 pub(crate) fn text_len(bytes: &[u8]) -> usize {
-    // Few have tabs or anything but ASCII.
+    // Few values have a tab, or anything but ASCII.
     let len = if SHORTCUTS { first(bytes, marks_all_but_printed_ascii) } else { 0 };
     let rest = bytes.get(len..).unwrap_or_default();
     len + rest.iter().position(|byte| !is_text_byte(*byte)).unwrap_or(rest.len())
 }
 
-/// Whether a byte may stand in a header's value.
+/// Whether a byte can be in a header's value.
 #[inline]
 pub(crate) fn is_text_byte(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 
-/// How many bytes come before the first one whose highest bit `marks` sets. The last few, which fill no block, are not
-/// looked at.
-// Words of eight bytes are fast on every target: these calls are too short to look for wide vectors.
+/// How many bytes are before the first one whose highest bit `marks` sets. The last bytes, which don't fill a block,
+/// are not read.
+// Words of eight bytes are fast on every target. Wide vectors would not pay: the texts are short.
 #[inline(always)]
 fn first(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
     const BLOCK: usize = 32;
@@ -86,13 +88,13 @@ fn first(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
     bytes.len() - rest.len()
 }
 
-/// A word with this in each byte.
+/// A word with `byte` in each of its bytes.
 const fn each(byte: u8) -> u64 {
     byte as u64 * (u64::MAX / 0xFF)
 }
 
 /// Marks every byte but letters and hyphens.
-// Without the highest bits no sum carries into the next byte.
+// As the highest bits are cleared, no sum carries into the next byte.
 #[inline(always)]
 fn marks_all_but_letters_and_hyphens(word: u64) -> u64 {
     let low = word & each(0x7F);
@@ -102,7 +104,7 @@ fn marks_all_but_letters_and_hyphens(word: u64) -> u64 {
     word | (!from_a | after_z) & no_hyphen
 }
 
-/// Marks every byte but ASCII that prints, and perhaps some after a marked one, which carry or borrow spoils.
+/// Marks every byte that is not printable ASCII. A carry or borrow can mark further bytes behind a marked one.
 // DEL becomes 0x80, and 0xFF zero.
 #[inline(always)]
 fn marks_all_but_printed_ascii(word: u64) -> u64 {
@@ -110,7 +112,7 @@ fn marks_all_but_printed_ascii(word: u64) -> u64 {
     next | next.wrapping_sub(each(b' ' + 1))
 }
 
-/// Whether a list has this member, which mostly stands alone.
+/// Whether a list has this member. Usually it is the only one.
 pub(crate) fn has<const LEN: usize>(value: &[u8], member: &[u8; LEN]) -> bool {
     is(value.trim_ascii(), member) || members(value).any(|found| is(found, member))
 }
@@ -127,10 +129,10 @@ mod tests {
 
     use super::{is, is_token_byte, text_len, token_len};
 
-    /// Around those of one and of two blocks.
+    /// Around the lengths of one and of two blocks.
     const LENGTHS: [usize; 9] = [0, 1, 2, 31, 32, 33, 63, 64, 66];
 
-    /// Every byte at every place of every length, among others of the class: that many are found as one would find byte by byte.
+    /// Every byte at every place of every length, among bytes of the class: as many are found as byte by byte.
     fn ends_at_the_first_other(others: &[u8], found: fn(&[u8]) -> usize, has: fn(u8) -> bool) {
         for byte in 0..=0xFF_u8 {
             for len in LENGTHS {
@@ -139,7 +141,7 @@ mod tests {
                     bytes[place] = byte;
                     let expected = bytes.iter().take_while(|byte| has(**byte)).count();
                     assert_eq!(found(&bytes), expected, "{byte:#04x} at {place} of {len}");
-                    // Behind the first may be anything.
+                    // The bytes behind the first one that ends it don't matter.
                     bytes[place..].fill(byte);
                     let expected = if has(byte) { len } else { place };
                     assert_eq!(found(&bytes), expected, "{byte:#04x} from {place} of {len}");
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_texts_end_where_they_would_byte_by_byte() {
+    fn tokens_and_texts_end_where_they_end_byte_by_byte() {
         ends_at_the_first_other(b"-aZz.5", token_len, is_token_byte);
         ends_at_the_first_other(b"-aZzA", token_len, is_token_byte);
         ends_at_the_first_other(b" \t~\x80\xFF", text_len, |byte| byte == b'\t' || !byte.is_ascii_control());
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn names_are_the_same_in_any_case() {
         for known in [b"upgrade", b"a-z-a-z"] {
-            // All that a header may have in it.
+            // All bytes that a header can have.
             for byte in (0..=0xFF_u8).filter(|byte| *byte == b'\t' || !byte.is_ascii_control()) {
                 for place in 0..known.len() {
                     let mut text = *known;

@@ -5,24 +5,24 @@ use crate::{Config, Input, SHORTCUTS, Storage};
 
 /// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.
 ///
-/// The first line is judged byte by byte and each header when its line is complete, so that bytes which are no such
-/// head fail without waiting for more. Every byte is looked at a fixed number of times: the cost is linear, however the
+/// The first line is judged byte by byte, and each header when its line is complete, so that bytes that cannot become a
+/// head fail without waiting for more. Every byte is read a fixed number of times: the cost is linear, wherever the
 /// reads cut the head.
 pub(crate) struct Head<S, L> {
     store: S,
     first_line: L,
-    /// How long the line is that is being collected, so far.
+    /// How many bytes of the line that is being collected were received.
     line: usize,
-    /// Whole lines before it.
+    /// How many complete lines are before it.
     lines: usize,
-    /// Every byte so far, those dropped included.
+    /// How many bytes were received, with those that were dropped.
     seen: usize,
     max_size: usize,
     max_headers: usize,
     progress: Progress,
 }
 
-// Not what has been collected: there may be credentials in it.
+// Without the bytes: there may be credentials in them.
 impl<S, L> fmt::Debug for Head<S, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Head({} bytes, {:?})", self.seen, self.progress)
@@ -52,7 +52,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         }
     }
 
-    /// Takes what belongs to the head, and not a byte more; whether that was the last of it, for good or bad.
+    /// Uses the bytes of the head, and not one more; `true` if the head is whole, or can't become valid.
     pub(crate) fn read(&mut self, input: &mut Input<'_>) -> bool {
         let is_new = matches!(self.progress, Progress::Collecting) && self.seen == 0;
         if is_new && self.read_whole(input) {
@@ -66,8 +66,8 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         !matches!(self.progress, Progress::Collecting)
     }
 
-    /// Takes the input if it is a head, all of it and nothing else, and its lines end as they should: most heads are
-    /// received so.
+    /// Uses the input if it is a head and nothing else, and each line of it ends with CRLF: most heads arrive like
+    /// that.
     fn read_whole(&mut self, input: &mut Input<'_>) -> bool {
         let len = input.remaining().len();
         if !SHORTCUTS || len > self.max_size {
@@ -86,7 +86,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         is_whole
     }
 
-    /// Collects up to the end of a line, or as far as the input goes.
+    /// Collects up to the end of a line, or of the input.
     fn read_line(&mut self, input: &mut Input<'_>) -> Result<(), HeadError> {
         let rest = input.remaining();
         let len = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
@@ -111,7 +111,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
     fn end_line(&mut self) -> Result<(), HeadError> {
         let start = self.store.bytes().len() - mem::take(&mut self.line);
         let line = self.store.bytes().get(start..).unwrap_or_default();
-        // A parser that takes LF for CRLF and one that does not see two different messages.
+        // A parser that accepts LF as the end of a line and one that doesn't would see two different messages.
         let [text @ .., b'\r', b'\n'] = line else { return Err(MalformedHead::LineEnding.into()) };
         match (text.is_empty(), self.lines) {
             // "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line"
@@ -131,14 +131,14 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         Ok(())
     }
 
-    /// Drops a head that was read, and collects the next one under the same limit.
+    /// Drops the head that was read, and collects the next one. Both count against the limit.
     pub(crate) fn restart(&mut self) {
         self.store.clear(usize::MAX);
         (self.first_line, self.line, self.lines) = (L::default(), 0, 0);
         self.progress = Progress::Collecting;
     }
 
-    /// The head, when it is whole.
+    /// The store with the head, if it is whole.
     #[inline]
     pub(crate) fn into_store(self) -> Result<S, HeadError> {
         match self.progress {
@@ -148,14 +148,14 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         }
     }
 
-    /// The head's bytes, when it is whole.
+    /// The bytes of the head, if it is whole.
     pub(crate) fn whole(&self) -> Option<&[u8]> {
         matches!(self.progress, Progress::Whole).then(|| self.store.bytes())
     }
 }
 
-/// How many bytes a head can still take when it has `seen` this many, and what is wrong with one more. Bytes that were
-/// dropped count against the limit, and not against the store.
+/// How many bytes a head that has `seen` this many can still have, and the error for one more. Bytes that were dropped
+/// count against the limit, but need no space in the store.
 pub(crate) fn room<S: Storage>(store: &S, seen: usize, limit: usize) -> (usize, HeadError) {
     let capacity = store.capacity();
     let (allowed, free) = (limit.saturating_sub(seen), capacity.saturating_sub(store.bytes().len()));
@@ -166,9 +166,9 @@ pub(crate) fn room<S: Storage>(store: &S, seen: usize, limit: usize) -> (usize, 
     }
 }
 
-/// How many lines stand before the empty one, if that is the head's end and there is none before it, and if each ends with CRLF.
+/// How many lines are before the empty one, if each ends with CRLF, and if the only empty line is the last one.
 fn count_lines(head: &[u8]) -> Option<usize> {
-    // Few enough for a byte to count the lines in it.
+    // A block has at most 170 lines that are not empty, which a byte can count.
     const BLOCK: usize = 512;
     let lines = head.strip_suffix(b"\r\n").filter(|lines| lines.ends_with(b"\r\n"))?;
     if let [b'\n', ..] | [_, b'\n', ..] = lines {
@@ -185,14 +185,15 @@ fn count_lines(head: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-/// How many lines end in a block of bytes, given the two that stand before each; `None` if one ends wrongly, or is empty.
-// Comparisons that depend on nothing but three bytes are what the compiler turns into vectors.
+/// How many lines end in a block of bytes, given the two bytes before each; `None` if a line ends without CR, or is
+/// empty.
+// The compiler makes vectors of comparisons that depend on nothing but three bytes.
 #[inline]
 fn count_ends(befores: &[u8], crs: &[u8], ends: &[u8]) -> Option<usize> {
     let (mut ended, mut wrong) = (0_u8, 0_u8);
     for ((before, cr), end) in befores.iter().zip(crs).zip(ends) {
         let ends = u8::from(*end == b'\n');
-        // Where they are more than a byte can count, some are wrong.
+        // If there are more than a byte can count, some lines are empty, which is wrong anyway.
         ended = ended.wrapping_add(ends);
         wrong |= ends & (u8::from(*cr != b'\r') | u8::from(*before == b'\n'));
     }
@@ -223,9 +224,10 @@ pub enum HeadError {
         /// How many bytes were received.
         seen: usize,
     },
-    /// Of a request: another version of HTTP than 1.1. Of a response: neither HTTP/1.1 nor HTTP/1.0, or no HTTP at all.
+    /// A request with another version of HTTP than 1.1, or a response that begins with neither `HTTP/1.1` nor
+    /// `HTTP/1.0`. That is decided at the first byte that differs, so the version is not known.
     Version,
-    /// TLS instead of HTTP: one side uses `wss://`, the other `ws://`.
+    /// It is TLS instead of HTTP: one side uses `wss://`, the other `ws://`.
     Tls,
     /// It breaks the grammar of HTTP.
     Malformed(MalformedHead),
@@ -238,7 +240,7 @@ impl fmt::Display for HeadError {
         match self {
             Self::TooLarge { limit } => write!(f, "HTTP head over the limit of {limit} bytes"),
             Self::StoreTooSmall { capacity } => {
-                write!(f, "HTTP head of more than {capacity} bytes, which our store holds")
+                write!(f, "HTTP head of more than {capacity} bytes, which is what our store holds")
             }
             Self::TooManyHeaders { limit } => write!(f, "HTTP head over the limit of {limit} headers"),
             Self::Incomplete { seen } => write!(f, "the stream ended inside the HTTP head, after {seen} bytes"),
@@ -250,11 +252,7 @@ impl fmt::Display for HeadError {
     }
 }
 
-impl core::error::Error for HeadError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        if let Self::Malformed(fault) = self { Some(fault) } else { None }
-    }
-}
+impl core::error::Error for HeadError {}
 
 impl From<MalformedHead> for HeadError {
     fn from(fault: MalformedHead) -> Self {
@@ -266,17 +264,17 @@ impl From<MalformedHead> for HeadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MalformedHead {
-    /// A line ends with LF and no CR before it (RFC 9112 §2.2).
+    /// A line ends with LF without CR (RFC 9112 §2.2).
     LineEnding,
-    /// The first line of a request is not a method, a target and a version, with one space between them (RFC 9112 §3).
+    /// The first line of a request is not a method, a target and a version with one space between them, or the target
+    /// is not UTF-8 (RFC 9112 §3).
     RequestLine,
-    /// The version in the first line of a request does not begin with `HTTP/`, a digit, a dot and a digit (RFC 9112 §2.3).
+    /// What stands in place of the version in a request is not `HTTP/`, a digit, a dot and a digit (RFC 9112 §2.3).
     Version,
-    /// The first line of a response has no status of three digits behind the version, or a control character in its
-    /// reason (RFC 9112 §4).
+    /// The first line of a response has no status of three digits, or its reason has a control character (RFC 9112 §4).
     StatusLine,
-    /// A header's name is empty, or something other than a token followed by a colon (RFC 9112 §5): perhaps a folded
-    /// line, or a space before the colon.
+    /// A header does not begin with a token and a colon: the name is empty or has other characters, there is a space
+    /// before the colon, or the line continues the one before (RFC 9112 §5).
     HeaderName,
     /// A header's value has a control character other than the tab (RFC 9110 §5.5).
     HeaderValue,
@@ -285,17 +283,15 @@ pub enum MalformedHead {
 impl fmt::Display for MalformedHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::LineEnding => "line of an HTTP head that ends with LF alone (only CR LF)",
-            Self::RequestLine => "malformed HTTP request line (only METHOD TARGET VERSION, one space between them)",
+            Self::LineEnding => "malformed HTTP line ending (only CR LF)",
+            Self::RequestLine => "malformed HTTP request line (only a method, a target and a version)",
             Self::Version => "malformed HTTP version (only HTTP/1.1)",
-            Self::StatusLine => "malformed HTTP status line (only VERSION STATUS REASON, a status of three digits)",
-            Self::HeaderName => "malformed name of an HTTP header (only a token, then a colon)",
-            Self::HeaderValue => "control character in the value of an HTTP header (only tabs)",
+            Self::StatusLine => "malformed HTTP status line (only a version, three digits and a reason)",
+            Self::HeaderName => "malformed HTTP header name (only a token, and a colon right behind it)",
+            Self::HeaderValue => "malformed HTTP header value (no control character but the tab)",
         })
     }
 }
-
-impl core::error::Error for MalformedHead {}
 
 #[cfg(test)]
 mod tests {
@@ -314,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_as_one_would() {
+    fn lines_are_counted_as_one_by_one() {
         for len in 0..10 {
             for number in 0..3_u32.pow(len) {
                 let head: Vec<u8> = (0..len).map(|place| b"a\r\n"[(number / 3_u32.pow(place) % 3) as usize]).collect();

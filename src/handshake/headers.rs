@@ -1,6 +1,9 @@
 use core::{fmt, iter, str};
 
-use super::grammar::{has, members, text_len};
+use super::{
+    EXTENSIONS, PROTOCOL,
+    grammar::{has, members, text_len},
+};
 
 /// The headers of a request or response, in their order; an iterator over them.
 ///
@@ -24,42 +27,42 @@ pub struct Headers<'h> {
 }
 
 impl<'h> Headers<'h> {
-    /// From lines that a parser has found to be headers.
+    /// From lines that were judged.
     pub(crate) fn new(lines: &'h [u8]) -> Self {
         Self { lines }
     }
 
-    /// The value of the first header of this name, of those that the iteration has left; its case does not matter.
+    /// The value of the first header with this name, in any case, among those that the iterator has not returned yet.
     pub fn get(&self, name: &str) -> Option<&'h [u8]> {
         self.all(name).next()
     }
 
-    /// The values of all headers of this name.
+    /// The values of all headers with this name.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
         let mut rest = self.clone();
         iter::from_fn(move || rest.find_line(|line| line.get(name.len()) == Some(&b':') && starts_with(line, name)))
             .map(move |line| line.get(name.len() + 1..).unwrap_or_default().trim_ascii())
     }
 
-    /// The members of all comma-separated lists of tokens under this name, without the space around them; empty ones are
-    /// passed over (RFC 9110 §5.6.1). Not for lists with quoted strings, which may have commas in them.
+    /// The members of all comma-separated lists of tokens with this name, without the whitespace around them. Empty
+    /// members are skipped (RFC 9110 §5.6.1). Not for lists with quoted strings, which may contain commas.
     pub fn tokens<'n>(&self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
         self.all(name).flat_map(members)
     }
 
-    /// Goes on behind the next line that fits.
+    /// The next line that fits. The iterator continues behind it.
     fn find_line(&mut self, fits: impl Fn(&[u8]) -> bool) -> Option<&'h [u8]> {
         loop {
             let (line, rest) = self.lines.split_at_checked(text_len(self.lines) + 2)?;
             self.lines = rest;
             if fits(line) {
-                // The empty line is the head's end.
+                // The empty line ends the head.
                 return Some(line).filter(|line| line.len() > 2);
             }
         }
     }
 
-    /// A header that should be there at most once.
+    /// A header that may be there once.
     pub(crate) fn single(&self, name: &'static str) -> Single<'h> {
         let mut single = Single::new(name);
         self.all(name).for_each(|value| single.take(value));
@@ -67,10 +70,10 @@ impl<'h> Headers<'h> {
     }
 }
 
-/// What is known of `Connection: Upgrade` before any such header is found.
+/// What is known of `Connection: Upgrade` before a `Connection` header is found.
 pub(crate) const NO_CONNECTION: Result<(), HeaderFault> = Err(HeaderFault::Missing("Connection"));
 
-/// And when another one is found: it may be one of many connection options, in one of many headers.
+/// What is known when another one is found: `upgrade` may be one of many connection options, in one of many headers.
 #[inline]
 pub(crate) fn connection_upgrade(so_far: Result<(), HeaderFault>, value: &[u8]) -> Result<(), HeaderFault> {
     if so_far.is_ok() || has(value, b"upgrade") { Ok(()) } else { Err(HeaderFault::Wrong("Connection")) }
@@ -91,7 +94,7 @@ fn starts_with(line: &[u8], name: &str) -> bool {
     line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// A header that should be there at most once.
+/// A header that may be there once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Single<'h> {
     name: &'static str,
@@ -104,19 +107,19 @@ impl<'h> Single<'h> {
         Self { name, value: None, is_repeated: false }
     }
 
-    /// Takes note of it.
+    /// Adds a value that was found.
     #[inline]
     pub(crate) fn take(&mut self, value: &'h [u8]) {
         self.is_repeated = self.value.is_some();
         self.value = self.value.or(Some(value.trim_ascii()));
     }
 
-    /// The value of a header that must be there.
+    /// The value, if the header must be there.
     pub(crate) fn once(&self) -> Result<&'h [u8], HeaderFault> {
         self.at_most_once()?.ok_or(HeaderFault::Missing(self.name))
     }
 
-    /// The value of a header that may be there.
+    /// The value, if the header may be missing.
     pub(crate) fn at_most_once(&self) -> Result<Option<&'h [u8]>, HeaderFault> {
         if self.is_repeated { Err(HeaderFault::Repeated(self.name)) } else { Ok(self.value) }
     }
@@ -126,9 +129,9 @@ impl<'h> Single<'h> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a name and a value")]
 pub struct Header<'h> {
-    /// The name, in the case in which it came.
+    /// The name, in the case in which it was received.
     pub name: &'h str,
-    /// The value, without the space around it; mostly, but not necessarily, ASCII.
+    /// The value, without the whitespace around it: usually, but not always, ASCII.
     pub value: &'h [u8],
 }
 
@@ -138,17 +141,21 @@ impl fmt::Display for Header<'_> {
     }
 }
 
-/// What is wrong with a header that the handshake needs; every variant names the header.
+/// What is wrong with a header that the handshake needs. Every variant has the header's [name](Self::name).
+///
+/// The value is in the head: ask [`server::Request::check`](crate::server::Request::check) or
+/// [`client::Response::check`](crate::client::Response::check) for the fault, then the
+/// [headers](crate::server::Request::headers) for the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderFault {
-    /// It is not there.
+    /// It is missing.
     Missing(&'static str),
     /// It is there more than once.
     Repeated(&'static str),
-    /// Its value is not the right one.
+    /// Its value is not what it must be.
     Wrong(&'static str),
-    /// It should not be there.
+    /// The server has picked something that was not offered.
     Unexpected(&'static str),
 }
 
@@ -166,9 +173,23 @@ impl fmt::Display for HeaderFault {
         match self {
             Self::Missing(name) => write!(f, "no {name} header"),
             Self::Repeated(name) => write!(f, "more than one {name} header"),
-            Self::Wrong(name) => write!(f, "wrong value in the {name} header"),
-            Self::Unexpected(name) => write!(f, "unexpected {name} header"),
+            Self::Wrong(name) => write!(f, "wrong value in the {name} header (only {})", allowed(name)),
+            Self::Unexpected(name) => write!(f, "something in the {name} header that was not offered"),
         }
+    }
+}
+
+/// What the value of a header must be.
+fn allowed(name: &str) -> &'static str {
+    match name {
+        "Connection" => "a list with upgrade",
+        "Host" => "a host and perhaps a port",
+        "Sec-WebSocket-Accept" => "the answer to the key that was sent",
+        "Sec-WebSocket-Key" => "16 bytes in base64",
+        "Upgrade" => "websocket",
+        EXTENSIONS => "a list of extensions",
+        PROTOCOL => "a list of tokens",
+        _ => "a valid one",
     }
 }
 

@@ -1,5 +1,5 @@
-//! The lines of a head: the first one, which is judged byte by byte as it arrives and read when it is complete, and
-//! those of the headers.
+//! The lines of a head: the first one, which is judged byte by byte as it arrives and read when it is complete, and the
+//! headers.
 
 use core::{mem, str};
 
@@ -13,16 +13,16 @@ use crate::SHORTCUTS;
 /// The first line of a head, as far as it has been received.
 ///
 /// It is judged byte by byte, so that what is not HTTP fails at the first byte that proves it: a TLS hello, or the
-/// greeting of a mail server. A complete line is read in a faster way, and comes here only to find out what is wrong
-/// with it.
+/// greeting of a mail server. A complete line is read in a faster way, and judged byte by byte only to find out what is
+/// wrong with it.
 pub(crate) trait FirstLine: Default {
-    /// Judges the next byte. The line feed is not among them.
+    /// Judges the next byte, which is not the line feed.
     fn next(&mut self, byte: u8) -> Result<(), HeadError>;
 
-    /// Judges what could not be judged before the line was complete, with its CRLF.
+    /// Judges a complete line, with its CRLF, by the rules that need all of it.
     fn check(line: &[u8]) -> Result<(), HeadError>;
 
-    /// Judges a head that was received in one piece, unless that is done when it is read.
+    /// Judges a head that was received in one piece, unless it is judged when it is parsed.
     fn check_whole(head: &[u8]) -> Result<(), HeadError>;
 }
 
@@ -36,7 +36,7 @@ fn judge<L: FirstLine>(head: &[u8]) -> Result<(), HeadError> {
 const TLS_ALERT: u8 = 21;
 const TLS_HANDSHAKE: u8 = 22;
 
-/// What stands before the `x` of HTTP/1.x.
+/// The version up to the `x` of HTTP/1.x.
 const HTTP_1: &[u8; 7] = b"HTTP/1.";
 
 /// `method SP request-target SP HTTP-version` (RFC 9112 §3), as far as it has been received.
@@ -74,20 +74,20 @@ impl FirstLine for RequestStart {
         Ok(())
     }
 
-    // Each byte was where it may be. Only now it shows whether there was a version, behind the second space, and whether
-    // the target is UTF-8.
+    // Each byte was allowed where it is. Only a complete line shows whether it has a version, behind the second space,
+    // and whether its target is UTF-8.
     fn check(line: &[u8]) -> Result<(), HeadError> {
         let has_version = line.iter().filter(|byte| **byte == b' ').count() == 2;
         if has_version && str::from_utf8(line).is_ok() { Ok(()) } else { Err(RequestLine::fault(line)) }
     }
 
-    // The headers are judged while they are read, once.
+    // `RequestLine::parse` judges them, once.
     fn check_whole(_: &[u8]) -> Result<(), HeadError> {
         Ok(())
     }
 }
 
-/// The first line of a request, as lengths: the method stands at its front, one space, then the target.
+/// The first line of a request, as lengths: first is the method, then one space, then the target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestLine {
     method: usize,
@@ -117,7 +117,7 @@ impl RequestLine {
         is_text.then_some((Self { method: method.len(), target: target.len(), version: minor }, HeaderLines { lines }))
     }
 
-    /// What is wrong with a line that can't be read.
+    /// What is wrong with a line that can't be parsed.
     #[cold]
     fn fault(head: &[u8]) -> HeadError {
         let judged = if SHORTCUTS { judge::<RequestStart>(head) } else { Ok(()) };
@@ -165,7 +165,7 @@ impl FirstLine for StatusStart {
             (Self::Fixed(len @ 7), b'0' | b'1')
             | (Self::Fixed(len @ 8), b' ')
             | (Self::Fixed(len @ 9..=11), b'0'..=b'9') => Self::Fixed(len + 1),
-            // Some servers leave out the space before a reason that they don't give.
+            // Some servers send no space if they send no reason.
             (Self::Fixed(0 | 12) | Self::Reason, b'\r') => Self::Cr,
             (Self::Fixed(12), b' ') => Self::Reason,
             (Self::Reason, _) if is_text_byte(byte) => Self::Reason,
@@ -195,10 +195,10 @@ pub(crate) struct StatusLine {
 }
 
 impl StatusLine {
-    /// Of a head that was found to be right.
+    /// From a head that was judged.
     pub(crate) fn read(head: &[u8]) -> Self {
         let Some([.., version, _, a, b, c]) = head.first_chunk::<12>() else {
-            debug_assert!(false, "a status line has twelve bytes at least");
+            debug_assert!(false, "a status line has at least twelve bytes");
             return Self { status: 0, version: 0 };
         };
         let status = [a, b, c].iter().fold(0, |status, digit| 10 * status + u16::from(digit.wrapping_sub(b'0')));
@@ -206,9 +206,9 @@ impl StatusLine {
     }
 }
 
-/// The lines of headers as they come, of which nothing is believed yet.
+/// The lines of headers that are not judged yet.
 pub(crate) struct HeaderLines<'h> {
-    /// With the empty line.
+    /// Up to the end of the empty line.
     lines: &'h [u8],
 }
 
@@ -227,7 +227,7 @@ impl<'h> Iterator for HeaderLines<'h> {
 #[derive(Clone, Copy)]
 pub(crate) struct HeaderLine<'h> {
     pub(crate) name: &'h [u8],
-    /// With the space around it.
+    /// With the whitespace around it.
     pub(crate) value: &'h [u8],
 }
 
@@ -237,12 +237,13 @@ impl<'h> HeaderLine<'h> {
         Self::parse(&mut line).map(|_| ())
     }
 
-    /// `field-name ":" OWS field-value OWS` (RFC 9112 §5), and what follows it.
-    // "No whitespace is allowed between the field name and colon"; nor before the name, which once said that a line goes on.
+    /// Takes the first of the lines: `field-name ":" OWS field-value OWS` (RFC 9112 §5).
+    // "No whitespace is allowed between the field name and colon". Nor is it before the name: it used to mean that the
+    // line continues the one before (§5.2).
     #[inline]
     fn parse(lines: &mut &'h [u8]) -> Result<Self, HeadError> {
         let bytes = mem::replace(lines, b"\r\n");
-        // Where the line ends needn't wait for where the name does.
+        // Neither depends on the other, so the processor can look for both ends at once.
         let (line, name_len) = (split_line(bytes), token_len(bytes));
         let Some((name @ [_, ..], [b':', ..])) = bytes.split_at_checked(name_len) else {
             return Err(MalformedHead::HeaderName.into());
@@ -254,14 +255,14 @@ impl<'h> HeaderLine<'h> {
     }
 }
 
-/// The line at the front, and what follows its CRLF; `None` if something other than text is in it.
+/// The first line, and the bytes behind its CRLF; `None` if the line has a control character.
 #[inline]
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (line, rest) = bytes.split_at_checked(text_len(bytes))?;
     Some((line, rest.strip_prefix(b"\r\n")?))
 }
 
-/// The headers of a head that was parsed.
+/// The headers of a head that was judged.
 pub(crate) fn headers(head: &[u8]) -> Headers<'_> {
     Headers::new(split_line(head).map_or(&[], |(_, lines)| lines))
 }

@@ -16,8 +16,9 @@
 //!     Connection
 //! ```
 //!
-//! Both sides are used the same way: `read` while there is input, until it says that the head is whole; then turn the
-//! handshake into what was read. Bytes behind the head stay in the [`Input`](crate::Input) and are the connection's first.
+//! Both sides are used in the same way: call `read` with each input until it returns `true`, then turn the handshake
+//! into the request or response. Bytes behind the head stay in the [`Input`](crate::Input): they are the first of the
+//! connection.
 
 pub mod client;
 pub(crate) mod extensions;
@@ -32,7 +33,7 @@ mod write;
 
 pub use uri::{Uri, UriError};
 
-/// What both sides of the opening handshake have to do with HTTP: headers, and what can be wrong with them.
+/// The parts of HTTP that both sides of the opening handshake need: headers, and what can be wrong with a head.
 pub mod http {
     pub use super::{
         head::{HeadError, MalformedHead},
@@ -44,7 +45,7 @@ pub mod http {
 use head::{HeadError, MalformedHead};
 use headers::{HeaderFault, Headers};
 
-/// The only version of the protocol (RFC 6455 §4.1): as it stands in `Sec-WebSocket-Version`.
+/// The only version of the protocol (RFC 6455 §4.1), as in `Sec-WebSocket-Version`.
 const VERSION: &str = "13";
 
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";

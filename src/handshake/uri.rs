@@ -1,6 +1,6 @@
 use core::fmt;
 
-/// A `ws:` or `wss:` address (RFC 6455 §3), taken apart.
+/// The parts of a `ws:` or `wss:` address (RFC 6455 §3).
 ///
 /// ```
 /// use websocket_proto::Uri;
@@ -23,7 +23,7 @@ pub struct Uri<'a> {
     /// With the brackets of an IPv6 address.
     host: &'a str,
     port: u16,
-    /// The port's digits; none when it is the scheme's own.
+    /// The port's digits, without leading zeros; empty for the scheme's default port.
     port_digits: &'a str,
     path: &'a str,
     /// With its question mark.
@@ -31,12 +31,12 @@ pub struct Uri<'a> {
 }
 
 impl<'a> Uri<'a> {
-    /// Takes `text` apart.
+    /// Parses `text`.
     ///
     /// # Errors
     ///
-    /// See [`UriError`]: user information and fragments have no place in these addresses, and what RFC 3986 would have
-    /// escaped must be.
+    /// See [`UriError`]: these addresses have no user information and no fragment, and characters that RFC 3986 does
+    /// not allow must be percent-encoded.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
         let (secure, default_port, rest) = match (strip_scheme(text, "ws://"), strip_scheme(text, "wss://")) {
             (Some(rest), _) => (false, 80, rest),
@@ -79,17 +79,17 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// The port to connect to: 80 for `ws` and 443 for `wss` unless the address says otherwise.
+    /// The port to connect to: 80 for `ws` and 443 for `wss`, unless the address has another.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path, possibly empty.
+    /// The path, which may be empty.
     pub const fn path(&self) -> &'a str {
         self.path
     }
 
-    /// What follows the question mark, if there is one.
+    /// The text behind the question mark, if there is one.
     pub fn query(&self) -> Option<&'a str> {
         self.query.get(1..)
     }
@@ -99,7 +99,7 @@ impl<'a> Uri<'a> {
         Joined(self.resource_parts())
     }
 
-    /// The value of the `Host` header: the port is in it unless it is the scheme's own.
+    /// The value of the `Host` header: the host, and the port if it is not the scheme's default.
     pub fn host_header(&self) -> impl fmt::Display + use<'a> {
         Joined(self.host_header_parts())
     }
@@ -128,13 +128,13 @@ impl fmt::Display for Joined<'_> {
     }
 }
 
-/// What follows the scheme, if it is this one, in any case.
+/// The text behind the scheme, if it is this one, in any case.
 pub(crate) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// The text before the first byte that is an end, and the text from there on. Ends are ASCII.
+/// The text before the first byte that is an end, and the text from there on. An end must be ASCII.
 pub(crate) fn split_before(text: &str, is_end: fn(u8) -> bool) -> (&str, &str) {
     let end = text.bytes().position(is_end);
     end.and_then(|end| text.split_at_checked(end)).unwrap_or((text, ""))
@@ -146,7 +146,7 @@ pub(crate) fn is_authority(text: &[u8]) -> bool {
     text.is_empty() || host_len(text).is_ok_and(|host_len| port(host_len).iter().all(u8::is_ascii_digit))
 }
 
-/// How long the host is, brackets and all. Behind it is nothing, or a colon and what should be a port.
+/// The length of the host, with its brackets. Behind it is nothing, or a colon and what should be a port.
 fn host_len(authority: &[u8]) -> Result<usize, UriError> {
     let find = |symbol| authority.iter().position(|byte| *byte == symbol);
     let len = match authority {
@@ -167,11 +167,12 @@ fn is_ipv6(text: &[u8]) -> bool {
         return count_groups(text, true) == Some(8);
     };
     let (before, behind) = (text.get(..omission).unwrap_or_default(), text.get(omission + 2..).unwrap_or_default());
-    // What is left out is one group at least.
+    // `::` stands for at least one group.
     count_groups(before, false).zip(count_groups(behind, true)).is_some_and(|(before, behind)| before + behind < 8)
 }
 
-/// How many groups of 16 bits there are, with colons between; an IPv4 address, where it may end them, is two.
+/// The number of groups of 16 bits, with colons between them. An IPv4 address at the end counts as two, if it is
+/// allowed.
 fn count_groups(text: &[u8], may_end_in_ipv4: bool) -> Option<usize> {
     if text.is_empty() {
         return Some(0);
@@ -188,7 +189,7 @@ fn count_groups(text: &[u8], may_end_in_ipv4: bool) -> Option<usize> {
     Some(count)
 }
 
-/// Four numbers up to 255, with dots between, as short as can be.
+/// Four numbers up to 255 in their shortest form, with dots between them.
 fn is_ipv4(text: &[u8]) -> bool {
     let mut parts = text.split(|byte| *byte == b'.');
     parts.by_ref().take(4).filter_map(parse_octet).count() == 4 && parts.next().is_none()
@@ -202,7 +203,7 @@ pub(crate) fn parse_octet(digits: &[u8]) -> Option<u8> {
     }
 }
 
-/// A number in digits and nothing else.
+/// A number that has only digits; 0 without any.
 fn parse_number(digits: &[u8]) -> Option<u16> {
     digits.iter().try_fold(0_u16, |number, digit| {
         let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
@@ -210,8 +211,8 @@ fn parse_number(digits: &[u8]) -> Option<u16> {
     })
 }
 
-/// Checks that there are only bytes that are `allowed`, and whole percent-escapes (RFC 3986 §2.1); or says which is the first that
-/// isn't.
+/// Checks that all bytes are `allowed`, or belong to a complete percent-escape (RFC 3986 §2.1). The error is the index
+/// of the first one that is not.
 fn check_escapes(text: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), usize> {
     let mut rest = text;
     loop {
@@ -236,26 +237,26 @@ fn is_pchar(byte: u8) -> bool {
     is_unreserved(byte) || is_sub_delim(byte) || matches!(byte, b':' | b'@')
 }
 
-/// Why a text is not the address of a WebSocket server. `index` counts bytes from the text's beginning.
+/// Why a text is not the address of a WebSocket server. `index` counts bytes from the beginning of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UriError {
-    /// It doesn't begin with `ws://` or `wss://`.
+    /// It does not begin with `ws://` or `wss://`.
     Scheme,
-    /// The host is missing, or no name and no address.
+    /// There is no host, or it is neither a name nor an address.
     Host,
     /// The port is not a number from 1 to 65535.
     Port,
-    /// There is a user name in it: send credentials in a header.
+    /// It has a user name. Send credentials in a header instead.
     UserInfo,
-    /// There is a fragment in it, which RFC 6455 §3 forbids; a `#` that belongs to the path is written `%23`.
+    /// It has a fragment, which RFC 6455 §3 forbids. A `#` that belongs to the path is written `%23`.
     Fragment {
-        /// Where.
+        /// The place of the `#`.
         index: usize,
     },
-    /// There is a character in it that must be percent-encoded, or a `%` without two digits.
+    /// The path or the query has a character that must be percent-encoded, or a `%` without two hexadecimal digits.
     Character {
-        /// Where.
+        /// The place of the character.
         index: usize,
     },
 }
@@ -263,12 +264,14 @@ pub enum UriError {
 impl fmt::Display for UriError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scheme => f.write_str("address does not begin with ws:// or wss://"),
-            Self::Host => f.write_str("address without a valid host"),
-            Self::Port => f.write_str("address with a port that is not from 1 to 65535"),
+            Self::Scheme => f.write_str("address that does not begin with ws:// or wss://"),
+            Self::Host => f.write_str("address without a host (only a name, or an IPv4 or IPv6 address)"),
+            Self::Port => f.write_str("address with an invalid port (only 1 to 65535)"),
             Self::UserInfo => f.write_str("address with a user name (send credentials in a header)"),
-            Self::Fragment { index } => write!(f, "address with a fragment, at byte {index}"),
-            Self::Character { index } => write!(f, "address with a character to be percent-encoded, at byte {index}"),
+            Self::Fragment { index } => write!(f, "address with a fragment, at byte {index} (none is allowed)"),
+            Self::Character { index } => {
+                write!(f, "address with a character that must be percent-encoded, at byte {index}")
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Heads to be sent: checked before a byte is written, and written whole or not at all.
+//! Heads to send: checked before a byte is written, and written whole or not at all.
 
 use core::{fmt, str};
 
 use super::grammar::{is_header_value, is_token};
 use crate::{Storage, storage::StorageFull};
 
-/// Adds what `render` makes to the store, or nothing; `behind` it there must be room for so many bytes.
+/// Adds what `render` gives to the store, if `behind` more bytes are free after it; otherwise nothing.
 pub(crate) fn write<S: Storage>(
     store: &mut S,
     behind: usize,
@@ -18,7 +18,7 @@ pub(crate) fn write<S: Storage>(
     if needed > capacity {
         return Err(NotWritten::TooSmall { needed, capacity });
     }
-    // It fits, but there may be no memory for it.
+    // It fits, but an allocator may have no memory for it.
     let mut written = store.reserve(len);
     render(&mut |part| written = written.and_then(|()| store.append(part)));
     written.map_err(|StorageFull| NotWritten::OutOfMemory)
@@ -31,7 +31,7 @@ pub(crate) enum NotWritten {
     OutOfMemory,
 }
 
-/// A header line.
+/// Writes a header.
 pub(crate) fn header(out: &mut dyn FnMut(&[u8]), name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         out(part);
@@ -44,7 +44,7 @@ pub(crate) fn headers(out: &mut dyn FnMut(&[u8]), headers: &[(&str, &str)]) {
     }
 }
 
-/// `number` in decimal.
+/// The digits of `number`.
 pub(crate) fn decimal(mut number: usize, room: &mut [u8; 20]) -> &[u8] {
     let mut digits = 0;
     for byte in room.iter_mut().rev() {
@@ -58,7 +58,7 @@ pub(crate) fn decimal(mut number: usize, room: &mut [u8; 20]) -> &[u8] {
     room.get(room.len() - digits..).unwrap_or_default()
 }
 
-/// What only the handshake itself may set.
+/// The headers that only the handshake itself sets, with those that begin with `Sec-WebSocket-`.
 const HANDSHAKE_HEADERS: [&str; 6] = ["Connection", "Content-Length", "Host", "Origin", "Transfer-Encoding", "Upgrade"];
 
 /// Checks headers that a caller adds to the opening handshake.
@@ -89,21 +89,21 @@ fn starts_with_ignore_case(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// Why a header of the caller's can't be sent. `index` is its place in the list, from 0.
+/// Why a header that the caller gave can't be sent. `index` is its place in the list, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidHeader {
-    /// The name is empty, or has characters that no header name has.
+    /// The name is not a token: it is empty, or has a character that no header's name has (RFC 9110 §5.6.2).
     Name {
         /// Which of the headers.
         index: usize,
     },
-    /// The value has CR, LF, NUL or another control character: it could smuggle in headers of somebody else's.
+    /// The value has a control character other than the tab (RFC 9110 §5.5). With CR and LF it could add headers.
     Value {
         /// Which of the headers.
         index: usize,
     },
-    /// The handshake sets this header itself, if it is wanted.
+    /// The library sets this header itself, where it is needed.
     Reserved {
         /// Which of the headers.
         index: usize,
@@ -113,9 +113,9 @@ pub enum InvalidHeader {
 impl fmt::Display for InvalidHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name { index } => write!(f, "header {index} has a name that is not a token"),
-            Self::Value { index } => write!(f, "header {index} has a control character in its value"),
-            Self::Reserved { index } => write!(f, "header {index} is one that the handshake sets itself"),
+            Self::Name { index } => write!(f, "invalid name of header {index} (only a token)"),
+            Self::Value { index } => write!(f, "invalid value of header {index} (no control character but the tab)"),
+            Self::Reserved { index } => write!(f, "header {index} must not be given (it is set where it is needed)"),
         }
     }
 }

@@ -250,3 +250,13 @@ fn requests_that_cannot_be_sent() {
         assert_eq!(out, [0xaa; 1024], "{label}: something was written");
     }
 }
+
+#[test]
+fn errors_lead_to_what_they_wrap() {
+    let (header, fault) = (InvalidHeader::Name { index: 7 }, Missing("Upgrade"));
+    let source = |error: &dyn core::error::Error| error.source().map(ToString::to_string);
+    assert_eq!(source(&RequestError::Header(header)), Some(header.to_string()));
+    assert_eq!(source(&UpgradeError::Header(fault)), Some(fault.to_string()));
+    assert_eq!(source(&RequestError::Origin), None);
+    assert_eq!(source(&UpgradeError::Refused { status: 403 }), None);
+}

@@ -46,12 +46,13 @@ fn from_parts_is_not_fooled() {
 
     #[rustfmt::skip]
     let values: [(&str, &[u8]); 8] = [
-        ("X-A", b"b\r\nHost: evil"), ("X-A", b"b\n"), ("X-A", b"\r"), ("X-A", b"\r\n\r\n"), ("X-A", b"b\r\n c"), ("X-A", b"\0"),
-        ("X-A", b"\x1b"), ("X-A", b"\x7f"),
+        ("X-A", b"b\r\nHost: evil"), ("X-A", b"b\n"), ("X-A", b"\r"), ("X-A", b"\r\n\r\n"), ("X-A", b"b\r\n c"),
+        ("X-A", b"\0"), ("X-A", b"\x1b"), ("X-A", b"\x7f"),
     ];
     #[rustfmt::skip]
     let names: [(&str, &[u8]); 8] = [
-        ("", b"b"), ("X A", b"b"), ("X-A:", b"b"), (":path", b"/"), ("X-A\r\nB", b"c"), ("\r\n", b""), ("\n", b""), ("X-\u{e4}", b"b"),
+        ("", b"b"), ("X A", b"b"), ("X-A:", b"b"), (":path", b"/"), ("X-A\r\nB", b"c"), ("\r\n", b""), ("\n", b""),
+        ("X-\u{e4}", b"b"),
     ];
     let values = values.map(|header| (header, HeaderValue));
     let names = names.map(|header| (header, HeaderName));

@@ -9,7 +9,7 @@ use crate::common::{
 };
 use websocket_proto::{
     Config, FixedStorage, Input,
-    http::{HeadError, MalformedHead},
+    http::{HeadError, HeaderFault, MalformedHead},
     server::{Accept, Handshake, Refusal, Request, Upgrade},
 };
 
@@ -274,6 +274,11 @@ pub(crate) fn assert_refused(label: &str, config: Config, head: &[u8], answer: A
         assert!(outcome.behind.is_none_or(|untouched| untouched == behind), "{label}");
         assert_answer(label, &outcome.response, answer);
         assert!(answer.0.contains(&format!(" {} ", refusal.status())), "{label}");
+        if let Refusal::Header(fault) = refusal {
+            let text = refusal.to_string();
+            assert!(text.contains(fault.name()), "{label}: {text}");
+            assert_eq!(text.contains("(only "), matches!(fault, HeaderFault::Wrong(_)), "{label}: {text}");
+        }
     }
     if let Some(parts) = parts(head) {
         let in_parts = from_parts(config, parts).err().unwrap_or_else(|| panic!("{label}: accepted in parts"));

@@ -7,10 +7,11 @@ use crate::{
     },
     harness::*,
 };
+use core::error::Error;
 use websocket_proto::{
     Config, FixedStorage,
-    http::InvalidHeader,
-    server::{Accept, AcceptError, Response, ResponseError},
+    http::{HeadError, HeaderFault, InvalidHeader},
+    server::{Accept, AcceptError, Refusal, Response, ResponseError},
 };
 
 /// What no caller can add to a head, with the fault at place 1.
@@ -172,5 +173,20 @@ fn every_reason_is_that_of_the_rfcs() {
         let mut out = FixedStorage::new(&mut out[..]);
         Response::new(status).write(&mut out).unwrap();
         assert_eq!(Http::parse(out.as_slice()).first_line, format!("HTTP/1.1 {status} {reason}"));
+    }
+}
+
+#[test]
+fn errors_lead_to_what_they_wrap() {
+    fn source<E: Error + Copy + 'static>(error: &dyn Error) -> Option<E> {
+        error.source()?.downcast_ref().copied()
+    }
+    let (header, fault) = (InvalidHeader::Name { index: 7 }, HeaderFault::Missing("Host"));
+    assert_eq!(source(&AcceptError::Header(header)), Some(header));
+    assert_eq!(source(&ResponseError::Header(header)), Some(header));
+    assert_eq!(source(&Refusal::Header(fault)), Some(fault));
+    assert_eq!(source(&Refusal::Head(HeadError::Tls)), Some(HeadError::Tls));
+    for error in [&AcceptError::OutOfMemory as &dyn Error, &ResponseError::Status(101), &Refusal::Origin] {
+        assert!(error.source().is_none(), "{error}");
     }
 }

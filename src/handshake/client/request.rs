@@ -14,7 +14,7 @@ use crate::{deflate, storage::OutOfMemory};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
-#[must_use = "it is given to a `Handshake`"]
+#[must_use = "give it to a `Handshake`"]
 pub struct Request<'a> {
     uri: Uri<'a>,
     subprotocols: &'a [&'a str],
@@ -23,18 +23,18 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request for a WebSocket at this address, and nothing else.
+    /// A request for a WebSocket at this address, with no more than it needs.
     pub const fn new(uri: Uri<'a>) -> Self {
         Self { uri, subprotocols: &[], origin: None, headers: &[] }
     }
 
-    /// The subprotocols that the client speaks, the one it likes best first. The server picks one of them, or none.
+    /// The subprotocols that the client speaks, the preferred one first. The server picks one of them, or none.
     pub const fn subprotocols(mut self, subprotocols: &'a [&'a str]) -> Self {
         self.subprotocols = subprotocols;
         self
     }
 
-    /// The page that wants the connection, as a browser would say.
+    /// The origin of the page that opens the connection, as a browser sends it.
     pub const fn origin(mut self, origin: &'a str) -> Self {
         self.origin = Some(origin);
         self
@@ -98,7 +98,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Why a request can't be sent; nothing has been written.
+/// Why a request can't be sent. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -112,30 +112,32 @@ pub enum RequestError {
         /// The second place, from 0.
         index: usize,
     },
-    /// An origin with a control character in it.
+    /// The origin has a control character other than the tab (RFC 9110 §5.5).
     Origin,
-    /// A header that must not be sent.
+    /// A header can't be sent.
     Header(InvalidHeader),
     /// The output store is too small.
     StoreTooSmall {
-        /// How many bytes the request has.
+        /// How many bytes it must hold: those of the request, and at least 262.
         needed: usize,
-        /// How many the store holds.
+        /// How many bytes it can hold.
         capacity: usize,
     },
-    /// The allocator had no memory for it.
+    /// The allocator had no memory for the request.
     OutOfMemory,
 }
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Subprotocol { index } => write!(f, "subprotocol {index} is not a token"),
-            Self::RepeatedSubprotocol { index } => write!(f, "subprotocol {index} is the same as one before it"),
-            Self::Origin => f.write_str("origin with a control character"),
+            Self::Subprotocol { index } => write!(f, "invalid subprotocol {index} (only a token)"),
+            Self::RepeatedSubprotocol { index } => {
+                write!(f, "subprotocol {index} is the same as one before it (each once)")
+            }
+            Self::Origin => f.write_str("invalid origin (no control character but the tab)"),
             Self::Header(error) => error.fmt(f),
             Self::StoreTooSmall { needed, capacity } => {
-                write!(f, "request of {needed} bytes (the store holds {capacity})")
+                write!(f, "output store of {capacity} bytes (at least {needed})")
             }
             Self::OutOfMemory => f.write_str("out of memory for the request"),
         }

@@ -13,11 +13,11 @@ use crate::{
 #[cfg(feature = "deflate")]
 use crate::{deflate, storage::OutOfMemory};
 
-/// The server's response: 101, or anything else that a server may say.
+/// The server's response: 101, or any other.
 ///
-/// When it is not 101, the beginning of its body is what is left in the input, and the rest comes from the transport.
+/// If it is not 101, the rest of the input is the beginning of its body.
 pub struct Response<K, I, O> {
-    /// The head, which parsed.
+    /// The head, which was judged.
     head: I,
     random: K,
     request: O,
@@ -33,12 +33,12 @@ impl<K, I: Storage, O> fmt::Debug for Response<K, I, O> {
 }
 
 impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
-    /// From a head that was found to be right.
+    /// From a head that was judged.
     pub(crate) fn new(head: I, random: K, request: O, accept_key: AcceptKey, config: Config) -> Self {
         Self { head, random, request, accept_key, config }
     }
 
-    /// The status: 101 when the server speaks WebSocket.
+    /// The status: 101 if the server opens a WebSocket.
     pub fn status(&self) -> u16 {
         StatusLine::read(self.head.bytes()).status
     }
@@ -48,22 +48,24 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         lines::headers(self.head.bytes())
     }
 
-    /// The subprotocol that the server has picked; `None` if it picked none.
+    /// The subprotocol that the server has picked; `None` if it has picked none.
     ///
-    /// [`upgrade`](Self::upgrade) checks whether it was free to. It takes the response with it, so copy before what of it is wanted later.
+    /// [`upgrade`](Self::upgrade) checks that it was offered. It consumes the response, so copy first what is needed
+    /// later.
     pub fn subprotocol(&self) -> Option<&str> {
         self.headers().get(PROTOCOL).and_then(|name| str::from_utf8(name).ok())
     }
 
-    /// The connection, if the response is a valid acceptance (RFC 6455 §4.1).
+    /// The connection, if the response accepts it (RFC 6455 §4.1).
     ///
     /// # Errors
     ///
     /// The first rule that it breaks, in this order: status, `Upgrade`, `Connection`, `Sec-WebSocket-Accept`,
-    /// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`.
+    /// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`. [`check`](Self::check) says the same, and leaves the
+    /// response.
     ///
-    /// The version of HTTP is not among them: a few servers say `HTTP/1.0 101` and speak WebSocket all the same, and
-    /// other clients accept that.
+    /// The version of HTTP is not checked: a few servers say `HTTP/1.0 101` and speak WebSocket, and other clients
+    /// accept that.
     pub fn upgrade(self) -> Result<Connection<Client<K>, I, O>, UpgradeError> {
         let extensions = self.agreed()?;
         let Self { mut head, mut request, random, config, .. } = self;
@@ -72,8 +74,8 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         Ok(Connection::new(Client::new(random), &config, extensions, head, request))
     }
 
-    /// What [`upgrade`](Self::upgrade) will say, while the response can still be looked at: an error names a header, and
-    /// [`headers`](Self::headers) have its value.
+    /// Says what [`upgrade`](Self::upgrade) will say. If a header is wrong, its value is still in
+    /// [`headers`](Self::headers).
     ///
     /// # Errors
     ///
@@ -82,7 +84,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         self.agreed().map(drop)
     }
 
-    /// What was agreed on, if the response is a valid acceptance.
+    /// What was agreed on, if the response accepts the connection.
     fn agreed(&self) -> Result<Extensions, UpgradeError> {
         let status = self.status();
         if status != 101 {
@@ -105,7 +107,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         self.extensions(&headers)
     }
 
-    /// What the server has accepted of what was offered.
+    /// Which of the offered extensions the server has accepted.
     fn extensions(&self, headers: &Headers<'_>) -> Result<Extensions, UpgradeError> {
         #[cfg(feature = "deflate")]
         if let Some(wanted) = &self.config.deflate {
@@ -114,7 +116,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
                 .map_err(|deflate::NotOffered| HeaderFault::Unexpected(EXTENSIONS))?;
             return Extensions::new(deflate, &self.config).map_err(|OutOfMemory| UpgradeError::OutOfMemory);
         }
-        // None was offered, so none can be accepted.
+        // None was offered, so the server can't accept one.
         match headers.tokens(EXTENSIONS).next() {
             Some(_) => Err(HeaderFault::Unexpected(EXTENSIONS).into()),
             None => Ok(Extensions::default()),
@@ -122,16 +124,16 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     }
 }
 
-/// Why a response does not open a connection.
+/// Why a response does not open a connection. [`Response`] has what was received, until it is consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpgradeError {
-    /// The server said something other than 101.
+    /// The status is not 101.
     Refused {
-        /// What it said.
+        /// The status that was received.
         status: u16,
     },
-    /// A header of the acceptance is missing, repeated, wrong, or not what was offered.
+    /// A header is missing, repeated or wrong, or names something that was not offered.
     Header(HeaderFault),
     /// The server accepted, but the allocator had no memory for the connection.
     OutOfMemory,

@@ -1,4 +1,4 @@
-//! SHA-1 and base64 by the libraries that are made for them.
+//! SHA-1 and base64 by libraries.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -18,7 +18,7 @@ pub(crate) fn sha1(key: &Key) -> [u8; 20] {
     Sha1::new().chain_update(key).chain_update(GUID).finalize().into()
 }
 
-/// Fills `text`, which is as long as what `bytes` become.
+/// Fills `text`, which has the length of the encoded `bytes`.
 pub(crate) fn base64(bytes: &[u8], text: &mut [u8]) {
     let _ = STANDARD.encode_slice(bytes, text);
 }

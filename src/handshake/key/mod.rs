@@ -1,6 +1,7 @@
 //! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` (RFC 6455 §1.3): the proof that the server speaks WebSocket.
 //!
-//! Neither is a secret: the whole computation is public, so comparing them takes whatever time it takes.
+//! Neither is a secret: everything that they are computed from is public, so they need not be compared in constant
+//! time.
 
 #[cfg(feature = "alloc")]
 mod libraries;
@@ -27,7 +28,7 @@ pub(crate) fn encode_key(nonce: [u8; 16]) -> Key {
 }
 
 /// "a base64-encoded [...] value that, when decoded, is 16 bytes in length" (§4.2.1)
-// That is 22 digits, whose last four bits belong to no byte: some clients fill them at random.
+// That is 22 digits. Their last four bits belong to no byte: some clients fill them at random.
 pub(crate) fn parse(value: &[u8]) -> Option<Key> {
     let key = Key::try_from(value).ok()?;
     let digits = key.strip_suffix(b"==")?;
@@ -36,7 +37,7 @@ pub(crate) fn parse(value: &[u8]) -> Option<Key> {
     digits.iter().fold(true, |all, byte| all & is_digit(*byte)).then_some(key)
 }
 
-/// The answer to a key: its text, not its 16 bytes, is what is hashed.
+/// The answer to a key. The text of the key is hashed, not its 16 bytes.
 pub(crate) fn accept_key(key: &Key) -> AcceptKey {
     let mut accept = [0; 28];
     base64(&sha1(key), &mut accept);
@@ -72,7 +73,7 @@ mod tests {
         ] {
             assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
         }
-        assert!(parse(b"dGhlIHNhbXBsZSBub25jZR==").is_some(), "bits behind the last byte don't matter");
+        assert!(parse(b"dGhlIHNhbXBsZSBub25jZR==").is_some(), "the bits behind the last byte don't matter");
     }
 
     #[cfg(feature = "alloc")]

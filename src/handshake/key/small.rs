@@ -1,11 +1,11 @@
-//! SHA-1 of the one thing that is ever hashed, and base64, for machines without an allocator: in a sixth of the code that the libraries take, and
-//! with nothing in it that could panic.
+//! SHA-1 of a key, the only thing that is hashed, and base64, for machines without an allocator: a sixth of the code of
+//! the libraries, and nothing that can panic.
 
 use core::array;
 
 use super::{GUID, Key};
 
-/// A key, the GUID, and what SHA-1 has behind every message (RFC 3174 §4): two blocks.
+/// Space for a key, the GUID, and the padding of SHA-1 (RFC 3174 §4): two blocks.
 const PADDED: [[u8; 64]; 2] = {
     let mut padded = [[0; 64]; 2];
     let mut index = 0;
@@ -34,7 +34,7 @@ pub(crate) fn sha1(key: &Key) -> [u8; 20] {
     hash
 }
 
-/// One block (RFC 3174 §6.2), whose 80 words take turns in 16 places.
+/// Adds one block to the hash (RFC 3174 §6.2): its 80 words take turns in 16 places.
 fn compress(state: [u32; 5], block: &[u8; 64]) -> [u32; 5] {
     let mut words = [0; 16];
     for (word, bytes) in words.iter_mut().zip(block.as_chunks().0) {
@@ -62,7 +62,7 @@ fn compress(state: [u32; 5], block: &[u8; 64]) -> [u32; 5] {
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Fills `text`, which is as long as what `bytes` become (RFC 4648 §4).
+/// Fills `text`, which has the length of the encoded `bytes` (RFC 4648 §4).
 pub(crate) fn base64(bytes: &[u8], text: &mut [u8]) {
     let mut bytes = bytes.iter();
     for four in text.as_chunks_mut().0 {

@@ -21,7 +21,7 @@ pub struct Upgrade<I, O> {
     answer: Answer,
 }
 
-/// What the response says by itself.
+/// The parts of the response that do not depend on the caller.
 #[derive(Debug)]
 struct Answer {
     accept_key: AcceptKey,
@@ -40,7 +40,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         Self { request, answer }
     }
 
-    /// What is agreed on for compressed messages if the request is accepted; `None` without compression.
+    /// What will be agreed on for compressed messages if the request is accepted; `None` without compression.
     #[cfg(feature = "deflate")]
     pub fn compression(&self) -> Option<&deflate::Agreement> {
         self.answer.deflate.as_ref().map(|accepted| &accepted.agreement)
@@ -51,12 +51,13 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         &self.request
     }
 
-    /// The page that wants the connection, when a browser says so.
+    /// The origin of the page that opens the connection. Browsers send it.
     pub fn origin(&self) -> Option<&[u8]> {
         self.request.headers().get("Origin")
     }
 
-    /// Whether the request comes from one of these origins, or from a program that is no browser and gives none.
+    /// Checks that the request is from one of these origins, or from a program that sends none because it is not a
+    /// browser.
     ///
     /// ```
     /// # use websocket_proto::server::{Refusal, Upgrade};
@@ -67,21 +68,21 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Origin`] (403) for every other. The whole origin must be equal, in any case of its letters.
+    /// [`Refusal::Origin`] (403) for every other [`origin`](Self::origin). The whole origin must be equal, in any case.
     pub fn check_origin(&self, allowed: &[impl AsRef<str>]) -> Result<(), Refusal> {
         let is_allowed =
             |origin| allowed.iter().any(|allowed| allowed.as_ref().as_bytes().eq_ignore_ascii_case(origin));
         if self.origin().is_none_or(is_allowed) { Ok(()) } else { Err(Refusal::Origin) }
     }
 
-    /// The subprotocols that the client offers, the one it likes best first.
+    /// The subprotocols that the client offers, the preferred one first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
         self.request.headers().tokens(PROTOCOL).filter_map(|token| str::from_utf8(token).ok())
     }
 
-    /// The first subprotocol in the client's order that is among `supported`; `None` if there is no such.
+    /// The first subprotocol in the client's order that is in `supported`; `None` if there is none.
     ///
-    /// It is lent from `supported`, so that it outlives the request.
+    /// It is borrowed from `supported`, so it outlives the request.
     ///
     /// ```
     /// # use websocket_proto::{Connection, Server, server::{Accept, AcceptError, Upgrade}};
@@ -95,20 +96,21 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         self.subprotocols().find_map(|offered| supported.iter().copied().find(|name| *name == offered))
     }
 
-    /// Accepts. The 101 response is the sender's first [pending](crate::Sender::pending) output, so that no frame
-    /// can come before it.
+    /// Accepts the request. The 101 response is the sender's first [pending](crate::Sender::pending) output, so no
+    /// frame can be sent before it.
     ///
     /// # Errors
     ///
-    /// When `accept` can't be sent as it is; nothing is written then.
+    /// `accept` can't be sent as it is, or does not fit. Nothing is written then.
     #[inline]
     pub fn accept(mut self, accept: &Accept<'_>) -> Result<Connection<Server, I, O>, AcceptError> {
         self.check(accept)?;
         let Self { request, answer } = &mut self;
         let extensions = answer.extensions(&request.config)?;
-        // Whatever comes next, a Close must be possible.
+        // Behind the response there must be space for a Close.
         write::write(&mut request.output, Sender::<Server, O>::MAX_CONTROL_FRAME, |out| {
-            out(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+            out(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Accept: ");
             out(&answer.accept_key);
             out(b"\r\n");
             for (name, value) in answer.agreed().chain(accept.added()) {
@@ -119,11 +121,12 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         Ok(self.connect(extensions))
     }
 
-    /// The headers of the 101 response, for whoever writes it elsewhere (see [`Request::from_parts`](super::Request::from_parts)).
+    /// The headers of the 101 response, if an HTTP library writes it (see
+    /// [`Request::from_parts`](super::Request::from_parts)).
     ///
     /// # Errors
     ///
-    /// When `accept` can't be sent as it is.
+    /// `accept` can't be sent as it is.
     pub fn response_headers<'a>(
         &'a self,
         accept: &'a Accept<'a>,
@@ -132,11 +135,11 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         Ok(self.answer.headers().into_iter().chain(self.answer.agreed()).chain(accept.added()))
     }
 
-    /// The connection, when the 101 response is written elsewhere.
+    /// The connection, if an HTTP library writes the 101 response.
     ///
     /// # Errors
     ///
-    /// When the output store is too small to answer the peer.
+    /// The output store is too small to answer the peer, or there is no memory for the connection.
     pub fn into_connection(self) -> Result<Connection<Server, I, O>, AcceptError> {
         let (needed, capacity) = (Sender::<Server, O>::MIN_CAPACITY, self.request.output.capacity());
         if capacity < needed {
@@ -165,13 +168,13 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
 }
 
 impl Answer {
-    /// The headers that every acceptance has.
+    /// The headers that every 101 response has.
     fn headers(&self) -> [(&str, &str); 3] {
         let accept_key = str::from_utf8(&self.accept_key).unwrap_or_default();
         [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key)]
     }
 
-    /// Those that say what was agreed on by the library itself.
+    /// The header that says which extensions the library has agreed on.
     fn agreed(&self) -> impl Iterator<Item = (&str, &str)> {
         #[cfg(feature = "deflate")]
         let extensions = self.deflate.as_ref().map(|accepted| (EXTENSIONS, accepted.answer.as_str()));
@@ -191,21 +194,21 @@ impl Answer {
     }
 }
 
-/// What a server adds to its acceptance.
+/// What a server adds to its 101 response.
 #[derive(Clone, Copy, Debug, Default)]
-#[must_use = "it is given to `Upgrade::accept`"]
+#[must_use = "give it to `Upgrade::accept`"]
 pub struct Accept<'a> {
     subprotocol: Option<&'a str>,
     headers: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Accept<'a> {
-    /// No subprotocol and no further headers.
+    /// No subprotocol, and no further headers.
     pub const fn new() -> Self {
         Self { subprotocol: None, headers: &[] }
     }
 
-    /// The subprotocol to speak: one that the client has offered, or none.
+    /// The subprotocol that is picked: one that the client has offered, or none.
     pub fn subprotocol(mut self, subprotocol: impl Into<Option<&'a str>>) -> Self {
         self.subprotocol = subprotocol.into();
         self
@@ -225,19 +228,20 @@ impl<'a> Accept<'a> {
     }
 }
 
-/// Why an acceptance can't be sent: the caller's mistake, not the client's.
+/// Why a request can't be accepted: the caller's mistake, not the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// A subprotocol that the client has not offered.
+    /// The client has not offered the subprotocol of the [`Accept`]. [`Upgrade::subprotocols`] are those that it has
+    /// offered, and [`Upgrade::select_subprotocol`] returns no other.
     SubprotocolNotOffered,
-    /// A header that must not be sent.
+    /// A header can't be sent.
     Header(InvalidHeader),
     /// The output store is too small.
     StoreTooSmall {
-        /// How many bytes it must hold.
+        /// How many bytes it must hold: those of the response and of a Close.
         needed: usize,
-        /// How many it does.
+        /// How many bytes it can hold.
         capacity: usize,
     },
     /// The allocator had no memory for the response, or for the connection.
@@ -247,7 +251,9 @@ pub enum AcceptError {
 impl fmt::Display for AcceptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SubprotocolNotOffered => f.write_str("the client has not offered this subprotocol"),
+            Self::SubprotocolNotOffered => {
+                f.write_str("subprotocol that the client has not offered (only those of the request)")
+            }
             Self::Header(error) => error.fmt(f),
             Self::StoreTooSmall { needed, capacity } => {
                 write!(f, "output store of {capacity} bytes (at least {needed})")

@@ -10,7 +10,7 @@
 //!     let mut input = loop {
 //!         let n = socket.read(&mut buf)?;
 //!         let mut input = Input::new(&mut buf[..n]);
-//!         if handshake.read(&mut input) || n == 0 { break input }       // `into_request` says what was missing
+//!         if handshake.read(&mut input) || n == 0 { break input }       // `into_request` says what is missing
 //!     };
 //!     let upgrade = match handshake.into_request().and_then(server::Request::upgrade) {
 //!         Ok(upgrade) => upgrade,
@@ -23,15 +23,15 @@
 //!         }
 //!     };
 //!     let connection = upgrade.accept(&server::Accept::new())?;
-//!     // The 101 response is the sender's first output; what is left in `input` is the receiver's first input.
+//!     // The 101 response is the sender's first output; the rest of `input` is the receiver's first input.
 //!     # let _: Connection<Server, Vec<u8>, Vec<u8>> = connection;
 //!     Ok(())
 //! }
 //! # assert!(serve(io::Cursor::new(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec())).is_err());
 //! ```
 //!
-//! Any page may open a WebSocket to any server, with the user's cookies: the browser only says, in `Origin`, which page
-//! it was. A server that trusts cookies must therefore check it: [`Upgrade::check_origin`] (RFC 6455 §10.2).
+//! Any page can open a WebSocket to any server, with the user's cookies. The browser only says in `Origin` which page
+//! it was. So a server that trusts cookies must check the origin: [`Upgrade::check_origin`] (RFC 6455 §10.2).
 
 mod accept;
 mod refusal;
@@ -52,7 +52,7 @@ use crate::{Config, Input, Storage};
 
 /// A handshake that waits for the client's request.
 ///
-/// `I` collects the request's head and becomes the receiver's store; `O` takes the response and becomes the sender's.
+/// `I` collects the request's head and becomes the receiver's store, `O` holds the response and becomes the sender's.
 pub struct Handshake<I, O> {
     head: Head<I, RequestStart>,
     output: O,
@@ -67,7 +67,7 @@ impl<I, O> fmt::Debug for Handshake<I, O> {
 
 #[cfg(feature = "alloc")]
 impl Handshake<Vec<u8>, Vec<u8>> {
-    /// A handshake that allocates as it needs, up to the limits of `config`.
+    /// A handshake that allocates what it needs, up to the limits of `config`.
     #[inline]
     pub fn new(config: Config) -> Self {
         Self::with_storage(config, Vec::new(), Vec::new())
@@ -75,11 +75,12 @@ impl Handshake<Vec<u8>, Vec<u8>> {
 }
 
 impl<I: Storage, O: Storage> Handshake<I, O> {
-    /// A handshake in the caller's stores: what is in them is dropped.
+    /// A handshake in stores of the caller's. What is in them is dropped.
     ///
-    /// `input` must hold the request's head, 500 to 1000 bytes from a browser without cookies, and later the largest
-    /// message that comes in pieces. `output` must hold the response, 129 bytes if nothing is added to it, and later the largest
-    /// frame that is sent; behind both, 127 bytes are kept free for a Close: 256 at least.
+    /// `input` must hold the head of the request, 500 to 1000 bytes from a browser without cookies, and later the
+    /// largest message that is received in pieces. `output` must hold the response, 129 bytes if the caller adds
+    /// nothing, and later the largest frame that is sent; and 127 bytes more that are kept free for a Close: at least
+    /// 256 bytes.
     ///
     /// ```
     /// use websocket_proto::{Config, FixedStorage, server};
@@ -97,9 +98,10 @@ impl<I: Storage, O: Storage> Handshake<I, O> {
         Self { head: Head::new(&config, input), output, config }
     }
 
-    /// Takes the request's head from the input; `true` when no more of it is wanted, because it is complete or can't become valid.
+    /// Uses the bytes of the request's head; `true` when it needs no more, because the head is complete or can't become
+    /// valid.
     ///
-    /// While it is not, the input has been used up. Afterwards what remains in it belongs to the connection, and is not looked at.
+    /// After `false` the input is used up. After `true` the rest of it belongs to the connection, and was not read.
     #[must_use = "`true` ends the loop that reads the request"]
     pub fn read(&mut self, input: &mut Input<'_>) -> bool {
         self.head.read(input)
@@ -109,7 +111,7 @@ impl<I: Storage, O: Storage> Handshake<I, O> {
     ///
     /// # Errors
     ///
-    /// When its head is incomplete, too large, or not HTTP.
+    /// Its head is incomplete, too large, or not HTTP, or its target is invalid.
     #[inline]
     pub fn into_request(self) -> Result<Request<I, O>, Refusal> {
         Request::parse(self.head.into_store()?, self.output, self.config)

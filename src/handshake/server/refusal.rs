@@ -3,32 +3,36 @@ use core::fmt;
 use super::Response;
 use crate::handshake::{HeadError, HeaderFault, VERSION};
 
-/// Why a request is not a valid opening handshake. Each knows its answer: [`response`](Self::response).
+/// Why a request is not a valid opening handshake. Each refusal has a [`response`](Self::response).
+///
+/// It is small and holds no text of the client's. What the client sent is in the [`Request`](super::Request), which
+/// [`Request::check`](super::Request::check) leaves to you: its [method](super::Request::method), its
+/// [headers](super::Request::headers). Only [`Head`](Self::Head) and [`Target`](Self::Target) come without a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Not the head of an HTTP/1.1 request: 431 when it is too large or has too many headers, 505 for another version,
-    /// 503 when there was no memory for it, else 400.
+    /// The bytes are not the head of an HTTP/1.1 request: 431 if it is too large or has too many headers, 505 for
+    /// another version, 503 if there was no memory for it, otherwise 400.
     Head(HeadError),
-    /// A target that is neither a path nor an address: 400.
+    /// The target is neither a path nor an address, or has a fragment, or is not ASCII: 400.
     Target,
-    /// A method other than GET: 405.
+    /// The [method](super::Request::method) is not GET: 405.
     Method {
-        /// Whether it was HEAD, to which the response has no content (RFC 9110 §9.3.2).
+        /// Whether it is HEAD. The response to it has no content (RFC 9110 §9.3.2).
         is_head: bool,
     },
-    /// No `Upgrade: websocket`: 426, or whatever the caller serves there.
+    /// There is no `Upgrade: websocket`: 426, or the page that the caller serves there.
     NotAnUpgrade,
     /// A header that the handshake needs is missing, repeated or wrong: 400.
     Header(HeaderFault),
-    /// A `Sec-WebSocket-Version` other than 13: 426, and what is supported.
+    /// `Sec-WebSocket-Version` is not 13: 426, with the version that is supported.
     WebSocketVersion {
-        /// The version, if it is one: 0 to 255 without leading zeros (§4.3).
+        /// The version; `None` if the value is not a number from 0 to 255 without leading zeros (RFC 6455 §4.3).
         found: Option<u8>,
     },
-    /// A request with a body: 400.
+    /// There is a body: a `Content-Length` other than 0, or a `Transfer-Encoding`: 400.
     Body,
-    /// An origin that is not allowed: 403.
+    /// The [origin](super::Upgrade::origin) is not allowed: 403.
     Origin,
 }
 
@@ -49,7 +53,7 @@ impl Refusal {
     }
 
     /// The whole response: the status, the headers that belong to it, and a line of text. A response to HEAD has no
-    /// text, nor has one to a head that can't be read, because its method may have been HEAD.
+    /// text. Neither has a response to a head that can't be parsed, because its method may be HEAD.
     pub const fn response(self) -> Response<'static> {
         let (headers, body): (&[_], &str) = match self {
             Self::Head(_) => (&[], ""),
@@ -79,17 +83,18 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Head(error) => error.fmt(f),
-            Self::Target => f.write_str("request target that is neither a path nor an address"),
-            Self::Method { .. } => f.write_str("method that is not GET"),
+            Self::Target => f.write_str("invalid request target (only a path or an address)"),
+            Self::Method { is_head: true } => f.write_str("method HEAD (only GET)"),
+            Self::Method { is_head: false } => f.write_str("another method (only GET)"),
             Self::NotAnUpgrade => f.write_str("no Upgrade: websocket header"),
             Self::Header(fault) => fault.fmt(f),
             Self::WebSocketVersion { found: Some(found) } => {
                 write!(f, "Sec-WebSocket-Version {found} (only {VERSION})")
             }
             Self::WebSocketVersion { found: None } => {
-                write!(f, "Sec-WebSocket-Version that is not a number (only {VERSION})")
+                write!(f, "invalid Sec-WebSocket-Version (only {VERSION})")
             }
-            Self::Body => f.write_str("request with a body"),
+            Self::Body => f.write_str("request with a body (none is allowed)"),
             Self::Origin => f.write_str("origin that is not allowed"),
         }
     }

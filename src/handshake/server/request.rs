@@ -22,10 +22,10 @@ use crate::{
 /// The same port can serve both: ask [`is_upgrade`](Self::is_upgrade) first, and answer other requests with a
 /// [`Response`](super::Response).
 pub struct Request<I, O> {
-    /// The head, which parsed.
+    /// The head, which was judged.
     pub(crate) head: I,
     line: RequestLine,
-    /// What its headers are as those of an opening handshake.
+    /// The key, if the headers are those of an opening handshake.
     verdict: Result<Key, Refusal>,
     pub(crate) output: O,
     pub(crate) config: Config,
@@ -33,11 +33,10 @@ pub struct Request<I, O> {
 
 #[cfg(feature = "alloc")]
 impl Request<Vec<u8>, Vec<u8>> {
-    /// A request that an HTTP library has already parsed: it enters here and is treated like any other, as one of
-    /// HTTP/1.1.
+    /// A request that an HTTP library has already parsed. It is judged like any other of HTTP/1.1.
     ///
-    /// The library also sends the response: see [`Upgrade::response_headers`]; and a refusal, whose parts are those of
-    /// [`Refusal::response`].
+    /// The library also sends the response: see [`Upgrade::response_headers`], and [`Refusal::response`] for the parts
+    /// of a refusal.
     ///
     /// ```
     /// use websocket_proto::{Config, server};
@@ -64,7 +63,7 @@ impl Request<Vec<u8>, Vec<u8>> {
     ///
     /// # Errors
     ///
-    /// The same as for a request that came in bytes: a name or value that HTTP does not allow is refused.
+    /// The same as for a request that is received in bytes: a name or value that HTTP does not allow is refused.
     pub fn from_parts<N: AsRef<str>, V: AsRef<[u8]>>(
         config: Config,
         method: &str,
@@ -82,7 +81,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         let verdict = Found::new(headers)?.check();
         match line.method(head.bytes()) {
             method if is_target(method, line.target(head.bytes())) => {}
-            // Where the target may have another form (CONNECT), the method is what is wrong.
+            // With another method (CONNECT) the target may have another form, so the method is what is wrong.
             b"GET" => return Err(Refusal::Target),
             method => return Err(wrong_method(method)),
         }
@@ -125,7 +124,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
             if !is_token(name.as_bytes()) {
                 return Err(HeadError::Malformed(MalformedHead::HeaderName).into());
             }
-            // The one thing that the parser could not see: a line that became two.
+            // The only fault that the parser could not see: one line that became two.
             if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
                 return Err(HeadError::Malformed(MalformedHead::HeaderValue).into());
             }
@@ -142,20 +141,20 @@ impl<I: Storage, O: Storage> Request<I, O> {
         str::from_utf8(self.line.method(self.head.bytes())).unwrap_or_default()
     }
 
-    /// The target as it stands in the request, such as `/chat?room=1`, or an address when a proxy was asked.
+    /// The target as it is in the request, such as `/chat?room=1`, or an address if the client asked a proxy.
     pub fn target(&self) -> &str {
         str::from_utf8(self.line.target(self.head.bytes())).unwrap_or_default()
     }
 
-    /// The target's path, without a query: what a server finds the page by.
+    /// The target's path, without the query: a server finds the page by it.
     ///
-    /// It is not decoded: `%2e%2e` is still that.
+    /// It is not decoded: `%2e%2e` remains `%2e%2e`.
     pub fn path(&self) -> &str {
         let (path, _) = split_before(self.resource(), |byte| byte == b'?');
         if path.is_empty() { "/" } else { path }
     }
 
-    /// What follows the target's first question mark, if there is one.
+    /// The text behind the target's first question mark, if there is one.
     pub fn query(&self) -> Option<&str> {
         let (_, query) = split_before(self.resource(), |byte| byte == b'?');
         query.get(1..)
@@ -166,7 +165,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         lines::headers(self.head.bytes())
     }
 
-    /// Whether the client wants a WebSocket: there is an `Upgrade` header that says so. [`upgrade`](Self::upgrade) checks the rest.
+    /// Whether the client wants a WebSocket: an `Upgrade` header says so. [`upgrade`](Self::upgrade) checks the rest.
     pub fn is_upgrade(&self) -> bool {
         self.headers().all("Upgrade").any(|value| has(value, b"websocket"))
     }
@@ -176,15 +175,16 @@ impl<I: Storage, O: Storage> Request<I, O> {
     /// # Errors
     ///
     /// The first rule that it breaks, in this order: method, HTTP version, `Host`, `Upgrade`, `Connection`,
-    /// `Sec-WebSocket-Version`, `Sec-WebSocket-Key`, body, `Sec-WebSocket-Extensions`, `Sec-WebSocket-Protocol`, `Origin`.
+    /// `Sec-WebSocket-Version`, `Sec-WebSocket-Key`, body, `Sec-WebSocket-Extensions`, `Sec-WebSocket-Protocol`,
+    /// `Origin`. [`check`](Self::check) says the same, and leaves the request.
     #[inline]
     pub fn upgrade(self) -> Result<Upgrade<I, O>, Refusal> {
         let accept_key = key::accept_key(&self.key()?);
         Ok(Upgrade::new(self, accept_key))
     }
 
-    /// What [`upgrade`](Self::upgrade) will say, while the request can still be looked at: an error names a header, and
-    /// [`headers`](Self::headers) have its value.
+    /// Says what [`upgrade`](Self::upgrade) will say. If a header is wrong, its value is still in
+    /// [`headers`](Self::headers), for a log.
     ///
     /// ```
     /// # use websocket_proto::{Config, server};
@@ -224,7 +224,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
     }
 }
 
-/// The headers that matter, in one pass over all of them.
+/// The headers that the handshake needs, found in one pass over all headers.
 struct Found<'h> {
     host: Single<'h>,
     /// `Upgrade: websocket`
@@ -236,10 +236,10 @@ struct Found<'h> {
     length: Single<'h>,
     /// There is a `Transfer-Encoding`.
     encoding: bool,
-    /// All lines with extensions are lists of such. Together they are one list (RFC 9110 §5.3), and it may have no
-    /// element: devices send that. RFC 6455 §9.1 wants at least one, but nothing is gained by a refusal.
+    /// All lines of extensions are lists of extensions. Together they are one list (RFC 9110 §5.3), which may be empty:
+    /// some devices send that. RFC 6455 §9.1 demands at least one, but a refusal would gain nothing.
     extensions: bool,
-    /// The same for subprotocols.
+    /// All lines of subprotocols are lists of tokens.
     protocols: bool,
     origin: Single<'h>,
 }
@@ -260,7 +260,7 @@ impl<'h> Found<'h> {
         };
         for header in headers {
             let HeaderLine { name, value } = header?;
-            // A name's length tells most of those that matter from all others, without a look at it.
+            // The length of a name tells most of these headers from all others.
             match name.len() {
                 4 if is(name, b"host") => found.host.take(value),
                 6 if is(name, b"origin") => found.origin.take(value),
@@ -278,11 +278,11 @@ impl<'h> Found<'h> {
         Ok(found)
     }
 
-    /// The key, if they are those of an opening handshake.
+    /// The key, if the headers are those of an opening handshake.
     fn check(&self) -> Result<Key, Refusal> {
-        // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header
-        // field and to any request message that contains more than one Host header field line or a Host header field with an
-        // invalid field value." (RFC 9112 §3.2)
+        // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
+        // header field and to any request message that contains more than one Host header field line or a Host header
+        // field with an invalid field value." (RFC 9112 §3.2)
         if !is_authority(self.host.once()?) {
             return Err(HeaderFault::Wrong("Host").into());
         }
@@ -295,7 +295,7 @@ impl<'h> Found<'h> {
             return Err(Refusal::WebSocketVersion { found: parse_octet(version) });
         }
         let key = key::parse(self.key.once()?).ok_or(HeaderFault::Wrong("Sec-WebSocket-Key"))?;
-        // A body would be taken for frames, or frames for a body.
+        // One side would take a body for frames, or frames for a body.
         if self.encoding || self.length.at_most_once()?.is_some_and(|length| length != b"0") {
             return Err(Refusal::Body);
         }
@@ -310,7 +310,7 @@ impl<'h> Found<'h> {
     }
 }
 
-// Not the headers: there may be credentials in them.
+// Without the headers: there may be credentials in them.
 impl<I, O> fmt::Debug for Request<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({:?})", self.line)
@@ -321,8 +321,8 @@ fn wrong_method(method: &[u8]) -> Refusal {
     Refusal::Method { is_head: method == b"HEAD" }
 }
 
-/// The origin form (`/chat`) or the absolute form (`http://example.com/chat`) of a target; the asterisk form for OPTIONS
-/// (RFC 9112 §3.2). What browsers leave unescaped in it is accepted.
+/// The origin form (`/chat`) or the absolute form (`http://example.com/chat`) of a target, or the asterisk form for
+/// OPTIONS (RFC 9112 §3.2). Characters that browsers don't escape are accepted.
 fn is_target(method: &[u8], target: &[u8]) -> bool {
     let known_form = match target {
         [b'/', ..] => true,
@@ -335,7 +335,7 @@ fn is_target(method: &[u8], target: &[u8]) -> bool {
     known_form && target.iter().all(|byte| byte.is_ascii() && *byte != b'#')
 }
 
-/// The authority of a target in absolute form, and what follows it.
+/// The authority of a target in absolute form, and the text behind it.
 fn split_absolute(target: &str) -> Option<(&str, &str)> {
     let rest = ["http://", "https://", "ws://", "wss://"].iter().find_map(|scheme| strip_scheme(target, scheme))?;
     Some(split_before(rest, |byte| matches!(byte, b'/' | b'?')))

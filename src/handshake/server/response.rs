@@ -7,7 +7,8 @@ use crate::{
 
 /// An HTTP response other than 101: a refusal with any status, headers and body, or a page on the same port.
 ///
-/// `Content-Length` and `Connection: close` are added; close the transport when it is written.
+/// [`write`](Self::write) adds `Content-Length` and `Connection: close`: close the transport when the response is
+/// written.
 ///
 /// ```
 /// use websocket_proto::server::Response;
@@ -22,7 +23,7 @@ use crate::{
 /// # Ok::<(), websocket_proto::server::ResponseError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-#[must_use = "it is sent by `write`"]
+#[must_use = "`write` sends it"]
 pub struct Response<'a> {
     status: u16,
     headers: &'a [(&'a str, &'a str)],
@@ -48,7 +49,7 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// The answer to a HEAD request: all headers, but the body only counted.
+    /// For the answer to HEAD: all headers, with the length of the body, but no body.
     pub const fn head_only(mut self, head_only: bool) -> Self {
         self.head_only = head_only;
         self
@@ -73,7 +74,7 @@ impl<'a> Response<'a> {
     ///
     /// # Errors
     ///
-    /// See [`ResponseError`]; nothing is written then.
+    /// See [`ResponseError`]. Nothing is written then.
     pub fn write<S: Storage>(&self, out: &mut S) -> Result<(), ResponseError> {
         if !(200..=599).contains(&self.status) {
             return Err(ResponseError::Status(self.status));
@@ -90,7 +91,7 @@ impl<'a> Response<'a> {
                 out(part);
             }
             write::headers(out, self.headers);
-            // These two have no content, and so no length of it (RFC 9110 §8.6).
+            // These two have no content, so they have no length of it (RFC 9110 §8.6).
             let has_content = !matches!(self.status, 204 | 304);
             if has_content {
                 write::header(out, "Content-Length", length);
@@ -135,7 +136,7 @@ fn reason_phrase(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
-        // "A client SHOULD ignore the reason-phrase" (RFC 9112 §4): the number says it all.
+        // "A client SHOULD ignore the reason-phrase" (RFC 9112 §4): the status is enough.
         _ => "",
     }
 }
@@ -144,28 +145,28 @@ fn reason_phrase(status: u16) -> &'static str {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// A status that is no final answer: 101 is for [`Upgrade::accept`](super::Upgrade::accept) to send.
+    /// The status is not that of a final response: 200 to 599. [`Upgrade::accept`](super::Upgrade::accept) sends 101.
     Status(u16),
-    /// A header that must not be sent.
+    /// A header can't be sent.
     Header(InvalidHeader),
     /// The store is too small.
     StoreTooSmall {
-        /// How many bytes the response has, with what is in the store already.
+        /// How many bytes it must hold: those of the response, and those that are in it already.
         needed: usize,
-        /// How many the store can hold.
+        /// How many bytes it can hold.
         capacity: usize,
     },
-    /// The allocator had no memory for it.
+    /// The allocator had no memory for the response.
     OutOfMemory,
 }
 
 impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status(status) => write!(f, "status {status} (200 to 599)"),
+            Self::Status(status) => write!(f, "status {status} (only 200 to 599)"),
             Self::Header(error) => error.fmt(f),
             Self::StoreTooSmall { needed, capacity } => {
-                write!(f, "response of {needed} bytes (the store holds {capacity})")
+                write!(f, "store of {capacity} bytes (at least {needed})")
             }
             Self::OutOfMemory => f.write_str("out of memory for the response"),
         }
