@@ -44,7 +44,10 @@ fuzz_target!(|case: Case<'_>| {
 
     let picked = response.subprotocol().map(str::to_owned);
     let is_acceptance = http::is_acceptance(&expected, ACCEPT_KEY, &SUBPROTOCOLS);
-    match response.upgrade() {
+    let checked = response.check();
+    let verdict = response.upgrade();
+    assert_eq!(checked.err(), verdict.as_ref().err().copied(), "`check` says the same");
+    match verdict {
         Ok(connection) => {
             assert!(is_acceptance, "accepted against a rule");
             assert!(picked.is_none_or(|picked| SUBPROTOCOLS.contains(&&picked[..])));

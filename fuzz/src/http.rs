@@ -47,8 +47,7 @@ pub fn seen(headers: websocket_proto::http::Headers<'_>) -> Headers {
     headers.map(|header| (header.name.to_owned(), header.value.to_owned())).collect()
 }
 
-/// Asserts that a head which was refused by a limit is beyond that limit. `is_whole` says whether some bytes have a
-/// head.
+/// Asserts that a head which a limit refused is over that limit. `is_whole` says whether some bytes have a whole head.
 pub fn assert_beyond_limit(wire: &[u8], error: HeadError, is_whole: impl Fn(&[u8]) -> bool) {
     match error {
         HeadError::TooLarge { limit } => {
@@ -59,6 +58,7 @@ pub fn assert_beyond_limit(wire: &[u8], error: HeadError, is_whole: impl Fn(&[u8
             let heads = lines.split(|line| *line == b"\r\n").map(<[_]>::len);
             assert!(heads.max() > Some(1 + limit), "at most {limit} headers were too many");
         }
+        HeadError::StoreTooSmall { capacity } => panic!("no limit here is over the {capacity} bytes of the store"),
         _ => {}
     }
 }

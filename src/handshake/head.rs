@@ -131,7 +131,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         Ok(())
     }
 
-    /// Drops the head that was read, and collects the next one. Both count against the limit.
+    /// Drops the head that was read, and collects the next one. Together they have the size that is limited.
     pub(crate) fn restart(&mut self) {
         self.store.clear(usize::MAX);
         (self.first_line, self.line, self.lines) = (L::default(), 0, 0);
@@ -209,7 +209,7 @@ pub enum HeadError {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// It is within the limit, but our store cannot hold it. A `Vec<u8>` always can.
+    /// It does not fit into our store, which holds less than the limit allows. A `Vec<u8>` never does.
     StoreTooSmall {
         /// The most that the store can hold, in bytes.
         capacity: usize,
@@ -239,9 +239,7 @@ impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { limit } => write!(f, "HTTP head over the limit of {limit} bytes"),
-            Self::StoreTooSmall { capacity } => {
-                write!(f, "HTTP head of more than {capacity} bytes, which is what our store holds")
-            }
+            Self::StoreTooSmall { capacity } => write!(f, "HTTP head larger than our store of {capacity} bytes"),
             Self::TooManyHeaders { limit } => write!(f, "HTTP head over the limit of {limit} headers"),
             Self::Incomplete { seen } => write!(f, "the stream ended inside the HTTP head, after {seen} bytes"),
             Self::Version => f.write_str("not HTTP/1.1"),

@@ -132,7 +132,7 @@ impl fmt::Display for RequestError {
         match self {
             Self::Subprotocol { index } => write!(f, "invalid subprotocol {index} (only a token)"),
             Self::RepeatedSubprotocol { index } => {
-                write!(f, "subprotocol {index} is the same as one before it (each once)")
+                write!(f, "subprotocol {index} is the same as one before it (each at most once)")
             }
             Self::Origin => f.write_str("invalid origin (no control character but the tab)"),
             Self::Header(error) => error.fmt(f),

@@ -25,7 +25,7 @@ pub struct Response<K, I, O> {
     config: Config,
 }
 
-// Not the headers: there may be cookies in them.
+// Without the headers: there may be cookies in them.
 impl<K, I: Storage, O> fmt::Debug for Response<K, I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Response({:?})", StatusLine::read(self.head.bytes()))

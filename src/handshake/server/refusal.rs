@@ -5,9 +5,10 @@ use crate::handshake::{HeadError, HeaderFault, VERSION};
 
 /// Why a request is not a valid opening handshake. Each refusal has a [`response`](Self::response).
 ///
-/// It is small and holds no text of the client's. What the client sent is in the [`Request`](super::Request), which
-/// [`Request::check`](super::Request::check) leaves to you: its [method](super::Request::method), its
-/// [headers](super::Request::headers). Only [`Head`](Self::Head) and [`Target`](Self::Target) come without a request.
+/// It is small, so it has no text of the client's. The text is in the [`Request`](super::Request):
+/// [`check`](super::Request::check) returns the refusal and leaves the request, with its
+/// [method](super::Request::method) and its [headers](super::Request::headers). Only if
+/// [`into_request`](super::Handshake::into_request) returns the refusal, there is no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -85,7 +86,7 @@ impl fmt::Display for Refusal {
             Self::Head(error) => error.fmt(f),
             Self::Target => f.write_str("invalid request target (only a path or an address)"),
             Self::Method { is_head: true } => f.write_str("method HEAD (only GET)"),
-            Self::Method { is_head: false } => f.write_str("another method (only GET)"),
+            Self::Method { is_head: false } => f.write_str("wrong method (only GET)"),
             Self::NotAnUpgrade => f.write_str("no Upgrade: websocket header"),
             Self::Header(fault) => fault.fmt(f),
             Self::WebSocketVersion { found: Some(found) } => {
