@@ -47,7 +47,7 @@ fn copy<R: Role, S: Storage>(sender: &mut Sender<R, S>, message: Message<'_>) {
 }
 
 fn lend<R: Role, S: Storage>(sender: &mut Sender<R, S>, message: Message<'_>) {
-    let frame = sender.frame(black_box(message)).unwrap();
+    let frame = sender.vectored_frame(black_box(message)).unwrap();
     let written = black_box(frame.slices()).iter().map(|slice| slice.len()).sum();
     frame.sent(written);
 }

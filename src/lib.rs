@@ -264,7 +264,7 @@
 //! use websocket_proto::{Sender, Server};
 //!
 //! fn send(tx: &mut Sender<Server, Vec<u8>>, message: &[u8], socket: &mut impl Write) -> Result<(), Box<dyn Error>> {
-//!     let frame = tx.frame(message)?;
+//!     let frame = tx.vectored_frame(message)?;
 //!     let written = socket.write_vectored(&frame.slices())?;      // what was pending, the header, the message
 //!     frame.sent(written);                                        // what the socket did not take is pending now
 //!     Ok(())
@@ -343,7 +343,7 @@
 //! | from | until | then | usual |
 //! |-|-|-|-|
 //! | the connection | the handshake is done | drop it | 10 s |
-//! | the last byte received | another is received | [`ping`](Sender::ping); after as long again, drop it | 30 s |
+//! | the last byte received | another is received | [`ping`](Sender::send_ping); after as long again, drop it | 30 s |
 //! | [`transport`](Sender::transport) is not `Open` any more | it is `CloseNow`, or the stream ends | drop it | 10 s |
 //! | we have shut down our half of the stream | the peer ends its own | drop it | 2 s |
 //!
@@ -400,10 +400,10 @@ pub use connection::ClientConnection;
 pub use connection::ServerConnection;
 pub use connection::{Client, Config, Connection, OwnedReply, Randomness, Replies, Reply, Role, Server, Transport};
 #[cfg(feature = "std")]
-pub use connection::{NoRandomness, SystemRandom};
+pub use connection::{RandomnessError, SystemRandom};
 pub use frame::CloseCode;
 pub use handshake::{Uri, UriError, client, http, server};
 pub use input::{Input, ReadBuffer};
 pub use receive::{Chunk, ChunkEvent, Event, Failure, Kind, Message, Receiver, UncleanEnd};
-pub use send::{SendCloseError, SendError, Sender, VectoredFrame};
+pub use send::{SendError, Sender, VectoredFrame};
 pub use storage::{FixedStorage, Storage};

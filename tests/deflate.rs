@@ -488,7 +488,7 @@ enum Way {
 fn send<R: Role, S: Storage>(sender: &mut Sender<R, S>, way: Way, mut message: &[u8]) -> Result<(), SendError> {
     match way {
         Way::Whole => sender.send_binary(message),
-        Way::Vectored => sender.frame(message).map(drop),
+        Way::Vectored => sender.vectored_frame(message).map(drop),
         Way::Prepared => sender.send_prepared(&Prepared::new(message)),
         Way::Fragments(shares) => {
             for share in shares {
@@ -616,7 +616,7 @@ fn prepared_messages_that_grow_are_shared_too() {
 fn d7_a_message_that_may_grow_needs_space_for_that() {
     const STORE: usize = 1000;
     const LIMIT: usize = STORE - 127; // beside the longest Close
-    let too_long = |len| Err(SendError::TooLong { len, limit: LIMIT });
+    let too_long = |len| Err(SendError::FrameTooLong { len, limit: LIMIT });
     let backlog = Err(SendError::Backlog { waiting: 102, limit: 500 });
     // An eighth, a 64th and 64 bytes more; and a header of four bytes.
     let table = [
@@ -663,7 +663,7 @@ fn d7_what_is_compressed_and_what_is_not() {
     let noise: Vec<u8> = noise(1).take(1000).collect();
     server.sender.send_binary(&noise).unwrap();
     server.sender.send_text(&text).unwrap();
-    drop(server.sender.frame(&text).unwrap());
+    drop(server.sender.vectored_frame(&text).unwrap());
     let wire = server.sender.pending().to_vec();
     let firsts: Vec<u8> = frames(&wire).iter().map(|(first, _)| *first).collect();
     assert_eq!(firsts, [0x81, 0xC1, 0x81, 0xC1, 0x82, 0xC1, 0xC1]);
@@ -996,8 +996,8 @@ proptest! {
             }
             expected.push(if *is_text { Seen::Text(text) } else { Seen::Binary(payload.clone()) });
             if *is_followed {
-                server.sender.ping(b"behind").unwrap();
-                client.sender.ping(b"behind").unwrap();
+                server.sender.send_ping(b"behind").unwrap();
+                client.sender.send_ping(b"behind").unwrap();
                 expected.push(Seen::Ping(b"behind".to_vec()));
             }
         }

@@ -319,7 +319,7 @@ impl Out {
     /// A message by a vectored write, of which the socket takes a share.
     fn write(&mut self, message: &Seen, taken: Index) {
         self.drain();
-        let frame = self.sender.frame(as_message(message)).unwrap();
+        let frame = self.sender.vectored_frame(as_message(message)).unwrap();
         let parts = frame.parts().concat();
         let taken = taken.index(parts.len() + 1);
         self.wire.extend_from_slice(&parts[..taken]);
@@ -497,7 +497,7 @@ proptest! {
                 }
                 Act::Vectored(message, taken) => out.write(message, *taken),
                 Act::Prepared(index) => out.insist(|sender| sender.send_prepared(index.get(&prepared))),
-                Act::Ping => out.insist(|sender| sender.ping(b"between")),
+                Act::Ping => out.insist(|sender| sender.send_ping(b"between")),
             }
         }
         out.drain();
@@ -681,7 +681,7 @@ fn a_message_that_may_not_fit_is_refused() {
                 let (ServerEnd { mut sender, .. }, _) = open_in(Config::new().deflate(deflate), stores);
                 match if is_whole { sender.send_binary(&worst) } else { sender.send_binary_fragment(&worst, false) } {
                     Ok(()) => {}
-                    Err(SendError::TooLong { .. }) => assert!(room < 5000 && sender.is_empty(), "in {room} bytes"),
+                    Err(SendError::FrameTooLong { .. }) => assert!(room < 5000 && sender.is_empty(), "in {room} bytes"),
                     Err(error) => panic!("{error} in {room} bytes"),
                 }
                 sender.close(CloseCode::NORMAL, &"x".repeat(123)).unwrap();

@@ -331,10 +331,10 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
 
         // Never: the store is too small for it, even when it is empty.
         let payload = vec![8; most + 1];
-        let never = SendError::TooLong { len: frame_len(payload.len()), limit: room };
+        let never = SendError::FrameTooLong { len: frame_len(payload.len()), limit: room };
         assert_eq!(tx.send_binary(&payload), Err(never));
         assert_eq!(tx.send_binary_fragment(&payload, false), Err(never));
-        assert_eq!(tx.frame(&payload[..]).err(), Some(never));
+        assert_eq!(tx.vectored_frame(&payload[..]).err(), Some(never));
         assert_eq!((tx.pending().len(), tx.backlog()), (0, 0));
 
         // A refused fragment has begun nothing, and the longest frame fits, to the last byte, each time.
@@ -343,7 +343,7 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
             tx.send_binary(&payload[..most]).unwrap();
             assert_eq!(drain(tx, step), longest_frame);
         }
-        let vectored = tx.frame(&payload[..most]).unwrap();
+        let vectored = tx.vectored_frame(&payload[..most]).unwrap();
         let whole = vectored.parts().concat();
         vectored.sent(3);
         assert_eq!(tx.pending(), &whole[3..]);
@@ -358,9 +358,9 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
         assert_eq!(tx.send_binary(&[1; 125]), refused);
         assert_eq!(tx.send_binary_fragment(&[1; 125], true), refused);
         assert_eq!(tx.send_text_fragment(&"x".repeat(125), false), refused);
-        assert_eq!(tx.frame(&[1; 125]).map(drop), refused);
-        assert_eq!(tx.ping(&[1; 125]), refused);
-        assert_eq!(tx.pong(&[1; 125]), refused);
+        assert_eq!(tx.vectored_frame(&[1; 125]).map(drop), refused);
+        assert_eq!(tx.send_ping(&[1; 125]), refused);
+        assert_eq!(tx.send_pong(&[1; 125]), refused);
         // By one byte.
         let fits = 103 - 2 - key;
         assert_eq!(tx.send_binary(&[1; 125][..fits + 1]), refused);
@@ -383,7 +383,7 @@ fn every_byte_is_kept_while_the_output_goes_round() {
         for number in 0..500_usize {
             let payload = vec![number as u8; number % 43];
             let outcome = match number % 3 {
-                0 => tx.frame(&payload[..]).map(|frame| frame.sent(0)),
+                0 => tx.vectored_frame(&payload[..]).map(|frame| frame.sent(0)),
                 _ => tx.send_binary(&payload),
             };
             match outcome {
@@ -655,12 +655,12 @@ fn talk(pair: &mut Pair) -> [Vec<Seen>; 2] {
     let text = "Κόσμε 世界 🦀 ".repeat(6);
     let binary: Vec<u8> = (0..200).collect();
     pair.client.sender.send_text(&text).unwrap();
-    pair.client.sender.ping(b"first").unwrap();
+    pair.client.sender.send_ping(b"first").unwrap();
     pair.step();
     pair.client.sender.send_binary_fragment(&binary[..150], false).unwrap();
     pair.settle();
-    pair.client.sender.ping(&[1; 125]).unwrap();
-    pair.server.sender.ping(b"from the server").unwrap();
+    pair.client.sender.send_ping(&[1; 125]).unwrap();
+    pair.server.sender.send_ping(b"from the server").unwrap();
     pair.client.sender.send_binary_fragment(&binary[150..], true).unwrap();
     pair.client.sender.send_text("").unwrap();
     pair.settle();
@@ -756,7 +756,7 @@ fn a_full_output_moves_little_however_slowly_it_is_read() {
                 let payload = [&number.to_be_bytes()[..], &[7; 96]].concat();
                 let waiting = tx.backlog();
                 let outcome = if number % 5 == 0 {
-                    tx.frame(&payload[..]).map(|frame| frame.sent(0))
+                    tx.vectored_frame(&payload[..]).map(|frame| frame.sent(0))
                 } else {
                     tx.send_binary(&payload)
                 };
@@ -814,7 +814,7 @@ fn a_vectored_frame_goes_behind_a_pong_that_makes_the_output_go_round() {
     server.sender.send_binary(&[8; 96]).unwrap();
     peer_sends(&mut server, 0, 0x89, &[9; 125]);
     write(&mut server.sender, &mut wire, 400);
-    let vectored = server.sender.frame(b"x").unwrap();
+    let vectored = server.sender.vectored_frame(b"x").unwrap();
     let parts = vectored.parts().concat();
     vectored.sent(parts.len());
     wire.extend_from_slice(&parts);
@@ -836,7 +836,7 @@ fn a_vectored_frame_follows_an_output_that_goes_round() {
     for number in 0..1000_usize {
         let payload = vec![number as u8; 126 + number % 200];
         rounds += usize::from(tx.pending().len() < tx.backlog());
-        let written = tx.frame(&payload[..]).map(|frame| {
+        let written = tx.vectored_frame(&payload[..]).map(|frame| {
             let mut parts = frame.parts().concat();
             parts.truncate(if number % 3 == 0 { number % 700 } else { 0 });
             frame.sent(parts.len());

@@ -241,7 +241,7 @@ fn conversation() -> (Vec<u8>, Vec<Seen>) {
         tx.send_binary(&binary).unwrap();
         seen.push(Seen::Binary(binary.clone()));
         tx.send_text_fragment(&ascii, false).unwrap();
-        tx.ping(b"between").unwrap();
+        tx.send_ping(b"between").unwrap();
         tx.send_text_fragment(&cyrillic, true).unwrap();
         seen.extend([Seen::Ping(b"between".into()), Seen::Text(ascii.clone() + &cyrillic)]);
         tx.send_binary_fragment(&binary, false).unwrap();
@@ -389,7 +389,7 @@ fn while_messages_are_sent() {
                         }
                         begun
                     }),
-                    3 => (text, armed(|| tx.frame(text).map(|frame| frame.sent(0)))),
+                    3 => (text, armed(|| tx.vectored_frame(text).map(|frame| frame.sent(0)))),
                     4 => match &prepared {
                         Some(prepared) => (&long[..], armed(|| tx.send_prepared(prepared))),
                         None => continue,
@@ -448,7 +448,7 @@ fn write_in_part<R: Role>(mut connection: Connection<R, Vec<u8>, Vec<u8>>, taken
                 armed(|| tx.consume(half));
                 continue;
             }
-            _ => armed(|| tx.frame(&message[..])).map(|frame| {
+            _ => armed(|| tx.vectored_frame(&message[..])).map(|frame| {
                 let parts = frame.parts().concat();
                 wire.extend_from_slice(&parts[..taken.min(parts.len())]);
                 armed(|| frame.sent(taken));

@@ -100,7 +100,7 @@ impl<R: Role, I: Storage, O: Storage> End<R, I, O> {
                     self.sent.extend(self.open.take());
                 }
             }),
-            Operation::Vectored(data, taken) => tx.frame(&data[..]).map(|frame| {
+            Operation::Vectored(data, taken) => tx.vectored_frame(&data[..]).map(|frame| {
                 let parts = frame.parts().concat();
                 let taken = (*taken).min(parts.len());
                 wire.extend(&parts[..taken]);
@@ -108,11 +108,11 @@ impl<R: Role, I: Storage, O: Storage> End<R, I, O> {
                 self.sent.push(Message::Binary(data.clone()));
             }),
             Operation::Ping(payload) => {
-                self.pings += usize::from(tx.ping(payload).is_ok());
+                self.pings += usize::from(tx.send_ping(payload).is_ok());
                 Ok(())
             }
             Operation::Pong(payload) => {
-                let _ = tx.pong(payload);
+                let _ = tx.send_pong(payload);
                 Ok(())
             }
             Operation::Close(code) => {
@@ -132,7 +132,7 @@ impl<R: Role, I: Storage, O: Storage> End<R, I, O> {
             Ok(()) => {}
             Err(SendError::MessageOpen) => assert!(self.open.is_some()),
             Err(SendError::Closing) => assert!(!self.connection.sender.is_open()),
-            Err(SendError::Backlog { .. } | SendError::TooLong { .. }) => {}
+            Err(SendError::Backlog { .. } | SendError::FrameTooLong { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -62,18 +62,18 @@ fn each_frame_asks_for_one_key() {
     for len in [0, 1, 125, 126, 1000, 65_535, 65_536] {
         tx.send_binary(&vec![1; len]).unwrap();
         tx.send_binary_fragment(&vec![2; len], false).unwrap();
-        tx.ping(b"between").unwrap();
+        tx.send_ping(b"between").unwrap();
         tx.send_binary_fragment(&vec![3; len], true).unwrap();
         wire.extend_from_slice(tx.pending());
         tx.consume(usize::MAX);
     }
-    tx.pong(b"").unwrap();
+    tx.send_pong(b"").unwrap();
     tx.send_text("before").unwrap();
-    let vectored = tx.frame("vectored").unwrap();
+    let vectored = tx.vectored_frame("vectored").unwrap();
     wire.extend(vectored.parts().concat());
     let taken = vectored.parts().concat().len();
     vectored.sent(taken);
-    drop(tx.frame("dropped").unwrap());
+    drop(tx.vectored_frame("dropped").unwrap());
     wire.extend_from_slice(tx.pending());
     tx.consume(usize::MAX);
     // More than fit into the queue of Pongs: the newest is stored separately.
@@ -122,7 +122,7 @@ fn each_compressed_frame_asks_for_one_key() {
     // This gets longer by compression and is sent as it is.
     tx.send_binary(&(0..=255).collect::<Vec<u8>>()).unwrap();
     tx.send_prepared(&Prepared::new(&*text)).unwrap();
-    drop(tx.frame(&*text).unwrap());
+    drop(tx.vectored_frame(&*text).unwrap());
     assert_eq!(keys(tx.pending()), [4, 5, 6, 7, 8, 9].map(u32::to_be_bytes));
     assert_eq!(asked.get(), 10);
 }
@@ -205,7 +205,7 @@ mod system {
         let pairs: Vec<_> = (0..COUNT)
             .map(|_| {
                 let (mut client, nonce) = connect(Config::new(), SystemRandom::new().unwrap());
-                client.sender.ping(b"").unwrap();
+                client.sender.send_ping(b"").unwrap();
                 (decode(&nonce), self::keys(client.sender.pending())[0])
             })
             .collect();

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Keys, Store, frame, frames, open, open_in};
 use websocket_proto::{
-    Client, Config, Connection, Event, FixedStorage, Input, Message, OwnedReply, Reply, Role, SendCloseError,
-    SendError, Sender, Server, Storage, Transport, frame::CloseCode,
+    Client, Config, Connection, Event, FixedStorage, Input, Message, OwnedReply, Reply, Role, SendError, Sender,
+    Server, Storage, Transport, frame::CloseCode,
 };
 
 /// Runs a test with the sender of either role. `$masked` is whether its frames are.
@@ -64,12 +64,12 @@ fn lengths_take_their_shortest_form() {
 fn fragments_are_one_message_and_control_frames_pass_between() {
     in_both_roles!(Config::new(), |tx, _masked| {
         tx.send_text_fragment("a", false).unwrap();
-        tx.ping(b"p").unwrap();
+        tx.send_ping(b"p").unwrap();
         tx.send_text_fragment("", false).unwrap();
         // Nothing else may begin.
         assert_eq!(tx.send_text("x"), Err(SendError::MessageOpen));
         assert_eq!(tx.send_binary_fragment(b"x", true), Err(SendError::MessageOpen));
-        assert_eq!(tx.frame("x").err(), Some(SendError::MessageOpen));
+        assert_eq!(tx.vectored_frame("x").err(), Some(SendError::MessageOpen));
         tx.send_text_fragment("c", true).unwrap();
         tx.send_binary_fragment(b"whole", true).unwrap();
         let expected = [(0x01, "a"), (0x89, "p"), (0x00, ""), (0x80, "c"), (0x82, "whole")];
@@ -82,23 +82,23 @@ fn what_must_not_be_sent_is_refused_and_nothing_changes() {
     in_both_roles!(Config::new(), |tx, _masked| {
         tx.send_text("before").unwrap();
         let before = tx.pending().to_vec();
-        assert_eq!(tx.ping(&[0; 126]), Err(SendError::TooLong { len: 126, limit: 125 }));
-        assert_eq!(tx.pong(&[0; 126]), Err(SendError::TooLong { len: 126, limit: 125 }));
+        assert_eq!(tx.send_ping(&[0; 126]), Err(SendError::ControlTooLong { len: 126 }));
+        assert_eq!(tx.send_pong(&[0; 126]), Err(SendError::ControlTooLong { len: 126 }));
         let reason = "r".repeat(124);
-        assert_eq!(tx.close(CloseCode::NORMAL, &reason), Err(SendCloseError::ReasonTooLong { len: 124 }));
+        assert_eq!(tx.close(CloseCode::NORMAL, &reason), Err(SendError::ReasonTooLong { len: 124 }));
         assert_eq!(tx.pending(), before);
         assert!(tx.is_open());
 
-        tx.ping(&[1; 125]).unwrap();
+        tx.send_ping(&[1; 125]).unwrap();
         tx.close(CloseCode::NORMAL, &reason[1..]).unwrap();
         let before = tx.pending().to_vec();
-        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendCloseError::AlreadyClosing));
-        assert_eq!(tx.close_without_code(), Err(SendCloseError::AlreadyClosing));
+        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendError::Closing));
+        assert_eq!(tx.close_without_code(), Err(SendError::Closing));
         assert_eq!(tx.send_text("late"), Err(SendError::Closing));
         assert_eq!(tx.send_binary_fragment(b"late", false), Err(SendError::Closing));
-        assert_eq!(tx.frame("late").err(), Some(SendError::Closing));
-        assert_eq!(tx.ping(b""), Err(SendError::Closing));
-        assert_eq!(tx.pong(b""), Err(SendError::Closing));
+        assert_eq!(tx.vectored_frame("late").err(), Some(SendError::Closing));
+        assert_eq!(tx.send_ping(b""), Err(SendError::Closing));
+        assert_eq!(tx.send_pong(b""), Err(SendError::Closing));
         assert_eq!(tx.pending(), before);
         let sent = drain(&mut tx);
         assert_eq!(sent[1].1, [1; 125]);
@@ -126,8 +126,8 @@ fn the_high_water_mark_hands_the_message_back() {
         let refused = tx.send_binary(&[]).unwrap_err();
         assert_eq!(refused, SendError::Backlog { waiting: 5000 + header, limit: 1000 });
         assert_eq!(tx.send_text_fragment("x", false), Err(refused));
-        assert_eq!(tx.frame("x").err(), Some(refused));
-        assert!(matches!(tx.ping(b"x"), Err(SendError::Backlog { .. })));
+        assert_eq!(tx.vectored_frame("x").err(), Some(refused));
+        assert!(matches!(tx.send_ping(b"x"), Err(SendError::Backlog { .. })));
         assert_eq!(tx.pending().len(), 5000 + header);
         // A refused first fragment has begun nothing.
         tx.consume(5000);
@@ -296,7 +296,7 @@ fn every_way_to_close_and_what_the_transport_does_then() {
     in_both_roles!(Config::new(), |tx, client| {
         peer_closes(&mut tx, &4000_u16.to_be_bytes());
         assert_eq!(tx.transport(), Transport::Closing);
-        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendCloseError::AlreadyClosing));
+        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendError::Closing));
         assert_eq!(drain(&mut tx), [(0x88, 4000_u16.to_be_bytes().to_vec())]);
         assert_eq!(tx.transport(), if client { Transport::AwaitEnd } else { Transport::CloseNow });
     });
@@ -346,7 +346,7 @@ fn a_vectored_frame_is_never_torn() {
             in_both_roles!(Config::new(), |tx, _masked| {
                 tx.send_text("waiting").unwrap();
                 let mut wire = Vec::new();
-                let frame = tx.frame(payload).unwrap();
+                let frame = tx.vectored_frame(payload).unwrap();
                 let whole = frame.parts().concat();
                 let taken = taken.min(whole.len());
                 wire.extend_from_slice(&whole[..taken]);
@@ -371,15 +371,15 @@ fn a_vectored_frame_is_never_torn() {
 fn a_vectored_frame_of_a_server_copies_nothing_and_a_dropped_one_is_not_lost() {
     let (mut server, mut client) = open(Config::new());
     let message = vec![9; 1000];
-    let frame = server.sender.frame(&message[..]).unwrap();
+    let frame = server.sender.vectored_frame(&message[..]).unwrap();
     assert_eq!(frame.parts()[2].as_ptr(), message.as_ptr());
     #[cfg(feature = "std")]
     assert_eq!(frame.slices().iter().map(|slice| slice.len()).collect::<Vec<_>>(), [0, 4, 1000]);
     frame.sent(1004);
     assert!(server.sender.is_empty());
     // A write that failed with WouldBlock leaves through `?`.
-    drop(server.sender.frame("dropped").unwrap());
-    drop(client.sender.frame("dropped").unwrap());
+    drop(server.sender.vectored_frame("dropped").unwrap());
+    drop(client.sender.vectored_frame("dropped").unwrap());
     assert_eq!(drain(&mut server.sender), [(0x81, b"dropped".to_vec())]);
     assert_eq!(drain(&mut client.sender), [(0x81, b"dropped".to_vec())]);
 }
@@ -406,7 +406,7 @@ fn every_partial_write_gives_the_same_bytes() {
     fn script<R: Role, S: Storage>(tx: &mut Sender<R, S>) {
         tx.send_text("one").unwrap();
         tx.send(Message::Binary(&[2; 200])).unwrap();
-        tx.pong(b"three").unwrap();
+        tx.send_pong(b"three").unwrap();
         tx.close(CloseCode::GOING_AWAY, "four").unwrap();
     }
 }
@@ -416,13 +416,13 @@ fn a_fixed_store_says_what_it_can_take_and_always_has_room_for_a_close() {
     // 127 bytes are for a Close.
     let (mut server, _) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new([0; 327])));
     let tx = &mut server.sender;
-    assert_eq!(tx.send_binary(&[0; 197]), Err(SendError::TooLong { len: 201, limit: 200 }));
+    assert_eq!(tx.send_binary(&[0; 197]), Err(SendError::FrameTooLong { len: 201, limit: 200 }));
     tx.send_binary(&[1; 196]).unwrap();
     let full = SendError::Backlog { waiting: 200, limit: 200 };
     assert_eq!(tx.send_binary(&[]), Err(full));
-    assert_eq!(tx.ping(&[]), Err(full));
+    assert_eq!(tx.send_ping(&[]), Err(full));
     // A vectored frame is refused when its rest would not fit, and not after half of it was written.
-    assert_eq!(tx.frame(&[3; 10][..]).err(), Some(full));
+    assert_eq!(tx.vectored_frame(&[3; 10][..]).err(), Some(full));
     // The newest Pong waits apart, and follows when there is room for it and a Close.
     ping(tx, b"old");
     ping(tx, &[5; 125]);
@@ -552,14 +552,14 @@ fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
             tx.send_binary(b"bytes"),
             tx.send_text_fragment("text", true),
             tx.send_binary_fragment(b"bytes", false),
-            tx.frame("text").map(drop),
-            tx.ping(b""),
-            tx.pong(b""),
+            tx.vectored_frame("text").map(drop),
+            tx.send_ping(b""),
+            tx.send_pong(b""),
         ] {
             assert_eq!(refused, Err(SendError::TransportLost), "{label}");
         }
-        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendCloseError::TransportLost), "{label}");
-        assert_eq!(tx.close_without_code(), Err(SendCloseError::TransportLost), "{label}");
+        assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendError::TransportLost), "{label}");
+        assert_eq!(tx.close_without_code(), Err(SendError::TransportLost), "{label}");
         // What the receiver still finds to say goes nowhere.
         ping(tx, b"late");
         peer_closes(tx, b"");

@@ -147,9 +147,9 @@ fn a_short_frame_has_no_bytes_of_a_longer_one() {
             tx.send_binary(&secret).unwrap();
             tx.consume(usize::MAX);
             let text = std::str::from_utf8(payload).unwrap();
-            tx.ping(payload).unwrap();
+            tx.send_ping(payload).unwrap();
             tx.send_text(text).unwrap();
-            tx.pong(payload).unwrap();
+            tx.send_pong(payload).unwrap();
             assert_eq!(frames(tx.pending()), [0x89, 0x81, 0x8A].map(|first| (first, payload.to_vec())));
             tx.consume(usize::MAX);
         }

@@ -230,7 +230,7 @@ impl<R: Role, S: Storage> End<R, S> {
             }
             Op::Ping { len } => {
                 let payload = bytes(self.pings.len() as u8, usize::from(len) % 126);
-                if self.heap.run(|| self.tx.ping(&payload)).is_ok() {
+                if self.heap.run(|| self.tx.send_ping(&payload)).is_ok() {
                     self.sent.push_back(Seen::Ping(payload.clone()));
                     self.pings.push(payload);
                 }
@@ -265,8 +265,8 @@ impl<R: Role, S: Storage> End<R, S> {
             (How::Whole, Message::Binary(bytes)) => tx.send_binary(bytes),
             (How::Fragment { last }, Message::Text(text)) => tx.send_text_fragment(text, last),
             (How::Fragment { last }, Message::Binary(bytes)) => tx.send_binary_fragment(bytes, last),
-            (How::FrameDropped, _) => tx.frame(message).map(drop),
-            (How::Frame { sent }, _) => tx.frame(message).map(|frame| {
+            (How::FrameDropped, _) => tx.vectored_frame(message).map(drop),
+            (How::Frame { sent }, _) => tx.vectored_frame(message).map(|frame| {
                 let before = output.len();
                 output.extend(frame.parts().into_iter().flatten().take(sent.into()));
                 frame.sent(output.len() - before);
@@ -276,7 +276,7 @@ impl<R: Role, S: Storage> End<R, S> {
         let longest = if may_grow { bound(payload.len()) } else { payload.len() };
         match verdict {
             Err(SendError::MessageOpen) => assert!(is_open),
-            Err(refusal @ (SendError::Backlog { .. } | SendError::TooLong { .. })) => {
+            Err(refusal @ (SendError::Backlog { .. } | SendError::FrameTooLong { .. })) => {
                 assert!(!is_open && self.no_room(longest), "refused without a reason: {refusal}");
             }
             Err(refusal) => panic!("{refusal}"),
@@ -311,7 +311,7 @@ impl<R: Role, S: Storage> End<R, S> {
         }
         match verdict {
             Err(SendError::MessageOpen) => assert!(self.fragments.is_some()),
-            Err(SendError::Backlog { .. } | SendError::TooLong { .. }) => assert!(self.no_room(longest)),
+            Err(SendError::Backlog { .. } | SendError::FrameTooLong { .. }) => assert!(self.no_room(longest)),
             Err(refusal) => panic!("{refusal}"),
             Ok(()) => {
                 self.budget -= payload.len();

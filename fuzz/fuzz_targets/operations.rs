@@ -8,8 +8,8 @@ use std::{collections::VecDeque, mem};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use websocket_proto::{
-    Config, Connection, FixedStorage, Input, Kind, Message, OwnedReply, Receiver, Reply, Role, SendCloseError,
-    SendError, Sender, Storage, Transport, frame::CloseCode,
+    Config, Connection, FixedStorage, Input, Kind, Message, OwnedReply, Receiver, Reply, Role, SendError, Sender,
+    Storage, Transport, frame::CloseCode,
 };
 use websocket_proto_fuzz::{End as UncleanEnd, Log, MAX_REPLIES, PONG_BACKLOG, Seen, assert_used, connect, naive};
 
@@ -188,8 +188,8 @@ impl<R: Role, S: Storage> End<R, S> {
             Op::Message { text: false, len, how } => {
                 self.send(Message::Binary(&bytes(self.serial, self.length(len))), how)
             }
-            Op::Ping { len } => self.control(Sender::ping, ping(self.serial, len), Seen::Ping),
-            Op::Pong { len } => self.control(Sender::pong, unasked_pong(self.serial, len), Seen::Pong),
+            Op::Ping { len } => self.control(Sender::send_ping, ping(self.serial, len), Seen::Ping),
+            Op::Pong { len } => self.control(Sender::send_pong, unasked_pong(self.serial, len), Seen::Pong),
             Op::Close { code, reason } => self.close(code, &text(self.serial, reason.into())),
             Op::Release => {
                 self.rx.release();
@@ -235,8 +235,8 @@ impl<R: Role, S: Storage> End<R, S> {
             (How::Whole, Message::Binary(bytes)) => self.tx.send_binary(bytes),
             (How::Fragment { last }, Message::Text(text)) => self.tx.send_text_fragment(text, last),
             (How::Fragment { last }, Message::Binary(bytes)) => self.tx.send_binary_fragment(bytes, last),
-            (How::FrameDropped, _) => self.tx.frame(message).map(drop),
-            (How::Frame { sent }, _) => self.tx.frame(message).map(|frame| {
+            (How::FrameDropped, _) => self.tx.vectored_frame(message).map(drop),
+            (How::Frame { sent }, _) => self.tx.vectored_frame(message).map(|frame| {
                 let parts = frame.parts().concat();
                 let sent = parts.len().min(sent.into());
                 self.output.extend_from_slice(&parts[..sent]);
@@ -268,7 +268,7 @@ impl<R: Role, S: Storage> End<R, S> {
         let refusal = if self.is_closing {
             Some(SendError::Closing)
         } else if payload.len() > 125 {
-            Some(SendError::TooLong { len: payload.len(), limit: 125 })
+            Some(SendError::ControlTooLong { len: payload.len() })
         } else {
             self.no_room(self.frame_len(payload.len()))
         };
@@ -286,9 +286,9 @@ impl<R: Role, S: Storage> End<R, S> {
             Some(Err(_)) => return true,
         };
         let refusal = if self.is_closing {
-            Some(SendCloseError::AlreadyClosing)
+            Some(SendError::Closing)
         } else {
-            (reason.len() > 123).then_some(SendCloseError::ReasonTooLong { len: reason.len() })
+            (reason.len() > 123).then_some(SendError::ReasonTooLong { len: reason.len() })
         };
         assert_eq!(verdict.err(), refusal);
         if refusal.is_none() {
@@ -361,7 +361,7 @@ impl<R: Role, S: Storage> End<R, S> {
         let (waiting, room) = (self.tx.backlog(), self.room());
         let limit = self.high_water.min(room);
         if len > room {
-            Some(SendError::TooLong { len, limit: room })
+            Some(SendError::FrameTooLong { len, limit: room })
         } else {
             (waiting > 0 && waiting + len > limit).then_some(SendError::Backlog { waiting, limit })
         }

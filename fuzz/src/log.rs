@@ -1,6 +1,6 @@
 use std::mem;
 
-use websocket_proto::{ChunkEvent, UncleanEnd, Event, Failure, Kind, frame::CloseCode};
+use websocket_proto::{ChunkEvent, Event, Failure, Kind, UncleanEnd, frame::CloseCode};
 
 /// An event, owned. Chunks are put together: how they were cut is not for anyone to rely on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! One receiver, fed with anything.
 
 use arbitrary::Arbitrary;
-use websocket_proto::{Connection, UncleanEnd, FixedStorage, Input, ReadBuffer, Receiver, Role, Sender, Storage};
+use websocket_proto::{Connection, FixedStorage, Input, ReadBuffer, Receiver, Role, Sender, Storage, UncleanEnd};
 
 use crate::{
     End, Log, MAX_REPLIES, PONG_BACKLOG, Plan, Seen, assert_used, deflate,

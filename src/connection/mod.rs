@@ -24,7 +24,7 @@ pub(crate) use reply::ReplyKind;
 pub use reply::{OwnedReply, Replies, Reply};
 pub use role::{Client, Randomness, Role, Server};
 #[cfg(feature = "std")]
-pub use role::{NoRandomness, SystemRandom};
+pub use role::{RandomnessError, SystemRandom};
 
 use crate::{Receiver, Sender, Storage};
 #[cfg(feature = "deflate")]

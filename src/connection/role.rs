@@ -81,7 +81,7 @@ impl<F: FnMut() -> [u8; 4]> Randomness for F {
 }
 
 #[cfg(feature = "std")]
-pub use system::{NoRandomness, SystemRandom};
+pub use system::{RandomnessError, SystemRandom};
 
 #[cfg(feature = "std")]
 mod system {
@@ -103,7 +103,7 @@ mod system {
     ///
     /// let mut random = SystemRandom::new()?;
     /// assert_ne!(random.next_key(), random.next_key()); // fails once in 2^32 times
-    /// # Ok::<(), websocket_proto::NoRandomness>(())
+    /// # Ok::<(), websocket_proto::RandomnessError>(())
     /// ```
     pub struct SystemRandom(ChaCha12Rng);
 
@@ -113,9 +113,9 @@ mod system {
         /// # Errors
         ///
         /// The operating system returned no random bytes.
-        pub fn new() -> Result<Self, NoRandomness> {
+        pub fn new() -> Result<Self, RandomnessError> {
             let mut seed = [0; 32];
-            getrandom::fill(&mut seed).map_err(|_| NoRandomness)?;
+            getrandom::fill(&mut seed).map_err(|_| RandomnessError)?;
             Ok(Self(ChaCha12Rng::from_seed(seed)))
         }
     }
@@ -136,13 +136,13 @@ mod system {
     /// The operating system returned no random bytes for the seed of a generator.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
-    pub struct NoRandomness;
+    pub struct RandomnessError;
 
-    impl fmt::Display for NoRandomness {
+    impl fmt::Display for RandomnessError {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("the operating system returned no random bytes")
         }
     }
 
-    impl core::error::Error for NoRandomness {}
+    impl core::error::Error for RandomnessError {}
 }

@@ -16,7 +16,7 @@ use crate::{
 #[cfg(feature = "deflate")]
 use crate::{boxed::Boxed, deflate::Deflater};
 
-pub use error::{SendCloseError, SendError};
+pub use error::SendError;
 use queue::Queue;
 pub use vectored::VectoredFrame;
 
@@ -244,7 +244,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// # use std::io::Write;
     /// # type Result = core::result::Result<(), Box<dyn std::error::Error>>;
     /// # fn send(tx: &mut Sender<Server, Vec<u8>>, message: &[u8], socket: &mut impl Write) -> Result {
-    /// let frame = tx.frame(message)?;
+    /// let frame = tx.vectored_frame(message)?;
     /// let written = socket.write_vectored(&frame.slices())?;
     /// frame.sent(written);                     // the rest of the frame is pending now
     /// while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
@@ -256,7 +256,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// See [`SendError`]. After an error the output is unchanged.
     #[inline]
-    pub fn frame<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<VectoredFrame<'_, 'm, R, S>, SendError> {
+    pub fn vectored_frame<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> Result<VectoredFrame<'_, 'm, R, S>, SendError> {
         let message = message.into();
         self.may_begin()?;
         let first = FirstByte::last(message.kind().opcode());
@@ -283,7 +286,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// # Errors
     ///
     /// See [`SendError`]. After an error the output is unchanged.
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+    pub fn send_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_control(Opcode::Ping, payload)
     }
 
@@ -294,7 +297,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// # Errors
     ///
     /// See [`SendError`]. After an error the output is unchanged.
-    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+    pub fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload)
     }
 
@@ -303,7 +306,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
             return Err(self.not_open());
         }
         if payload.len() > MAX_CONTROL_PAYLOAD {
-            return Err(SendError::TooLong { len: payload.len(), limit: MAX_CONTROL_PAYLOAD });
+            return Err(SendError::ControlTooLong { len: payload.len() });
         }
         self.push_frame(FirstByte::last(opcode), payload)
     }
@@ -315,8 +318,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// See [`SendCloseError`]. After an error the output is unchanged.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendCloseError> {
+    /// See [`SendError`]. After an error the output is unchanged.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.send_close(Close { code: Some(code), reason })
     }
 
@@ -324,20 +327,20 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// See [`SendCloseError`]. After an error the output is unchanged.
-    pub fn close_without_code(&mut self) -> Result<(), SendCloseError> {
+    /// See [`SendError`]. After an error the output is unchanged.
+    pub fn close_without_code(&mut self) -> Result<(), SendError> {
         self.send_close(Close::EMPTY)
     }
 
-    fn send_close(&mut self, close: Close<'_>) -> Result<(), SendCloseError> {
+    fn send_close(&mut self, close: Close<'_>) -> Result<(), SendError> {
         match self.closing {
             Closing::Open => {}
-            Closing::Lost => return Err(SendCloseError::TransportLost),
-            _ => return Err(SendCloseError::AlreadyClosing),
+            Closing::Lost => return Err(SendError::TransportLost),
+            _ => return Err(SendError::Closing),
         }
         let mut space = [0; MAX_CONTROL_PAYLOAD];
         let Some(payload) = close.encode(&mut space) else {
-            return Err(SendCloseError::ReasonTooLong { len: close.reason.len() });
+            return Err(SendError::ReasonTooLong { len: close.reason.len() });
         };
         self.closing.close_sent();
         self.push_close(payload);
@@ -470,7 +473,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let len = Self::frame_len(payload_len);
         let limit = Self::limit(&self.queue);
         if len > limit {
-            return Err(SendError::TooLong { len, limit });
+            return Err(SendError::FrameTooLong { len, limit });
         }
         let waiting = self.backlog();
         if waiting > 0 && waiting + len > self.high_water {

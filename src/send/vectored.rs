@@ -6,7 +6,7 @@ use crate::{Role, Storage, frame::EncodedHeader};
 
 use super::Sender;
 
-/// A frame for a vectored write, made by [`Sender::frame`].
+/// A frame for a vectored write, made by [`Sender::vectored_frame`].
 ///
 /// When it is dropped, the rest that was not [`sent`](Self::sent) is copied into the sender's store and becomes
 /// [pending](Sender::pending). So a write that failed with `WouldBlock` loses nothing, and no frame is sent in part. If

@@ -259,7 +259,7 @@ fn binary(url: &str) -> Outcome {
         let data: Vec<u8> = (0..len).map(|index: usize| (index * 31 + index / 251) as u8).collect();
         // Half of them by a vectored write, as far as the socket takes it.
         if len % 2 == 0 {
-            let frame = session.tx.frame(&data[..])?;
+            let frame = session.tx.vectored_frame(&data[..])?;
             let written = session.socket.write_vectored(&frame.slices())?;
             frame.sent(written);
         } else {
@@ -312,7 +312,7 @@ fn fragments_received(url: &str) -> Outcome {
 fn ping_between_fragments(url: &str) -> Outcome {
     let mut session = Session::open(url, &[])?;
     session.tx.send_text_fragment("before ", false)?;
-    session.tx.ping(b"between")?;
+    session.tx.send_ping(b"between")?;
     session.tx.send_text_fragment("after", true)?;
     session.expect(Seen::Pong(b"between".into()))?;
     session.expect(Seen::Text("before after".into()))?;
@@ -322,7 +322,7 @@ fn ping_between_fragments(url: &str) -> Outcome {
 fn ping(url: &str) -> Outcome {
     let mut session = Session::open(url, &[])?;
     for payload in [&b""[..], b"are you there?", &[0xFF; 125]] {
-        session.tx.ping(payload)?;
+        session.tx.send_ping(payload)?;
         session.expect(Seen::Pong(payload.into()))?;
     }
     session.close()

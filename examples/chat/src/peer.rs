@@ -241,7 +241,7 @@ impl Peer {
             State::Handshake(_) => self.answer(http::timeout()),
             State::WebSocket(Connection { sender, .. }) if sender.is_open() && self.unanswered < MAX_UNANSWERED => {
                 // Refused only where so much waits that an answer could not be expected.
-                let _ = sender.ping(b"");
+                let _ = sender.send_ping(b"");
                 self.unanswered += 1;
                 self.deadline = now + PING_INTERVAL;
             }

@@ -218,7 +218,7 @@ fn serve(socket: &mut Timed, config: Config) -> Result<(), Box<dyn Error>> {
 
     match &manner {
         Manner::Close(code, reason) => tx.close(*code, reason)?,
-        Manner::Ping(text) => tx.ping(text.as_bytes())?,
+        Manner::Ping(text) => tx.send_ping(text.as_bytes())?,
         _ => {}
     }
     loop {

@@ -383,7 +383,7 @@ impl Peer {
                 sender.send(message).map_err(io::Error::other)?;
                 continue;
             }
-            let frame = sender.frame(message).map_err(io::Error::other)?;
+            let frame = sender.vectored_frame(message).map_err(io::Error::other)?;
             let written = if message.as_bytes().len() < LARGE {
                 // Not into the sender, which would have to allocate for it.
                 out.clear();

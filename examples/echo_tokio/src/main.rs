@@ -200,7 +200,7 @@ async fn talk(
                     return Err(io::Error::from(ErrorKind::TimedOut).into());
                 }
                 pinged = true;
-                sender.ping(b"")?;
+                sender.send_ping(b"")?;
             }
         }
     }

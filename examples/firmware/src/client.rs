@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use board::{Uart, XorShift, host};
 use websocket_proto::{
-    Config, Connection, Event, FixedStorage, Input, SendCloseError, SendError, Transport, Uri, client, frame::CloseCode,
+    Config, Connection, Event, FixedStorage, Input, SendError, Transport, Uri, client, frame::CloseCode,
 };
 
 use crate::Room;
@@ -65,7 +65,7 @@ pub fn talk(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
                     step = Step::Fragments;
                 }
                 (Step::Fragments, Event::Text(TOGETHER)) => {
-                    tx.ping(b"still there?").map_err(send_error)?;
+                    tx.send_ping(b"still there?").map_err(send_error)?;
                     step = Step::Pong;
                 }
                 (Step::Pong, Event::Pong(b"still there?")) => {
@@ -106,6 +106,6 @@ fn send_error(_: SendError) -> &'static CStr {
     c"a message can't be sent"
 }
 
-fn close_error(_: SendCloseError) -> &'static CStr {
+fn close_error(_: SendError) -> &'static CStr {
     c"a Close can't be sent"
 }

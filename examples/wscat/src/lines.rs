@@ -69,8 +69,8 @@ fn send_line(link: &Link, line: &[u8]) -> Result<(), Box<dyn Error>> {
         Command::Text(text) => link.send(|sender| sender.send_text(text))?,
         Command::Binary(bytes) => link.send(|sender| sender.send_binary(&bytes))?,
         Command::File(path) => send_file(link, path)?,
-        Command::Ping(text) => link.send(|sender| sender.ping(text.as_bytes()))?,
-        Command::Pong(text) => link.send(|sender| sender.pong(text.as_bytes()))?,
+        Command::Ping(text) => link.send(|sender| sender.send_ping(text.as_bytes()))?,
+        Command::Pong(text) => link.send(|sender| sender.send_pong(text.as_bytes()))?,
         Command::Close(close) => link.close(close)?,
         Command::Help => HELP.lines().for_each(|line| screen::note(&line)),
     }

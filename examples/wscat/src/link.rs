@@ -17,7 +17,7 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use websocket_proto::{Client, Reply, SendCloseError, SendError, Sender, SystemRandom, Transport, frame::CloseCode};
+use websocket_proto::{Client, Reply, SendError, Sender, SystemRandom, Transport, frame::CloseCode};
 
 /// How much is written at a time. Small, so that a slow network still shows some progress every few seconds.
 const WRITE: usize = 16 << 10;
@@ -170,15 +170,6 @@ impl From<SendError> for NotSent {
         match error {
             SendError::Backlog { .. } => Self::Backlog,
             SendError::Closing => Self::Closing,
-            error => Self::Invalid(error.into()),
-        }
-    }
-}
-
-impl From<SendCloseError> for NotSent {
-    fn from(error: SendCloseError) -> Self {
-        match error {
-            SendCloseError::AlreadyClosing => Self::Closing,
             error => Self::Invalid(error.into()),
         }
     }

@@ -64,8 +64,8 @@ fn send<R: Role>(sender: &mut Sender<R, Vec<u8>>, sent: &[Sent], wire: &mut Vec<
             Sent::BinaryFragment(bytes, last) => sender.send_binary_fragment(bytes, *last).is_ok(),
             Sent::Fragments(count) => (0..*count).all(|_| sender.send_binary_fragment(b"more", false).is_ok()),
             Sent::Zeros(len) => sender.send_binary(&std::vec![0; *len]).is_ok(),
-            Sent::Ping(payload) => sender.ping(payload).is_ok(),
-            Sent::Pong(payload) => sender.pong(payload).is_ok(),
+            Sent::Ping(payload) => sender.send_ping(payload).is_ok(),
+            Sent::Pong(payload) => sender.send_pong(payload).is_ok(),
             Sent::Close => sender.close(CloseCode::NORMAL, "done").is_ok(),
             Sent::Frame(first, key, payload) => {
                 let header = Header::new(Opcode::Binary, key.map(MaskingKey), payload.len() as u64).encode();

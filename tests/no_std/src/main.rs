@@ -81,7 +81,7 @@ fn copy(bytes: &[u8], room: &mut [u8]) -> usize {
 fn talk() -> Option<()> {
     let (mut server, mut client) = open()?;
     client.sender.send_text_fragment("in two ", false).ok()?;
-    client.sender.ping(b"?").ok()?;
+    client.sender.send_ping(b"?").ok()?;
     client.sender.send_text_fragment("fragments", true).ok()?;
     client.sender.close(CloseCode::NORMAL, "done").ok()?;
     let (mut messages, mut closes) = (0, 0);
@@ -150,11 +150,11 @@ fn stream() -> Option<()> {
     let (server, mut client) = open()?;
     let Connection { receiver: mut rx, sender: mut tx } = server;
     client.sender.send_binary(&[7; 200]).ok()?;
-    let sent = client.sender.frame("κ").ok()?.parts().iter().map(|part| part.len()).sum::<usize>();
-    client.sender.pong(b"").ok()?;
+    let sent = client.sender.vectored_frame("κ").ok()?.parts().iter().map(|part| part.len()).sum::<usize>();
+    client.sender.send_pong(b"").ok()?;
     client.sender.send_binary_fragment(b"x", false).ok()?;
     client.sender.send_binary_fragment(b"y", true).ok()?;
-    client.sender.ping(b"!").ok()?;
+    client.sender.send_ping(b"!").ok()?;
     let mut buffer = ReadBuffer::new([0; 150]);
     let (mut bytes, mut pings) = (0, 0);
     let mut reply: Option<OwnedReply> = None;

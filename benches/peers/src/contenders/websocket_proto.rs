@@ -2,14 +2,14 @@
 //!
 //! **Documented** is what the README shows: `Config::new()`, one `ReadBuffer` of 32 KiB for all connections, `send_*`,
 //! then all that is pending is written and the stream is flushed. A server that sends more than 4 KiB does so by
-//! [`Sender::frame`] and a vectored write.
+//! [`Sender::vectored_frame`] and a vectored write.
 //!
 //! **Tuned** differs in three named settings:
 //!
 //! - a [`ReadBuffer`] of 72 KiB for each connection;
 //! - `keep(1 MiB)`: no message is longer by default, so a connection keeps the memory for any, and shares none with
 //!   others;
-//! - echoes of more than 4 KiB go back by [`Sender::frame`] as well, from the buffer that they were received in.
+//! - echoes of more than 4 KiB go back by [`Sender::vectored_frame`] as well, from the buffer that they were received in.
 //!
 //! Both set what a case needs, and nothing else: the limit of a message's length in cases of more than 1 MiB, and
 //! compression where messages are compressed.
@@ -224,7 +224,7 @@ impl Work for AnswerLending {
 }
 
 fn lend<R: websocket_proto::Role>(payload: &[u8], tx: &mut Sender<R, Vec<u8>>, socket: &mut Socket) {
-    let frame = tx.frame(payload).unwrap();
+    let frame = tx.vectored_frame(payload).unwrap();
     let written = socket.write_vectored(&frame.slices()).unwrap();
     frame.sent(written);
 }
