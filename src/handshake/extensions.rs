@@ -55,7 +55,7 @@ pub(crate) struct Extension<'v> {
     pub(crate) parameters: Parameters<'v>,
 }
 
-/// The parameters of an extension that was judged.
+/// The parameters of an extension that was checked.
 #[derive(Clone)]
 pub(crate) struct Parameters<'v> {
     lexer: Lexer<'v>,

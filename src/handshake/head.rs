@@ -5,8 +5,8 @@ use crate::{Config, Input, SHORTCUTS, Storage};
 
 /// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.
 ///
-/// The first line is judged byte by byte, and each header when its line is complete, so that bytes that cannot become a
-/// head fail without waiting for more. Every byte is read a fixed number of times: the cost is linear, wherever the
+/// The first line is checked byte by byte, and each header when its line is complete, so that bytes that cannot become
+/// a head fail without waiting for more. Every byte is read a fixed number of times: the cost is linear, wherever the
 /// reads cut the head.
 pub(crate) struct Head<S, L> {
     store: S,
@@ -107,7 +107,7 @@ impl<S: Storage, L: FirstLine> Head<S, L> {
         if ends { self.end_line() } else { Ok(()) }
     }
 
-    /// Judges the line that is complete now.
+    /// Checks the line that is complete now.
     fn end_line(&mut self) -> Result<(), HeadError> {
         let start = self.store.bytes().len() - mem::take(&mut self.line);
         let line = self.store.bytes().get(start..).unwrap_or_default();
@@ -267,7 +267,7 @@ pub enum MalformedHead {
     /// The first line of a request is not a method, a target and a version with one space between them, or the target
     /// is not UTF-8 (RFC 9112 §3).
     RequestLine,
-    /// What stands in place of the version in a request is not `HTTP/`, a digit, a dot and a digit (RFC 9112 §2.3).
+    /// The version of a request is not `HTTP/`, a digit, a dot and a digit (RFC 9112 §2.3).
     Version,
     /// The first line of a response has no status of three digits, or its reason has a control character (RFC 9112 §4).
     StatusLine,

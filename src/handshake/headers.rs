@@ -27,7 +27,7 @@ pub struct Headers<'h> {
 }
 
 impl<'h> Headers<'h> {
-    /// From lines that were judged.
+    /// From lines that were checked.
     pub(crate) fn new(lines: &'h [u8]) -> Self {
         Self { lines }
     }

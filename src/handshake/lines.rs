@@ -1,5 +1,5 @@
-//! The lines of a head: the first one, which is judged byte by byte as it arrives and read when it is complete, and the
-//! headers.
+//! The lines of a head: the first one, which is checked byte by byte as it arrives and read when it is complete, and
+//! the headers.
 
 use core::{mem, str};
 
@@ -12,21 +12,21 @@ use crate::SHORTCUTS;
 
 /// The first line of a head, as far as it has been received.
 ///
-/// It is judged byte by byte, so that what is not HTTP fails at the first byte that proves it: a TLS hello, or the
-/// greeting of a mail server. A complete line is read in a faster way, and judged byte by byte only to find out what is
-/// wrong with it.
+/// It is checked byte by byte, so that what is not HTTP fails at the first byte that proves it: a TLS hello, or the
+/// greeting of a mail server. A complete line is read in a faster way, and checked byte by byte only to find out what
+/// is wrong with it.
 pub(crate) trait FirstLine: Default {
-    /// Judges the next byte, which is not the line feed.
+    /// Checks the next byte, which is not the line feed.
     fn next(&mut self, byte: u8) -> Result<(), HeadError>;
 
-    /// Judges a complete line, with its CRLF, by the rules that need all of it.
+    /// Checks a complete line, with its CRLF, by the rules that need all of it.
     fn check(line: &[u8]) -> Result<(), HeadError>;
 
-    /// Judges a head that was received in one piece, unless it is judged when it is parsed.
+    /// Checks a head that was received in one piece, unless it is checked when it is parsed.
     fn check_whole(head: &[u8]) -> Result<(), HeadError>;
 }
 
-/// Judges a first line byte by byte.
+/// Checks a first line byte by byte.
 fn judge<L: FirstLine>(head: &[u8]) -> Result<(), HeadError> {
     let mut line = L::default();
     head.iter().take_while(|byte| **byte != b'\n').try_for_each(|byte| line.next(*byte))
@@ -195,7 +195,7 @@ pub(crate) struct StatusLine {
 }
 
 impl StatusLine {
-    /// From a head that was judged.
+    /// From a head that was checked.
     pub(crate) fn read(head: &[u8]) -> Self {
         let Some([.., version, _, a, b, c]) = head.first_chunk::<12>() else {
             debug_assert!(false, "a status line has at least twelve bytes");
@@ -206,7 +206,7 @@ impl StatusLine {
     }
 }
 
-/// The lines of headers that are not judged yet.
+/// The lines of headers that are not checked yet.
 pub(crate) struct HeaderLines<'h> {
     /// Up to the end of the empty line.
     lines: &'h [u8],
@@ -232,7 +232,7 @@ pub(crate) struct HeaderLine<'h> {
 }
 
 impl<'h> HeaderLine<'h> {
-    /// Judges a complete line, with its CRLF.
+    /// Checks a complete line, with its CRLF.
     pub(crate) fn check(mut line: &'h [u8]) -> Result<(), HeadError> {
         Self::parse(&mut line).map(|_| ())
     }
@@ -262,7 +262,7 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line, rest.strip_prefix(b"\r\n")?))
 }
 
-/// The headers of a head that was judged.
+/// The headers of a head that was checked.
 pub(crate) fn headers(head: &[u8]) -> Headers<'_> {
     Headers::new(split_line(head).map_or(&[], |(_, lines)| lines))
 }

@@ -17,7 +17,7 @@ use crate::{deflate, storage::OutOfMemory};
 ///
 /// If it is not 101, the rest of the input is the beginning of its body.
 pub struct Response<K, I, O> {
-    /// The head, which was judged.
+    /// The head, which was checked.
     head: I,
     random: K,
     request: O,
@@ -33,7 +33,7 @@ impl<K, I: Storage, O> fmt::Debug for Response<K, I, O> {
 }
 
 impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
-    /// From a head that was judged.
+    /// From a head that was checked.
     pub(crate) fn new(head: I, random: K, request: O, accept_key: AcceptKey, config: Config) -> Self {
         Self { head, random, request, accept_key, config }
     }

@@ -5,10 +5,10 @@ use crate::handshake::{HeadError, HeaderFault, VERSION};
 
 /// Why a request is not a valid opening handshake. Each refusal has a [`response`](Self::response).
 ///
-/// It is small, so it has no text of the client's. The text is in the [`Request`](super::Request):
+/// A refusal is small and has no text of the client's. The text is in the [`Request`](super::Request):
 /// [`check`](super::Request::check) returns the refusal and leaves the request, with its
-/// [method](super::Request::method) and its [headers](super::Request::headers). Only if
-/// [`into_request`](super::Handshake::into_request) returns the refusal, there is no request.
+/// [method](super::Request::method) and its [headers](super::Request::headers). There is no request if
+/// [`into_request`](super::Handshake::into_request) returns the refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {

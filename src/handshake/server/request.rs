@@ -22,7 +22,7 @@ use crate::{
 /// The same port can serve both: ask [`is_upgrade`](Self::is_upgrade) first, and answer other requests with a
 /// [`Response`](super::Response).
 pub struct Request<I, O> {
-    /// The head, which was judged.
+    /// The head, which was checked.
     pub(crate) head: I,
     line: RequestLine,
     /// The key, if the headers are those of an opening handshake.
@@ -33,7 +33,7 @@ pub struct Request<I, O> {
 
 #[cfg(feature = "alloc")]
 impl Request<Vec<u8>, Vec<u8>> {
-    /// A request that an HTTP library has already parsed. It is judged like any other of HTTP/1.1.
+    /// A request that an HTTP library has already parsed. It is checked like any other request of HTTP/1.1.
     ///
     /// The library also sends the response: see [`Upgrade::response_headers`], and [`Refusal::response`] for the parts
     /// of a refusal.
@@ -56,7 +56,7 @@ impl Request<Vec<u8>, Vec<u8>> {
     /// for (name, value) in upgrade.response_headers(&accept)? {
     ///     println!("{name}: {value}");                 // into the library's 101 response
     /// }
-    /// let connection = upgrade.into_connection()?;     // over whatever the library's upgrade gives
+    /// let connection = upgrade.into_connection()?;     // over the stream of the library's upgrade
     /// assert!(connection.sender.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
