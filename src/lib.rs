@@ -82,7 +82,7 @@
 //! | [`Config`] | every limit, with its default |
 //! | [`deflate`] | compressed messages (permessage-deflate, [RFC 7692]) |
 //! | [`frame`] | a frame codec, usable alone |
-//! | [`http`] | the headers of a handshake, and what can be wrong with its head |
+//! | [`head`] | the headers of a handshake, and what can be wrong with its head |
 //! | [`Uri`] | `ws://` and `wss://` addresses |
 //! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where bytes are stored that must outlive a read |
 //!
@@ -402,7 +402,7 @@ pub use connection::{Client, Config, Connection, OwnedReply, Randomness, Replies
 #[cfg(feature = "std")]
 pub use connection::{RandomnessError, SystemRandom};
 pub use frame::CloseCode;
-pub use handshake::{Uri, UriError, client, http, server};
+pub use handshake::{Uri, UriError, client, head, server};
 pub use input::{Input, ReadBuffer};
 pub use receive::{Chunk, ChunkEvent, Event, Failure, Kind, Message, Receiver, UncleanEnd};
 pub use send::{SendError, Sender, VectoredFrame};

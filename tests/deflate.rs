@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use websocket_proto::{
     Config, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Storage, UncleanEnd, Uri, client,
     deflate::{Agreement, Deflate, Level, Pool, Prepared, WindowBits},
-    http::HeaderFault,
+    head::HeaderFault,
     server,
 };
 

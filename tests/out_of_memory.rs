@@ -20,7 +20,7 @@ use websocket_proto::{
     Transport, UncleanEnd, Uri, client,
     deflate::{Deflate, Pool, Prepared, WindowBits},
     frame::CloseCode,
-    http::HeadError,
+    head::HeadError,
     server,
 };
 

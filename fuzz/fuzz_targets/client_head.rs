@@ -4,7 +4,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use websocket_proto::{Config, FixedStorage, Input, Storage, Uri, client, http::HeadError};
+use websocket_proto::{Config, FixedStorage, Input, Storage, Uri, client, head::HeadError};
 use websocket_proto_fuzz::{Keys, http};
 
 /// The answer to the nonce of RFC 6455 §1.3, which is [`Keys`]' first.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use websocket_proto::http::HeadError;
+use websocket_proto::head::HeadError;
 
 pub type Headers = Vec<(String, Vec<u8>)>;
 
@@ -43,7 +43,7 @@ pub fn response(bytes: &[u8]) -> Option<(Response, usize)> {
 }
 
 /// The library's view of the same.
-pub fn seen(headers: websocket_proto::http::Headers<'_>) -> Headers {
+pub fn seen(headers: websocket_proto::head::Headers<'_>) -> Headers {
     headers.map(|header| (header.name.to_owned(), header.value.to_owned())).collect()
 }
 

@@ -7,7 +7,7 @@ use crate::{
         EXTENSIONS,
         extensions::{self, Extension, extensions},
     },
-    http::Headers,
+    head::Headers,
     storage::OutOfMemory,
 };
 

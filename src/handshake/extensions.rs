@@ -6,7 +6,7 @@
 //! extension-param = token [ "=" ( token | quoted-string ) ]      ; unquoted, the string must be a token
 //! ```
 
-use super::grammar::{is_token_byte, token_len};
+use super::http1::grammar::{is_token_byte, token_len};
 
 /// Whether `value` is a list of extensions. It may be empty.
 pub(crate) fn is_list(value: &[u8]) -> bool {

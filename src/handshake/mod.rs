@@ -22,28 +22,21 @@
 
 pub mod client;
 pub(crate) mod extensions;
-mod grammar;
-mod head;
-mod headers;
+mod http1;
 mod key;
-mod lines;
 pub mod server;
 mod uri;
-mod write;
 
 pub use uri::{Uri, UriError};
 
-/// The parts of HTTP that both sides of the opening handshake need: headers, and what can be wrong with a head.
-pub mod http {
-    pub use super::{
-        head::{HeadError, MalformedHead},
+/// The head of an HTTP/1.1 request or response: its headers, and what can be wrong with it.
+pub mod head {
+    pub use super::http1::{
+        collect::{HeadError, MalformedHead},
         headers::{Header, HeaderFault, Headers},
         write::InvalidHeader,
     };
 }
-
-use head::{HeadError, MalformedHead};
-use headers::{HeaderFault, Headers};
 
 /// The only version of the protocol (RFC 6455 §4.1), as in `Sec-WebSocket-Version`.
 const VERSION: &str = "13";

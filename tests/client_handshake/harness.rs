@@ -9,7 +9,7 @@ use crate::common::{
 use websocket_proto::{
     Config, Input, Randomness, Uri,
     client::{Handshake, Request, RequestError, UpgradeError},
-    http::HeadError,
+    head::HeadError,
 };
 
 pub(crate) const RESPONSE: Template = Template(

@@ -4,7 +4,7 @@ use crate::{common::heads::NONCE, harness::*};
 use websocket_proto::{
     Config, Input,
     client::UpgradeError,
-    http::{HeadError, HeaderFault::*, MalformedHead::*},
+    head::{HeadError, HeaderFault::*, MalformedHead::*},
 };
 
 #[test]

@@ -82,7 +82,7 @@ fn lent(lines: &Lines) -> Vec<(&str, &str)> {
 }
 
 /// What is in `headers` that [`lines`] has put there.
-fn added(headers: websocket_proto::http::Headers<'_>) -> Lines {
+fn added(headers: websocket_proto::head::Headers<'_>) -> Lines {
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
     headers
         .filter(|header| header.name.starts_with("X-"))

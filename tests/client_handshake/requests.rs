@@ -10,8 +10,8 @@ use crate::{
 use websocket_proto::{
     Config, FixedStorage, Uri, UriError,
     client::{Handshake, Request, RequestError, UpgradeError},
-    http::HeaderFault::*,
-    http::InvalidHeader,
+    head::HeaderFault::*,
+    head::InvalidHeader,
 };
 
 #[test]

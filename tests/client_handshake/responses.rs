@@ -7,8 +7,8 @@ use crate::{
 use websocket_proto::{
     Config, Input,
     client::UpgradeError,
-    http::HeaderFault::*,
-    http::{HeadError, MalformedHead},
+    head::HeaderFault::*,
+    head::{HeadError, MalformedHead},
 };
 
 #[test]

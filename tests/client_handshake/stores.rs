@@ -11,7 +11,7 @@ use crate::{
 use websocket_proto::{
     Config, FixedStorage, Input,
     client::{Handshake, RequestError},
-    http::HeadError,
+    head::HeadError,
 };
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
 };
 use websocket_proto::{
     Config, Input,
-    http::HeaderFault::*,
+    head::HeaderFault::*,
     server::{Accept, Refusal, Response},
 };
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use websocket_proto::{
     Config, FixedStorage, Input,
-    http::{HeadError, MalformedHead::*},
+    head::{HeadError, MalformedHead::*},
     server::{AcceptError, Refusal, Request},
 };
 

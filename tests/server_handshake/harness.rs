@@ -9,7 +9,7 @@ use crate::common::{
 };
 use websocket_proto::{
     Config, FixedStorage, Input,
-    http::{HeadError, HeaderFault, MalformedHead},
+    head::{HeadError, HeaderFault, MalformedHead},
     server::{Accept, Handshake, Refusal, Request, Upgrade},
 };
 

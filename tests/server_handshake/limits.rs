@@ -6,8 +6,8 @@ use crate::{
 };
 use websocket_proto::{
     Config, Input,
-    http::HeadError,
-    http::HeaderFault::*,
+    head::HeadError,
+    head::HeaderFault::*,
     server::{Accept, Refusal},
 };
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use websocket_proto::{
     Config, Input,
-    http::{
+    head::{
         HeadError,
         HeaderFault::*,
         MalformedHead::{self, *},

@@ -10,7 +10,7 @@ use crate::{
 use core::error::Error;
 use websocket_proto::{
     Config, FixedStorage,
-    http::{HeadError, HeaderFault, InvalidHeader},
+    head::{HeadError, HeaderFault, InvalidHeader},
     server::{Accept, AcceptError, Refusal, Response, ResponseError},
 };
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use websocket_proto::{
     Config, FixedStorage, Input,
-    http::HeadError,
+    head::HeadError,
     server::{Accept, AcceptError, Handshake, Refusal, Request, ResponseError},
 };
 

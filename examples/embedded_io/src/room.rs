@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use websocket_proto::{Failure, SendError, client::UpgradeError, http::HeadError, server::Refusal};
+use websocket_proto::{Failure, SendError, client::UpgradeError, head::HeadError, server::Refusal};
 
 /// Three arrays of the caller's.
 pub struct Room {

@@ -10,7 +10,7 @@ use std::{
 use websocket_proto::{
     Client, Config, Connection, Input, SystemRandom, Uri, client,
     deflate::Deflate,
-    http::{HeadError, Headers},
+    head::{HeadError, Headers},
 };
 
 use crate::{

@@ -46,9 +46,11 @@ pub use request::{Request, RequestError};
 pub use response::{Response, UpgradeError};
 
 use super::{
-    head::{Head, HeadError},
+    http1::{
+        collect::{Head, HeadError},
+        parse::{StatusLine, StatusStart},
+    },
     key::{self, AcceptKey},
-    lines::{StatusLine, StatusStart},
 };
 use crate::{Client, Config, Input, Randomness, Sender, Storage};
 

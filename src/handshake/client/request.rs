@@ -4,9 +4,11 @@ use crate::{
     Config, Storage, Uri,
     handshake::{
         EXTENSIONS, VERSION,
-        grammar::{is_header_value, is_token},
+        http1::{
+            grammar::{is_header_value, is_token},
+            write::{self, InvalidHeader, NotWritten},
+        },
         key::Key,
-        write::{self, InvalidHeader, NotWritten},
     },
 };
 #[cfg(feature = "deflate")]

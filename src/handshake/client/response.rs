@@ -4,10 +4,12 @@ use crate::{
     Client, Config, Connection, Randomness, Storage,
     connection::Extensions,
     handshake::{
-        EXTENSIONS, Headers, PROTOCOL,
-        headers::{HeaderFault, NO_CONNECTION, connection_upgrade},
+        EXTENSIONS, PROTOCOL,
+        http1::{
+            headers::{HeaderFault, Headers, NO_CONNECTION, connection_upgrade},
+            parse::{self, StatusLine},
+        },
         key::AcceptKey,
-        lines::{self, StatusLine},
     },
 };
 #[cfg(feature = "deflate")]
@@ -45,7 +47,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
 
     /// The headers.
     pub fn headers(&self) -> Headers<'_> {
-        lines::headers(self.head.bytes())
+        parse::headers(self.head.bytes())
     }
 
     /// The subprotocol that the server has picked; `None` if it has picked none.
@@ -99,7 +101,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
             return Err(HeaderFault::Wrong("Sec-WebSocket-Accept").into());
         }
         if let Some(subprotocol) = headers.single(PROTOCOL).at_most_once()? {
-            let request = lines::headers(self.request.bytes());
+            let request = parse::headers(self.request.bytes());
             if !request.tokens(PROTOCOL).any(|offered| offered == subprotocol) {
                 return Err(HeaderFault::Unexpected(PROTOCOL).into());
             }

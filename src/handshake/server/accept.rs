@@ -6,8 +6,8 @@ use crate::{
     connection::Extensions,
     handshake::{
         PROTOCOL,
+        http1::write::{self, InvalidHeader, NotWritten},
         key::AcceptKey,
-        write::{self, InvalidHeader, NotWritten},
     },
     storage::OutOfMemory,
 };

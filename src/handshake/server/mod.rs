@@ -47,7 +47,7 @@ pub use refusal::Refusal;
 pub use request::Request;
 pub use response::{Response, ResponseError};
 
-use super::{head::Head, lines::RequestStart};
+use super::http1::{collect::Head, parse::RequestStart};
 use crate::{Config, Input, Storage};
 
 /// A handshake that waits for the client's request.

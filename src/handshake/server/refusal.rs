@@ -1,7 +1,10 @@
 use core::fmt;
 
 use super::Response;
-use crate::handshake::{HeadError, HeaderFault, VERSION};
+use crate::{
+    handshake::VERSION,
+    head::{HeadError, HeaderFault},
+};
 
 /// Why a request is not a valid opening handshake. Each refusal has a [`response`](Self::response).
 ///

@@ -6,12 +6,14 @@ use super::{Refusal, Upgrade};
 use crate::{
     Config, Storage,
     handshake::{
-        EXTENSIONS, HeadError, MalformedHead, PROTOCOL, VERSION, extensions,
-        grammar::{has, is, is_token, members},
-        head::room,
-        headers::{HeaderFault, Headers, NO_CONNECTION, Single, connection_upgrade},
+        EXTENSIONS, PROTOCOL, VERSION, extensions,
+        http1::{
+            collect::{HeadError, MalformedHead, room},
+            grammar::{has, is, is_token, members},
+            headers::{HeaderFault, Headers, NO_CONNECTION, Single, connection_upgrade},
+            parse::{self, HeaderLine, HeaderLines, RequestLine},
+        },
         key::{self, Key},
-        lines::{self, HeaderLine, HeaderLines, RequestLine},
         uri::{is_authority, parse_octet, split_before, strip_scheme},
     },
     storage::StorageFull,
@@ -162,7 +164,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
 
     /// The headers.
     pub fn headers(&self) -> Headers<'_> {
-        lines::headers(self.head.bytes())
+        parse::headers(self.head.bytes())
     }
 
     /// Whether the client wants a WebSocket: an `Upgrade` header says so. [`upgrade`](Self::upgrade) checks the rest.

@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::{
     Storage,
-    handshake::write::{self, InvalidHeader, NotWritten},
+    handshake::http1::write::{self, InvalidHeader, NotWritten},
 };
 
 /// An HTTP response other than 101: a refusal with any status, headers and body, or a page on the same port.

@@ -9,7 +9,7 @@ use websocket_proto::{
     Chunk, ChunkEvent, Client, Config, Connection, UncleanEnd, Event, FixedStorage, Input, OwnedReply, ReadBuffer,
     Server, Transport, Uri, client,
     frame::{CloseCode, MaskingKey},
-    http::Header,
+    head::Header,
     server,
 };
 

@@ -1,9 +1,7 @@
 use core::{fmt, iter, str};
 
-use super::{
-    EXTENSIONS, PROTOCOL,
-    grammar::{has, members, text_len},
-};
+use super::super::{EXTENSIONS, PROTOCOL};
+use super::grammar::{has, members, text_len};
 
 /// The headers of a request or response, in their order; an iterator over them.
 ///

@@ -1,6 +1,6 @@
 use core::{fmt, mem};
 
-use super::lines::{FirstLine, HeaderLine};
+use super::parse::{FirstLine, HeaderLine};
 use crate::{Config, Input, SHORTCUTS, Storage};
 
 /// The head of an HTTP/1.1 message, collected from reads of any size: the first line, the headers, the empty line.

@@ -4,9 +4,9 @@
 use core::{mem, str};
 
 use super::{
-    Headers,
+    collect::{HeadError, MalformedHead},
     grammar::{is_text_byte, is_token_byte, text_len, token_len},
-    head::{HeadError, MalformedHead},
+    headers::Headers,
 };
 use crate::SHORTCUTS;
 
