@@ -83,6 +83,7 @@
 //! | [`deflate`] | compressed messages (permessage-deflate, [RFC 7692]) |
 //! | [`frame`] | a frame codec, usable alone |
 //! | [`head`] | the headers of a handshake, and what can be wrong with its head |
+//! | [`Error`] | any error of the crate, for functions that end with `?` |
 //! | [`Uri`] | `ws://` and `wss://` addresses |
 //! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where bytes are stored that must outlive a read |
 //!
@@ -386,6 +387,7 @@ mod boxed;
 mod connection;
 #[cfg(feature = "deflate")]
 pub mod deflate;
+mod error;
 pub mod frame;
 mod handshake;
 mod input;
@@ -401,6 +403,7 @@ pub use connection::ServerConnection;
 pub use connection::{Client, Config, Connection, OwnedReply, Randomness, Replies, Reply, Role, Server, Transport};
 #[cfg(feature = "std")]
 pub use connection::{RandomnessError, SystemRandom};
+pub use error::Error;
 pub use frame::CloseCode;
 pub use handshake::{Uri, UriError, client, head, server};
 pub use input::{Input, ReadBuffer};

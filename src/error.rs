@@ -1,0 +1,218 @@
+use core::fmt;
+
+#[cfg(feature = "std")]
+use crate::RandomnessError;
+use crate::{
+    Failure, SendError, UncleanEnd, UriError, client,
+    frame::{CloseError, ForbiddenCloseCode, HeaderError},
+    head::{HeadError, InvalidHeader},
+    server,
+};
+
+/// Any error of this crate: for functions that end with `?`.
+///
+/// Each function of the crate returns a type of its own, which has no case that can't happen there. All of them turn
+/// into this one. Its variants say where the fault is:
+///
+/// | the fault is | |
+/// |-|-|
+/// | the peer's | [`Peer`](Self::Peer), [`Head`](Self::Head), [`Refusal`](Self::Refusal), [`Upgrade`](Self::Upgrade) |
+/// | the network's | [`Lost`](Self::Lost) |
+/// | the caller's | [`Send`](Self::Send), [`Uri`](Self::Uri), [`Request`](Self::Request), [`Accept`](Self::Accept), [`Response`](Self::Response), [`CloseCode`](Self::CloseCode), [`Header`](Self::Header), [`ForeignInput`](Self::ForeignInput) |
+/// | this machine's | [`OutOfMemory`](Self::OutOfMemory), `Randomness` |
+///
+/// ```
+/// use websocket_proto::{CloseCode, Connection, Error, Event, Input, ServerConnection};
+///
+/// fn answer(connection: &mut ServerConnection, mut input: Input<'_>) -> Result<(), Error> {
+///     let Connection { receiver: rx, sender: tx } = connection;
+///     while let Some(event) = rx.next_message(&mut input, tx) {
+///         match event {
+///             Event::Text("bye") => tx.close(CloseCode::NORMAL, "")?,
+///             Event::Text(text) => tx.send_text(text)?,
+///             Event::Failed(failure) => return Err(failure.into()),
+///             _ => {}
+///         }
+///     }
+///     rx.end_of_input()?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer broke the protocol or a limit.
+    Peer(Failure),
+    /// The peer sent no head of HTTP/1.1, or one over a limit.
+    Head(HeadError),
+    /// The client sent no valid opening handshake.
+    Refusal(server::Refusal),
+    /// The server did not open a WebSocket.
+    Upgrade(client::UpgradeError),
+    /// The connection was lost: the stream ended without a Close.
+    Lost(UncleanEnd),
+    /// Something can't be sent, or not now.
+    Send(SendError),
+    /// An address is not one.
+    Uri(UriError),
+    /// A client's request can't be sent.
+    Request(client::RequestError),
+    /// A server's acceptance can't be sent.
+    Accept(server::AcceptError),
+    /// A server's response can't be sent.
+    Response(server::ResponseError),
+    /// A close code must not be sent.
+    CloseCode(ForbiddenCloseCode),
+    /// A header can't be sent.
+    Header(InvalidHeader),
+    /// An input was given to a receiver that it was not read for: see [`Failure::ForeignInput`].
+    ForeignInput,
+    /// The allocator had no memory.
+    OutOfMemory,
+    /// The operating system had no randomness.
+    #[cfg(feature = "std")]
+    Randomness(RandomnessError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(error) => error.fmt(f),
+            Self::Head(error) => error.fmt(f),
+            Self::Refusal(error) => error.fmt(f),
+            Self::Upgrade(error) => error.fmt(f),
+            Self::Lost(error) => error.fmt(f),
+            Self::Send(error) => error.fmt(f),
+            Self::Uri(error) => error.fmt(f),
+            Self::Request(error) => error.fmt(f),
+            Self::Accept(error) => error.fmt(f),
+            Self::Response(error) => error.fmt(f),
+            Self::CloseCode(error) => error.fmt(f),
+            Self::Header(error) => error.fmt(f),
+            Self::ForeignInput => Failure::ForeignInput.fmt(f),
+            Self::OutOfMemory => f.write_str("out of memory"),
+            #[cfg(feature = "std")]
+            Self::Randomness(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(match self {
+            Self::Peer(error) => error,
+            Self::Head(error) => error,
+            Self::Refusal(error) => error,
+            Self::Upgrade(error) => error,
+            Self::Lost(error) => error,
+            Self::Send(error) => error,
+            Self::Uri(error) => error,
+            Self::Request(error) => error,
+            Self::Accept(error) => error,
+            Self::Response(error) => error,
+            Self::CloseCode(error) => error,
+            Self::Header(error) => error,
+            Self::ForeignInput | Self::OutOfMemory => return None,
+            #[cfg(feature = "std")]
+            Self::Randomness(error) => error,
+        })
+    }
+}
+
+/// The variant that a special error becomes, except for what is somebody else's fault.
+macro_rules! from {
+    ($($error:ty => $variant:ident { $($special:pat => $general:expr),* })*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                match error {
+                    $($special => $general,)*
+                    error => Self::$variant(error),
+                }
+            }
+        })*
+    };
+}
+
+from! {
+    Failure => Peer { Failure::OutOfMemory => Self::OutOfMemory, Failure::ForeignInput => Self::ForeignInput }
+    HeadError => Head { HeadError::OutOfMemory => Self::OutOfMemory }
+    server::Refusal => Refusal { server::Refusal::Head(error) => error.into() }
+    client::UpgradeError => Upgrade { client::UpgradeError::OutOfMemory => Self::OutOfMemory }
+    UncleanEnd => Lost { UncleanEnd::Failed(failure) => failure.into() }
+    SendError => Send { SendError::OutOfMemory => Self::OutOfMemory }
+    UriError => Uri {}
+    client::RequestError => Request { client::RequestError::OutOfMemory => Self::OutOfMemory }
+    server::AcceptError => Accept { server::AcceptError::OutOfMemory => Self::OutOfMemory }
+    server::ResponseError => Response { server::ResponseError::OutOfMemory => Self::OutOfMemory }
+    ForbiddenCloseCode => CloseCode {}
+    InvalidHeader => Header {}
+}
+
+#[cfg(feature = "std")]
+from! {
+    RandomnessError => Randomness {}
+}
+
+impl From<HeaderError> for Error {
+    fn from(error: HeaderError) -> Self {
+        Self::Peer(error.into())
+    }
+}
+
+impl From<CloseError> for Error {
+    fn from(error: CloseError) -> Self {
+        Self::Peer(error.into())
+    }
+}
+
+const _: () = assert!(size_of::<Error>() <= 32, "an error is passed in few registers");
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use core::error::Error as _;
+    use std::string::ToString;
+
+    use super::*;
+    use crate::{CloseCode, client::UpgradeError, server::Refusal};
+
+    /// The peer's fault, the caller's, a lost connection and memory, whichever function has noticed it.
+    #[test]
+    fn each_error_becomes_one_that_says_whose_fault_it_is() {
+        let memory = Error::OutOfMemory;
+        let wrong = Failure::Masked;
+        for (error, expected) in [
+            (Error::from(wrong), Error::Peer(wrong)),
+            (UncleanEnd::Failed(wrong).into(), Error::Peer(wrong)),
+            (HeaderError::LengthTopBit.into(), Error::Peer(Failure::Header(HeaderError::LengthTopBit))),
+            (CloseError::OneByte.into(), Error::Peer(Failure::Close(CloseError::OneByte))),
+            (UncleanEnd::WithoutClose.into(), Error::Lost(UncleanEnd::WithoutClose)),
+            (UncleanEnd::Failed(Failure::OutOfMemory).into(), memory),
+            (Failure::OutOfMemory.into(), memory),
+            (Failure::ForeignInput.into(), Error::ForeignInput),
+            (SendError::OutOfMemory.into(), memory),
+            (SendError::Closing.into(), Error::Send(SendError::Closing)),
+            (HeadError::OutOfMemory.into(), memory),
+            (Refusal::Head(HeadError::OutOfMemory).into(), memory),
+            (Refusal::Head(HeadError::Tls).into(), Error::Head(HeadError::Tls)),
+            (Refusal::NotAnUpgrade.into(), Error::Refusal(Refusal::NotAnUpgrade)),
+            (UpgradeError::OutOfMemory.into(), memory),
+            (UpgradeError::Refused { status: 404 }.into(), Error::Upgrade(UpgradeError::Refused { status: 404 })),
+            (client::RequestError::OutOfMemory.into(), memory),
+            (server::AcceptError::OutOfMemory.into(), memory),
+            (server::ResponseError::OutOfMemory.into(), memory),
+            (server::ResponseError::Status(99).into(), Error::Response(server::ResponseError::Status(99))),
+        ] {
+            assert_eq!(error, expected);
+            assert_eq!(error.source().is_none(), matches!(error, Error::OutOfMemory | Error::ForeignInput));
+        }
+    }
+
+    #[test]
+    fn it_says_what_the_special_error_says() {
+        let forbidden = CloseCode::new(1005).unwrap_err();
+        assert_eq!(Error::from(forbidden).to_string(), forbidden.to_string());
+        let refused = UpgradeError::Refused { status: 404 };
+        assert_eq!(Error::from(refused).to_string(), "the server refused with status 404");
+        assert_eq!(Error::from(refused).source().unwrap().to_string(), refused.to_string());
+    }
+}
