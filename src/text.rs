@@ -62,9 +62,8 @@ impl Utf8 {
     /// The bytes of the unfinished code point: up to three.
     #[inline]
     fn unfinished(&self) -> &[u8] {
-        let bytes = self.bytes.get(..usize::from(self.len));
-        debug_assert!(bytes.is_some(), "a code point has at most 4 bytes");
-        bytes.unwrap_or_default()
+        debug_assert!(self.len <= 4, "a code point has at most 4 bytes");
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// The number of bytes that complete the unfinished code point; 0 if there is none.
@@ -147,9 +146,7 @@ impl Utf8 {
             Ok(text) => return (text, Ok(())),
             Err(error) => error,
         };
-        let split = piece.split_at_checked(error.valid_up_to());
-        debug_assert!(split.is_some(), "the valid text is a part of the piece");
-        let (valid, rest) = split.unwrap_or_default();
+        let (valid, rest) = piece.split_at_checked(error.valid_up_to()).unwrap_or_default();
         let verdict = match error.error_len() {
             Some(_) => Err(InvalidUtf8),
             None => {
@@ -157,9 +154,9 @@ impl Utf8 {
                 Ok(())
             }
         };
-        let text = str::from_utf8(valid);
-        debug_assert!(text.is_ok(), "the text was found to be valid up to here");
-        (text.unwrap_or_default(), verdict)
+        debug_assert_eq!(valid.len(), error.valid_up_to(), "the valid text is the front of the piece");
+        debug_assert!(str::from_utf8(valid).is_ok(), "the text was found to be valid up to here");
+        (str::from_utf8(valid).unwrap_or_default(), verdict)
     }
 
     /// Lends a code point from the memory in which it was completed.
@@ -169,9 +166,8 @@ impl Utf8 {
     }
 
     fn push(&mut self, byte: u8) {
-        let next = self.bytes.get_mut(usize::from(self.len));
-        debug_assert!(next.is_some(), "a code point has at most 4 bytes");
-        if let Some(next) = next {
+        debug_assert!(self.len < 4, "a code point has at most 4 bytes");
+        if let Some(next) = self.bytes.get_mut(usize::from(self.len)) {
             *next = byte;
             self.len += 1;
         }

@@ -196,9 +196,8 @@ impl Inflater {
 
     /// Returns the bytes of the piece that [`next`](Self::next) returned last.
     pub(crate) fn piece(&self, range: &Range<usize>) -> &[u8] {
-        let piece = self.output.get(range.clone());
-        debug_assert!(piece.is_some(), "a piece is taken before the output is released");
-        piece.unwrap_or_default()
+        debug_assert!(range.end <= self.output.len(), "a piece is taken before the output is released");
+        self.output.get(range.clone()).unwrap_or_default()
     }
 
     /// Stores the end of the output, if the next message may refer to it and will not have this context.
@@ -206,9 +205,8 @@ impl Inflater {
         if !self.keeps_history() {
             return Ok(());
         }
-        let piece = self.output.get(..len);
-        debug_assert!(piece.is_some(), "a decompressor writes only to the output");
-        let piece = piece.unwrap_or_default();
+        debug_assert!(len <= self.output.len(), "a decompressor writes only to the output");
+        let piece = self.output.get(..len).unwrap_or_default();
         let window = 1 << self.agreement.receive_window.get();
         let piece = piece.get(piece.len().saturating_sub(window)..).unwrap_or_default();
         let excess = (self.history.len() + piece.len()).saturating_sub(window);

@@ -45,7 +45,6 @@ impl MaskingKey {
     /// Copies `from` to `to`, which has the same length, and masks the copy. Returns the key for the bytes that follow.
     #[inline]
     pub(crate) fn apply_copied(self, from: &[u8], to: &mut [u8]) -> Self {
-        debug_assert_eq!(from.len(), to.len(), "all of the copy is masked");
         xor_copied(from, to, self);
         self.at(from.len())
     }
@@ -267,9 +266,8 @@ fn xor_blocks_copied(from: &[u8], to: &mut [u8], word: u64) {
         *target = block;
     }
     // The rest is less than a block and in the innermost cache, so a copy is cheap.
-    let copied = copy(from, to);
-    debug_assert!(copied.is_some(), "both slices have the same length");
-    if copied.is_some() {
+    debug_assert_eq!(from.len(), to.len(), "both slices have the same length");
+    if copy(from, to).is_some() {
         xor_blocks(to, word);
     }
 }

@@ -29,15 +29,13 @@ impl Default for ControlPayload {
 
 impl ControlStore for ControlPayload {
     fn bytes(&self) -> &[u8] {
-        let bytes = self.bytes.get(..usize::from(self.len));
-        debug_assert!(bytes.is_some(), "a payload is never longer than its store");
-        bytes.unwrap_or_default()
+        debug_assert!(usize::from(self.len) <= MAX_CONTROL_PAYLOAD, "a payload is never longer than its store");
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        let free = self.bytes.get_mut(usize::from(self.len)..);
-        debug_assert!(free.is_some(), "a payload is never longer than its store");
-        copy(bytes, free.unwrap_or_default()).ok_or(StorageFull)?;
+        let free = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
+        copy(bytes, free).ok_or(StorageFull)?;
         self.len += bytes.len() as u8;
         Ok(())
     }

@@ -41,9 +41,8 @@ impl<B: AsRef<[u8]>> FixedStorage<B> {
     /// # Ok::<(), websocket_proto::server::ResponseError>(())
     /// ```
     pub fn as_slice(&self) -> &[u8] {
-        let bytes = self.memory.as_ref().get(..self.len);
-        debug_assert!(bytes.is_some(), "a store holds at most as many bytes as its memory has");
-        bytes.unwrap_or_default()
+        debug_assert!(self.len <= self.memory.as_ref().len(), "a store holds at most as many bytes as its memory has");
+        self.memory.as_ref().get(..self.len).unwrap_or_default()
     }
 }
 
@@ -55,9 +54,8 @@ impl<B: AsRef<[u8]>> fmt::Debug for FixedStorage<B> {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> FixedStorage<B> {
     fn free_space(&mut self) -> &mut [u8] {
-        let space = self.memory.as_mut().get_mut(self.len..);
-        debug_assert!(space.is_some(), "a store holds at most as many bytes as its memory has");
-        space.unwrap_or_default()
+        debug_assert!(self.len <= self.memory.as_ref().len(), "a store holds at most as many bytes as its memory has");
+        self.memory.as_mut().get_mut(self.len..).unwrap_or_default()
     }
 
     /// Adds `count` bytes, which the caller must write.
@@ -107,9 +105,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> Store for FixedStorage<B> {
 // Safe code cannot record that an array holds valid text, so a text is checked a second time when it is lent.
 impl<B: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> MessageStore for FixedStorage<B> {
     fn text(&self) -> &str {
-        let text = text::whole(self.bytes());
-        debug_assert!(text.is_ok(), "text is checked before it is stored");
-        text.unwrap_or_default()
+        debug_assert!(text::whole(self.bytes()).is_ok(), "text is checked before it is stored");
+        text::whole(self.bytes()).unwrap_or_default()
     }
 
     fn append(&mut self, bytes: &[u8], mask: Option<MaskingKey>, _missing: usize) -> Result<(), StorageFull> {

@@ -27,9 +27,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
     fn contiguous_space(&mut self) -> &mut [u8] {
         let (end, capacity) = (self.start + self.len, self.capacity());
         let free = if end < capacity { end..capacity } else { end - capacity..self.start };
-        let space = self.array.as_mut().get_mut(free);
-        debug_assert!(space.is_some(), "the queue lies in the array");
-        space.unwrap_or_default()
+        debug_assert!(free.start <= free.end && free.end <= capacity, "the queue lies in the array");
+        self.array.as_mut().get_mut(free).unwrap_or_default()
     }
 
     /// Makes contiguous free space for `count` bytes, if that is cheap.
@@ -37,9 +36,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
         let end = self.start + self.len;
         let (fits, wraps) = (count <= self.capacity().saturating_sub(end), end > self.capacity());
         if !fits && !wraps && self.len <= self.start.max(CHEAP) {
-            let used = self.array.as_mut().get_mut(..end);
-            debug_assert!(used.is_some(), "the queue lies in the array");
-            move_down(used.unwrap_or_default(), self.start);
+            move_down(self.array.as_mut().get_mut(..end).unwrap_or_default(), self.start);
             self.start = 0;
         }
     }
@@ -64,9 +61,8 @@ const UNMASKED: MaskingKey = MaskingKey([0; 4]);
 impl<B: AsRef<[u8]> + AsMut<[u8]>> OutputStore for Ring<B> {
     fn front(&self) -> &[u8] {
         let end = self.capacity().min(self.start + self.len);
-        let front = self.array.as_ref().get(self.start..end);
-        debug_assert!(front.is_some(), "the queue lies in the array");
-        front.unwrap_or_default()
+        debug_assert!(self.start <= end, "the queue lies in the array");
+        self.array.as_ref().get(self.start..end).unwrap_or_default()
     }
 
     fn len(&self) -> usize {

@@ -67,9 +67,8 @@ impl MessageStore for GrowingMessage {
     fn text(&self) -> &str {
         match self {
             Self::Bytes(bytes) => {
-                let text = text::whole(bytes.bytes());
-                debug_assert!(text.is_ok(), "text is checked before it is stored");
-                text.unwrap_or_default()
+                debug_assert!(text::whole(bytes.bytes()).is_ok(), "text is checked before it is stored");
+                text::whole(bytes.bytes()).unwrap_or_default()
             }
             Self::Text(text) => text,
         }
@@ -108,9 +107,8 @@ impl MessageStore for GrowingMessage {
         if let Self::Bytes(Growing { memory, filled }) = self {
             memory.truncate(mem::take(filled));
             // The memory stays the same. Its contents are checked a second time, but only once for each message.
-            let text = String::from_utf8(mem::take(memory));
-            debug_assert!(text.is_ok(), "text is checked before it is stored");
-            *self = Self::Text(text.map_err(|_| StorageFull)?);
+            debug_assert!(text::whole(memory).is_ok(), "text is checked before it is stored");
+            *self = Self::Text(String::from_utf8(mem::take(memory)).map_err(|_| StorageFull)?);
         }
         Ok(())
     }

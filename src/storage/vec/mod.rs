@@ -195,9 +195,8 @@ impl Growing {
 impl Bytes for Growing {
     #[inline]
     fn bytes(&self) -> &[u8] {
-        let bytes = self.memory.get(..self.filled);
-        debug_assert!(bytes.is_some(), "all filled memory was written to");
-        bytes.unwrap_or_default()
+        debug_assert!(self.filled <= self.memory.len(), "all filled memory was written to");
+        self.memory.get(..self.filled).unwrap_or_default()
     }
 
     #[inline]

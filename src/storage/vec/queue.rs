@@ -32,9 +32,7 @@ impl GrowingQueue {
         }
         // The bytes are moved only if at least as many were dropped, so each byte moves at most once on average.
         if self.dropped >= self.len() {
-            let filled = self.bytes.memory.get_mut(..self.bytes.filled);
-            debug_assert!(filled.is_some(), "all filled memory was written to");
-            move_down(filled.unwrap_or_default(), self.dropped);
+            move_down(self.bytes.memory.get_mut(..self.bytes.filled).unwrap_or_default(), self.dropped);
             (self.bytes.filled, self.dropped) = (self.len(), 0);
         }
         if len > self.bytes.free_len() {
@@ -48,9 +46,8 @@ impl GrowingQueue {
 impl OutputStore for GrowingQueue {
     #[inline]
     fn front(&self) -> &[u8] {
-        let front = self.bytes.bytes().get(self.dropped..);
-        debug_assert!(front.is_some(), "only bytes of the queue were dropped");
-        front.unwrap_or_default()
+        debug_assert!(self.dropped <= self.bytes.filled, "only bytes of the queue were dropped");
+        self.bytes.bytes().get(self.dropped..).unwrap_or_default()
     }
 
     #[inline]
@@ -94,9 +91,8 @@ impl OutputStore for GrowingQueue {
         let Some(mut key) = mask else { return self.bytes.append(payload, 0) };
         for block in payload.chunks(BLOCK) {
             self.bytes.write_to(block.len());
-            let space = self.bytes.free_space(block.len());
-            debug_assert!(space.is_some(), "the free space was just written to");
-            key = key.apply_copied(block, space.unwrap_or_default());
+            debug_assert!(self.bytes.free_space(block.len()).is_some(), "the free space was just written to");
+            key = key.apply_copied(block, self.bytes.free_space(block.len()).unwrap_or_default());
             self.bytes.mark_filled(block.len());
         }
         Ok(())
