@@ -14,8 +14,7 @@ use std::{hint::black_box, str};
 use common::{KIB, connect_as, criterion};
 use criterion::{Criterion, Throughput};
 use websocket_proto::{
-    Config, Event, Input,
-    deflate::Deflate,
+    Config, Event, Input, deflate,
     frame::{FirstByte, Header, MaskingKey, Opcode},
 };
 use zlib_rs::{DeflateFlush, Inflate, InflateFlush};
@@ -118,7 +117,7 @@ fn cases() -> Vec<(String, bool, Vec<String>)> {
 }
 
 fn config(takeover: bool) -> Config {
-    let deflate = Deflate::new().send_takeover(takeover).receive_takeover(takeover);
+    let deflate = deflate::Config::new().send_takeover(takeover).receive_takeover(takeover);
     Config::new().keep(256 * KIB).deflate(deflate)
 }
 

@@ -12,8 +12,7 @@ use std::{env, hint::black_box, io::Read, str};
 
 use common::{KIB, ascii, binary, connect, connect_as, cyrillic, message};
 use websocket_proto::{
-    Config, Connection, Event, Input, Kind, ReadBuffer, Role, Sender, Storage, deflate::Deflate, frame::MaskingKey,
-    server,
+    Config, Connection, Event, Input, Kind, ReadBuffer, Role, Sender, Storage, deflate, frame::MaskingKey, server,
 };
 
 /// How often the counted code runs: what comes once only is to have no weight.
@@ -275,7 +274,7 @@ fn handshake() -> Case {
 
 /// With what a new context says a message refers to none before it; so the same can be said again.
 fn inflate() -> Case {
-    let config = Config::new().keep(256 * KIB).deflate(Deflate::new().send_takeover(false));
+    let config = Config::new().keep(256 * KIB).deflate(deflate::Config::new().send_takeover(false));
     let (mut client, mut server) = connect_as(config);
     client.sender.send_text(str::from_utf8(&ascii(KIB)).unwrap()).unwrap();
     let wire = client.sender.pending().to_vec();
@@ -288,7 +287,7 @@ fn inflate() -> Case {
 }
 
 fn deflate() -> Case {
-    let config = Config::new().keep(256 * KIB).deflate(Deflate::new().send_takeover(false));
+    let config = Config::new().keep(256 * KIB).deflate(deflate::Config::new().send_takeover(false));
     let mut sender = connect_as(config).1.sender;
     let text = String::from_utf8(ascii(KIB)).unwrap();
     let run = move || {

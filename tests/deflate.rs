@@ -10,7 +10,7 @@ use common::{
 use proptest::prelude::*;
 use websocket_proto::{
     Config, Event, Failure, FixedStorage, Input, Role, SendError, Sender, Storage, UncleanEnd, Uri, client,
-    deflate::{Agreement, Deflate, Level, Pool, Prepared, WindowBits},
+    deflate::{self, Agreement, Level, Pool, Prepared, WindowBits},
     head::HeaderFault,
     server,
 };
@@ -23,13 +23,13 @@ fn open(server: Config, client: Config) -> (ServerEnd, ClientEnd) {
     common::open_between([server, client], [(); 4].map(|()| Vec::new()))
 }
 
-fn both(deflate: Deflate) -> (ServerEnd, ClientEnd) {
+fn both(deflate: deflate::Config) -> (ServerEnd, ClientEnd) {
     let config = Config::new().deflate(deflate);
     open(config, config)
 }
 
 /// What a server answers to these extension headers.
-fn answer_to(deflate: Deflate, offers: &[&str]) -> (Option<String>, Option<Agreement>) {
+fn answer_to(deflate: deflate::Config, offers: &[&str]) -> (Option<String>, Option<Agreement>) {
     let mut headers = vec![
         ("Host", "example.com"),
         ("Upgrade", "websocket"),
@@ -94,14 +94,14 @@ fn d1_d2_d3_what_a_server_answers() {
         (&["foo; bar=baz", "permessage-deflate; unknown", "permessage-deflate"], Some(PLAIN)),
     ];
     for (offers, expected) in table {
-        assert_eq!(answer_to(Deflate::new(), offers).0.as_deref(), *expected, "{offers:?}");
+        assert_eq!(answer_to(deflate::Config::new(), offers).0.as_deref(), *expected, "{offers:?}");
     }
 }
 
 #[test]
 #[rustfmt::skip]
 fn what_a_server_wants_is_in_its_answer() {
-    let small = Deflate::new().send_window(bits(10)).receive_window(bits(9)).send_takeover(false).receive_takeover(false);
+    let small = deflate::Config::new().send_window(bits(10)).receive_window(bits(9)).send_takeover(false).receive_takeover(false);
     let answer = |deflate, offer: &str| answer_to(deflate, &[offer]).0;
     assert_eq!(answer(small, "permessage-deflate; client_max_window_bits").as_deref(),
         Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=9"));
@@ -123,28 +123,28 @@ fn d4_what_a_client_takes_for_an_answer() {
     const PLAIN: Result<bool, ()> = Ok(false);
     const REFUSED: Result<bool, ()> = Err(());
     let unexpected = client::UpgradeError::Header(HeaderFault::Unexpected("Sec-WebSocket-Extensions"));
-    let small = Deflate::new().send_window(bits(10)).receive_window(bits(12)).receive_takeover(false);
-    let table: &[(Deflate, &str, Result<bool, ()>)] = &[
-        (Deflate::new(), "permessage-deflate",                                            AGREED),
-        (Deflate::new(), "permessage-deflate; server_no_context_takeover",                AGREED),
-        (Deflate::new(), "permessage-deflate; client_no_context_takeover",                AGREED),
-        (Deflate::new(), "permessage-deflate; client_max_window_bits=8",                  AGREED),
-        (Deflate::new(), "permessage-deflate; server_max_window_bits=8",                  AGREED),
-        (Deflate::new(), "permessage-deflate; client_max_window_bits=15; server_max_window_bits=15", AGREED),
-        (Deflate::new(), "permessage-deflate; server_max_window_bits=\"9\"",              AGREED),
-        (Deflate::new(), "permessage-deflate; client_max_window_bits",                    REFUSED),
-        (Deflate::new(), "permessage-deflate; server_max_window_bits",                    REFUSED),
-        (Deflate::new(), "permessage-deflate; server_max_window_bits=7",                  REFUSED),
-        (Deflate::new(), "permessage-deflate; server_max_window_bits=16",                 REFUSED),
-        (Deflate::new(), "permessage-deflate; unknown",                                   REFUSED),
-        (Deflate::new(), "permessage-deflate; server_no_context_takeover; server_no_context_takeover", REFUSED),
-        (Deflate::new(), "permessage-deflate, permessage-deflate",                        REFUSED),
-        (Deflate::new(), "permessage-deflate, foo",                                       REFUSED),
-        (Deflate::new(), "",                                                              PLAIN),
-        (Deflate::new(), " , ,",                                                          PLAIN),
-        (Deflate::new(), ", permessage-deflate,",                                         AGREED),
-        (Deflate::new(), "foo",                                                           REFUSED),
-        (Deflate::new(), "permessage-deflate; cl\u{e9}ent",                                REFUSED),
+    let small = deflate::Config::new().send_window(bits(10)).receive_window(bits(12)).receive_takeover(false);
+    let table: &[(deflate::Config, &str, Result<bool, ()>)] = &[
+        (deflate::Config::new(), "permessage-deflate",                                            AGREED),
+        (deflate::Config::new(), "permessage-deflate; server_no_context_takeover",                AGREED),
+        (deflate::Config::new(), "permessage-deflate; client_no_context_takeover",                AGREED),
+        (deflate::Config::new(), "permessage-deflate; client_max_window_bits=8",                  AGREED),
+        (deflate::Config::new(), "permessage-deflate; server_max_window_bits=8",                  AGREED),
+        (deflate::Config::new(), "permessage-deflate; client_max_window_bits=15; server_max_window_bits=15", AGREED),
+        (deflate::Config::new(), "permessage-deflate; server_max_window_bits=\"9\"",              AGREED),
+        (deflate::Config::new(), "permessage-deflate; client_max_window_bits",                    REFUSED),
+        (deflate::Config::new(), "permessage-deflate; server_max_window_bits",                    REFUSED),
+        (deflate::Config::new(), "permessage-deflate; server_max_window_bits=7",                  REFUSED),
+        (deflate::Config::new(), "permessage-deflate; server_max_window_bits=16",                 REFUSED),
+        (deflate::Config::new(), "permessage-deflate; unknown",                                   REFUSED),
+        (deflate::Config::new(), "permessage-deflate; server_no_context_takeover; server_no_context_takeover", REFUSED),
+        (deflate::Config::new(), "permessage-deflate, permessage-deflate",                        REFUSED),
+        (deflate::Config::new(), "permessage-deflate, foo",                                       REFUSED),
+        (deflate::Config::new(), "",                                                              PLAIN),
+        (deflate::Config::new(), " , ,",                                                          PLAIN),
+        (deflate::Config::new(), ", permessage-deflate,",                                         AGREED),
+        (deflate::Config::new(), "foo",                                                           REFUSED),
+        (deflate::Config::new(), "permessage-deflate; cl\u{e9}ent",                                REFUSED),
         // Offered: server_no_context_takeover; server_max_window_bits=12; client_max_window_bits=10, and with 15 as a fallback.
         (small, "permessage-deflate; server_no_context_takeover; server_max_window_bits=12", AGREED),
         (small, "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=9", AGREED),
@@ -174,9 +174,12 @@ fn what_a_client_offers() {
         let line = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: ")).unwrap();
         line.to_owned()
     };
-    assert_eq!(offer(Deflate::new()), "permessage-deflate; client_max_window_bits");
-    let small =
-        Deflate::new().send_window(bits(10)).receive_window(bits(8)).send_takeover(false).receive_takeover(false);
+    assert_eq!(offer(deflate::Config::new()), "permessage-deflate; client_max_window_bits");
+    let small = deflate::Config::new()
+        .send_window(bits(10))
+        .receive_window(bits(8))
+        .send_takeover(false)
+        .receive_takeover(false);
     let takeover = "server_no_context_takeover; client_no_context_takeover";
     assert_eq!(
         offer(small.receive_window_limit(bits(8))),
@@ -199,12 +202,13 @@ fn both_ends_agree() {
         for receive in some {
             for takeover in 0..16 {
                 let flag = |bit: u8| takeover & bit != 0;
-                let server = Deflate::new()
+                let server = deflate::Config::new()
                     .send_window(send)
                     .receive_window(receive)
                     .send_takeover(flag(1))
                     .receive_takeover(flag(2));
-                let client = Deflate::new().send_window(receive).send_takeover(flag(4)).receive_takeover(flag(8));
+                let client =
+                    deflate::Config::new().send_window(receive).send_takeover(flag(4)).receive_takeover(flag(8));
                 let (server, client) = open(Config::new().deflate(server), Config::new().deflate(client));
                 let (server, client) = (*server.sender.compression().unwrap(), *client.sender.compression().unwrap());
                 assert_eq!((server.send_window, server.receive_window), (client.receive_window, client.send_window));
@@ -231,7 +235,7 @@ fn noise(seed: u64) -> impl Iterator<Item = u8> {
 }
 
 /// Feeds bytes to a server, or a client, in every mode and cut, and checks what happens.
-fn everywhere(deflate: Deflate, parts: &[Part<'_>], check: impl Fn(&Trace)) {
+fn everywhere(deflate: deflate::Config, parts: &[Part<'_>], check: impl Fn(&Trace)) {
     let opening = Opening::new(Config::new().deflate(deflate));
     for masked in [true, false] {
         let bytes = encode(parts, masked);
@@ -308,7 +312,7 @@ fn d6_d12_what_is_legal() {
     for (label, parts, seen) in table {
         // What keeps the window, and what only its end.
         for window in [15, 9] {
-            let deflate = Deflate::new().receive_window(bits(window)).send_window(bits(window));
+            let deflate = deflate::Config::new().receive_window(bits(window)).send_window(bits(window));
             everywhere(deflate, parts, |trace| {
                 assert_eq!(trace.seen, *seen, "{label}, a window of {window}");
                 assert_eq!(trace.end, Err(UncleanEnd::WithoutClose));
@@ -316,7 +320,7 @@ fn d6_d12_what_is_legal() {
         }
         // What refers to an earlier message needs a window that is kept.
         if !parts.iter().any(|part| matches!(part, F(_, AGAIN))) {
-            everywhere(Deflate::new().receive_takeover(false).send_takeover(false), parts, |trace| {
+            everywhere(deflate::Config::new().receive_takeover(false).send_takeover(false), parts, |trace| {
                 assert_eq!(trace.seen, *seen, "{label}, no context takeover");
             });
         }
@@ -356,7 +360,7 @@ fn f2_d10_d11_what_is_not() {
         ("D11 cut inside a code point",   &[F(0xC1, &[0x00, 0x01, 0x00, 0xFE, 0xFF, 0xC3, 0x00])], Failure::InvalidUtf8),
     ];
     for (label, parts, failure) in table {
-        everywhere(Deflate::new(), parts, |trace| {
+        everywhere(deflate::Config::new(), parts, |trace| {
             assert_eq!(trace.seen, [Seen::Failed(*failure)], "{label}");
             let code = if matches!(failure, Failure::ReservedBits(_)) { 1002_u16 } else { 1007 };
             assert_eq!(trace.replies[0].1[..2], code.to_be_bytes(), "{label}");
@@ -366,7 +370,7 @@ fn f2_d10_d11_what_is_not() {
     for window in [9, 15] {
         let forgotten: &[Part<'_>] =
             &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), F(0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])];
-        everywhere(Deflate::new().receive_window(bits(window)).send_window(bits(window)), forgotten, |trace| {
+        everywhere(deflate::Config::new().receive_window(bits(window)).send_window(bits(window)), forgotten, |trace| {
             assert_eq!(trace.seen, [text("Hello"), Seen::Failed(Failure::Inflate)], "a window of {window}");
         });
     }
@@ -393,7 +397,7 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
     (end..fixed.len() * 8).for_each(|bit| fixed[bit / 8] &= !(1 << (bit % 8)));
     rows.push(("fixed codes".into(), vec![0xFF; MAX], fixed));
 
-    let config = Config::new().deflate(Deflate::new());
+    let config = Config::new().deflate(deflate::Config::new());
     for (label, message, payload) in rows {
         assert!(payload.len() > MAX, "{label}: {}", payload.len());
         for masked in [true, false] {
@@ -453,7 +457,7 @@ fn sent(end: &mut ServerEnd) -> Vec<(u8, Vec<u8>)> {
 /// bytes of RFC 7692 §7.2.3.1 and §7.2.3.6.
 #[test]
 fn d12_what_is_sent_is_as_short_as_the_rfcs() {
-    let (mut server, _) = both(Deflate::new().threshold(1));
+    let (mut server, _) = both(deflate::Config::new().threshold(1));
     server.sender.send_text("Hello").unwrap();
     assert_eq!(sent(&mut server), [(0x81, b"Hello".to_vec())], "seven bytes are more than five");
     server.sender.send_text("HelloHelloHelloHello").unwrap();
@@ -464,7 +468,7 @@ fn d12_what_is_sent_is_as_short_as_the_rfcs() {
     server.sender.send_text("").unwrap();
     assert_eq!(sent(&mut server), [(0x81, vec![])]);
 
-    let (mut server, _) = both(Deflate::new().threshold(0));
+    let (mut server, _) = both(deflate::Config::new().threshold(0));
     server.sender.send_text("").unwrap();
     server.sender.send_text("Hello").unwrap();
     server.sender.send_text("").unwrap();
@@ -509,7 +513,7 @@ fn d7_a_message_that_stays_as_long_is_sent_uncompressed() {
         let message: Vec<u8> = noise(1).take(20).chain(std::iter::repeat_n(b'a', letters)).collect();
         let [compressed, sent, prepared] =
             [(0, Way::Whole), (1, Way::Whole), (1, Way::Prepared)].map(|(threshold, way)| {
-                let (mut server, _) = both(Deflate::new().threshold(threshold));
+                let (mut server, _) = both(deflate::Config::new().threshold(threshold));
                 send(&mut server.sender, way, &message).unwrap();
                 frames(server.sender.pending()).remove(0)
             });
@@ -542,7 +546,7 @@ fn d7_a_threshold_of_0_compresses_every_message() {
     let kinds = [(15, true, false), (9, true, true), (15, false, false), (9, false, false)];
     for (label, message) in messages {
         for (window, takeover, remembers_prepared) in kinds {
-            let deflate = Deflate::new().threshold(0).send_window(bits(window)).receive_window(bits(window))
+            let deflate = deflate::Config::new().threshold(0).send_window(bits(window)).receive_window(bits(window))
                 .send_takeover(takeover).receive_takeover(takeover);
             let opening = Opening::new(Config::new().deflate(deflate));
             for way in ways {
@@ -583,7 +587,7 @@ fn d7_a_threshold_of_0_compresses_every_message() {
 #[test]
 fn prepared_messages_that_grow_are_shared_too() {
     let message: Vec<u8> = noise(1).take(1000).collect();
-    let [all, some] = [0, 1].map(|threshold| Deflate::new().threshold(threshold));
+    let [all, some] = [0, 1].map(|threshold| deflate::Config::new().threshold(threshold));
     // The shared form refers to nothing that was sent before; a connection's own form does.
     let [shared, own, plain] = [(0xC2, 1001..1100), (0xC2, 0..100), (0x82, 1000..1001)];
     let table = [
@@ -632,7 +636,7 @@ fn d7_a_message_that_may_grow_needs_space_for_that() {
     for (threshold, waiting, len, expected) in table {
         let message = vec![b'a'; len];
         for way in [Way::Whole, Way::Vectored] {
-            let config = Config::new().high_water(500).deflate(Deflate::new().threshold(threshold));
+            let config = Config::new().high_water(500).deflate(deflate::Config::new().threshold(threshold));
             let stores = [(); 4].map(|()| FixedStorage::new(vec![0; STORE]));
             let (mut server, _) = common::open_in(config, stores);
             if waiting > 0 {
@@ -651,7 +655,7 @@ fn d7_a_message_that_may_grow_needs_space_for_that() {
 
 #[test]
 fn d7_what_is_compressed_and_what_is_not() {
-    let (mut server, mut client) = both(Deflate::new().threshold(100));
+    let (mut server, mut client) = both(deflate::Config::new().threshold(100));
     let text = "compressible ".repeat(20);
     server.sender.send_text(&text[..99]).unwrap();
     server.sender.send_text(&text[..100]).unwrap();
@@ -687,7 +691,7 @@ fn d7_what_is_compressed_and_what_is_not() {
 #[test]
 fn d9_bombs() {
     let bomb = |len: usize| {
-        let config = Config::new().max_message(1 << 30).high_water(1 << 30).deflate(Deflate::new());
+        let config = Config::new().max_message(1 << 30).high_water(1 << 30).deflate(deflate::Config::new());
         let (mut server, _) = open(config, config);
         server.sender.send_binary(&vec![0; len]).unwrap();
         sent(&mut server).remove(0).1
@@ -697,7 +701,7 @@ fn d9_bombs() {
         assert!(payload.len() < len / 900);
         for masked in [true, false] {
             for mode in [Mode::Whole, Mode::Chunks] {
-                let config = Config::new().max_message(limit).deflate(Deflate::new());
+                let config = Config::new().max_message(limit).deflate(deflate::Config::new());
                 let bytes = frame(0xC2, &payload, masked);
                 let trace = Opening::new(config).feed(stores(), masked, &bytes, [], mode);
                 if len as u64 <= limit {
@@ -723,7 +727,7 @@ fn d9_up_to_the_limit_a_message_is_good() {
     let text = |len: usize| "ё".repeat(len / 2).into_bytes();
     for len in [100, ROOM - 2, ROOM, ROOM + 2, 2 * ROOM, 3 * ROOM + 100] {
         for (first, message) in [(0xC2, binary(len)), (0xC1, text(len))] {
-            let (_, mut client) = both(Deflate::new().threshold(0));
+            let (_, mut client) = both(deflate::Config::new().threshold(0));
             match std::str::from_utf8(&message) {
                 Ok(text) if first == 0xC1 => client.sender.send_text(text).unwrap(),
                 _ => client.sender.send_binary(&message).unwrap(),
@@ -737,7 +741,8 @@ fn d9_up_to_the_limit_a_message_is_good() {
                 let good = if first == 0xC1 { limit / 2 * 2 } else { limit };
                 for (wire, byte_by_byte) in [(&in_one, false), (&in_one, true), (&in_two, false), (&in_two, true)] {
                     for mode in [Mode::Chunks, Mode::Whole] {
-                        let config = Config::new().max_message(limit as u64).max_frame(1 << 20).deflate(Deflate::new());
+                        let config =
+                            Config::new().max_message(limit as u64).max_frame(1 << 20).deflate(deflate::Config::new());
                         let cuts = if byte_by_byte { 1..wire.len() } else { 0..0 };
                         let trace = feed(open(config, config).0, wire, cuts, mode);
                         let label = format!("{first:#x}: {len} bytes, at most {limit}, {byte_by_byte}, {mode:?}");
@@ -777,14 +782,14 @@ fn threat_12_input_that_makes_no_progress() {
     for (label, payload, at) in wrong {
         let splits = (0..=payload.len()).map(|at| vec![F(0x42, &payload[..at]), F(0x80, &payload[at..])]);
         for parts in splits.chain([vec![F(0xC2, payload)]]) {
-            everywhere(Deflate::new(), &parts, |trace| {
+            everywhere(deflate::Config::new(), &parts, |trace| {
                 assert_eq!(trace.seen, [Seen::Failed(Failure::Inflate)], "{label}");
             });
         }
         let wire = frame(0xC2, payload, true);
         let header = wire.len() - payload.len();
         for mode in Mode::ALL {
-            let trace = feed(both(Deflate::new()).0, &wire, 1..wire.len(), mode);
+            let trace = feed(both(deflate::Config::new()).0, &wire, 1..wire.len(), mode);
             assert_eq!(trace.failed_after, Some(header + at), "{label}, {mode:?}");
         }
     }
@@ -794,13 +799,17 @@ fn threat_12_input_that_makes_no_progress() {
     for payload in [one_shots, streams, blocks] {
         let wire = frame(0xC2, &payload, true);
         for (mode, cuts) in Mode::ALL.into_iter().flat_map(|mode| [0..0, 1000..1001].map(|cuts| (mode, cuts))) {
-            assert_eq!(feed(both(Deflate::new()).0, &wire, cuts, mode).seen, [Seen::Binary(vec![])], "{mode:?}");
+            assert_eq!(
+                feed(both(deflate::Config::new()).0, &wire, cuts, mode).seen,
+                [Seen::Binary(vec![])],
+                "{mode:?}"
+            );
         }
     }
     for payload in (0..=0xFF_u8).flat_map(|first| [0x00, 0x03, 0x10, 0x80, 0xFF].map(|second| [first, second])) {
         let wire = frame(0xC2, &payload, true);
         let [whole, cut, chunks] = [(Mode::Whole, 0..0), (Mode::Whole, 1..wire.len()), (Mode::Chunks, 1..wire.len())]
-            .map(|(mode, cuts)| feed(both(Deflate::new()).0, &wire, cuts, mode).seen);
+            .map(|(mode, cuts)| feed(both(deflate::Config::new()).0, &wire, cuts, mode).seen);
         assert!(whole == cut && whole == chunks && whole.len() == 1, "{payload:02x?}: {whole:?}, {cut:?}, {chunks:?}");
     }
 }
@@ -815,7 +824,7 @@ fn messages_come_out_at_once_or_piece_by_piece() {
     let messages: Vec<Seen> =
         (2030..2060).map(|len| Seen::Binary(noise.by_ref().take(len).collect())).chain(long).collect();
     for takeover in [true, false] {
-        let deflate = Deflate::new().send_takeover(takeover).receive_takeover(takeover);
+        let deflate = deflate::Config::new().send_takeover(takeover).receive_takeover(takeover);
         let mut lengths = Vec::new();
         for message in &messages {
             let (_, mut client) = both(deflate);
@@ -842,10 +851,10 @@ fn messages_come_out_at_once_or_piece_by_piece() {
 #[test]
 fn what_follows_a_compressed_message_comes_behind_it() {
     const LIMIT: u64 = 20_000;
-    let config = Config::new().max_message(LIMIT).deflate(Deflate::new());
+    let config = Config::new().max_message(LIMIT).deflate(deflate::Config::new());
     let text = |len: usize| "piece by piece ".repeat(2000)[..len].to_owned();
     let compressed = |len: usize| {
-        let (_, mut client) = both(Deflate::new());
+        let (_, mut client) = both(deflate::Config::new());
         client.sender.send_text(&text(len)).unwrap();
         client.sender.pending().to_vec()
     };
@@ -885,13 +894,13 @@ fn prepared_messages_are_compressed_once_and_understood_by_all() {
     let plain = Config::new();
     let configs = [
         plain,
-        plain.deflate(Deflate::new()),
-        plain.deflate(Deflate::new().send_takeover(false)),
-        plain.deflate(Deflate::new().send_window(bits(9))),
-        plain.deflate(Deflate::new().threshold(10_000)),
+        plain.deflate(deflate::Config::new()),
+        plain.deflate(deflate::Config::new().send_takeover(false)),
+        plain.deflate(deflate::Config::new().send_window(bits(9))),
+        plain.deflate(deflate::Config::new().threshold(10_000)),
     ];
     for (index, config) in configs.into_iter().enumerate() {
-        let (mut server, mut client) = open(config, Config::new().deflate(Deflate::new()));
+        let (mut server, mut client) = open(config, Config::new().deflate(deflate::Config::new()));
         let expected = "news ".repeat(100);
         server.sender.send_text(&expected).unwrap();
         server.sender.send_prepared(&news).unwrap();
@@ -917,7 +926,7 @@ fn prepared_messages_are_compressed_once_and_understood_by_all() {
 #[test]
 fn contexts_that_forget_are_shared() {
     static POOL: Pool = Pool::new(2);
-    let deflate = Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL);
+    let deflate = deflate::Config::new().send_takeover(false).receive_takeover(false).pool(&POOL);
     let mut ends: Vec<_> = (0..10).map(|_| both(deflate)).collect();
     let text = "the same for all of them ".repeat(10);
     for (server, client) in &mut ends {
@@ -959,11 +968,11 @@ proptest! {
         messages in prop::collection::vec((payload(), prop::collection::vec(any::<prop::sample::Index>(), 0..4), any::<bool>(), any::<bool>()), 1..6),
         read in 1..5000_usize,
     ) {
-        let deflate = Deflate::new().send_window(server_window).receive_window(client_window)
+        let deflate = deflate::Config::new().send_window(server_window).receive_window(client_window)
             .send_takeover(takeover[0]).receive_takeover(takeover[1])
             .level(effort(level)).memory_level(effort(memory_level)).threshold(threshold);
         let config = Config::new().deflate(deflate);
-        let at_client = Deflate::new().threshold(threshold).level(effort(level));
+        let at_client = deflate::Config::new().threshold(threshold).level(effort(level));
         let (server, client) = open(config, Config::new().deflate(at_client));
         let (mut server, mut client) = (server, client);
         let mut expected = Vec::new();
@@ -1006,7 +1015,7 @@ proptest! {
             prop_assert!(threshold > 0 || ![0x01, 0x02].contains(&(first & 0x4F)), "an uncompressed message");
         }
         for mode in Mode::ALL {
-            let (server, client) = open(config, Config::new().deflate(Deflate::new()));
+            let (server, client) = open(config, Config::new().deflate(deflate::Config::new()));
             let cuts = |len: usize| (read..len).step_by(read).collect::<Vec<_>>();
             let trace = feed(client, &from_server, cuts(from_server.len()), mode);
             prop_assert_eq!(&trace.seen, &expected);

@@ -12,7 +12,7 @@ use plain_inflate::{End, Inflated, MAX_REACH, TAIL};
 use proptest::{prelude::*, sample::Index};
 use websocket_proto::{
     Config, Failure, FixedStorage, Message, SendError, Sender, Server,
-    deflate::{Deflate, Level, Pool, Prepared},
+    deflate::{self, Level, Pool, Prepared},
     frame::CloseCode,
     server,
 };
@@ -88,7 +88,7 @@ impl Terms {
 }
 
 /// Without limits of its own, and everything is compressed.
-fn config(deflate: Deflate) -> Config {
+fn config(deflate: deflate::Config) -> Config {
     let all = 1 << 30;
     Config::new().max_frame(all).max_message(all).high_water(1 << 30).deflate(deflate.threshold(0))
 }
@@ -452,7 +452,7 @@ proptest! {
         memory_level in 1..=9_u8,
         sent in prop::collection::vec((message(), cuts()), 1..8),
     ) {
-        let deflate = Deflate::new().level(effort(level)).memory_level(effort(memory_level));
+        let deflate = deflate::Config::new().level(effort(level)).memory_level(effort(memory_level));
         let mut out = Out::new(terms.open(config(deflate)));
         for (message, cuts) in &sent {
             out.send(message, cuts);
@@ -478,7 +478,7 @@ proptest! {
             Seen::Binary(vec![]),
         ];
         let prepared = news.each_ref().map(|news| Prepared::new(as_message(news)));
-        let deflate = Deflate::new().level(effort(level)).threshold(threshold);
+        let deflate = deflate::Config::new().level(effort(level)).threshold(threshold);
         let config = config(deflate).deflate(deflate);
         let mut out = Out::new(terms.open(config.high_water(10_000)));
         let mut expected = Vec::new();
@@ -527,7 +527,7 @@ proptest! {
         }
         for mode in Mode::ALL {
             let reads = (0..wire.len()).step_by(read).skip(1);
-            let trace = feed(terms.open(config(Deflate::new())), &wire, reads, mode);
+            let trace = feed(terms.open(config(deflate::Config::new())), &wire, reads, mode);
             prop_assert!(trace.seen == expected, "{:?}", mode);
         }
     }
@@ -547,7 +547,7 @@ proptest! {
         };
         let wire = [frame(0xC2, &payload, true), frame(0xC1, &HELLO, true)].concat();
         for mode in [Mode::Whole, Mode::Chunks] {
-            let trace = feed(terms.open(config(Deflate::new())), &wire, [], mode);
+            let trace = feed(terms.open(config(deflate::Config::new())), &wire, [], mode);
             prop_assert!(trace.seen == expected, "{:.300}, not {:.300}", format!("{:?}", trace.seen), format!("{expected:?}"));
         }
     }
@@ -561,7 +561,7 @@ fn distances_are_within_the_window() {
         // One of each way that zlib has to search, and the best of them.
         for level in [1, 2, 6, 9] {
             let terms = Terms { send_window: bits, ..Terms::LARGEST };
-            let mut out = Out::new(terms.open(config(Deflate::new().level(effort(level)))));
+            let mut out = Out::new(terms.open(config(deflate::Config::new().level(effort(level)))));
             let mut readers = Readers::new(terms);
             let window = 1 << bits;
             // A compressor looks back a window less 262 bytes, and takes one of 512 for that of 8 bits.
@@ -583,7 +583,7 @@ fn a_prepared_message_is_in_the_readers_window() {
     let news = Seen::Text((500..530).map(json).collect());
     let prepared = Prepared::new(as_message(&news));
     let text = Seen::Text((0..30).map(json).collect());
-    let mut out = Out::new(Terms::LARGEST.open(config(Deflate::new())));
+    let mut out = Out::new(Terms::LARGEST.open(config(deflate::Config::new())));
     out.send(&text, &[]);
     out.insist(|sender| sender.send_prepared(&prepared));
     out.send(&text, &[]);
@@ -597,7 +597,7 @@ fn a_prepared_message_is_in_the_readers_window() {
 fn what_one_connection_has_heard_is_unknown_to_the_next() {
     static POOL: Pool = Pool::new(1);
     let terms = Terms { send_takeover: false, receive_takeover: false, ..Terms::LARGEST };
-    let config = config(Deflate::new().pool(&POOL));
+    let config = config(deflate::Config::new().pool(&POOL));
     let secret = Seen::Text((0..20).map(json).collect());
 
     // Were the compressor to remember, what is said twice would be shorter.
@@ -660,7 +660,7 @@ fn a_small_window_is_remembered_whole() {
             };
             let terms = Terms { receive_window: bits, ..Terms::LARGEST };
             for reads in [vec![], (1..wire.len()).collect()] {
-                let trace = feed(terms.open(config(Deflate::new())), &wire, reads, Mode::Chunks);
+                let trace = feed(terms.open(config(deflate::Config::new())), &wire, reads, Mode::Chunks);
                 assert_eq!(trace.seen[1], expected, "{distance} in a window of {window}");
             }
         }
@@ -676,7 +676,8 @@ fn a_message_that_may_not_fit_is_refused() {
     for level in [1, 2, 4, 6, 9] {
         for memory_level in [1, 2, 8] {
             for (room, is_whole) in (4000..5500).step_by(23).flat_map(|room| [(room, true), (room, false)]) {
-                let deflate = Deflate::new().level(effort(level)).memory_level(effort(memory_level)).threshold(0);
+                let deflate =
+                    deflate::Config::new().level(effort(level)).memory_level(effort(memory_level)).threshold(0);
                 let stores = [(); 4].map(|()| FixedStorage::new(vec![0; room]));
                 let (ServerEnd { mut sender, .. }, _) = open_in(Config::new().deflate(deflate), stores);
                 match if is_whole { sender.send_binary(&worst) } else { sender.send_binary_fragment(&worst, false) } {

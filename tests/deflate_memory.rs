@@ -13,7 +13,7 @@ use counting::{Measured, NOTHING, measure};
 use flate2::{Compress, Compression, FlushCompress};
 use websocket_proto::{
     ChunkEvent, Config, Connection, Event, Failure, Input, Role, Sender,
-    deflate::{Deflate, Level, Pool, WindowBits},
+    deflate::{self, Level, Pool, WindowBits},
 };
 
 /// Keeps nothing: what a connection lets go of is free.
@@ -42,9 +42,9 @@ struct Case {
 }
 
 impl Case {
-    fn deflate(&self) -> Deflate {
+    fn deflate(&self) -> deflate::Config {
         let (send_window, memory_level) = self.sender.unwrap_or((15, 8));
-        Deflate::new()
+        deflate::Config::new()
             .send_window(bits(send_window))
             .memory_level(Level::new(memory_level).unwrap())
             .receive_window(bits(self.receiver.unwrap_or(15)))
@@ -93,7 +93,7 @@ fn converse(server: &mut ServerEnd, client: &mut ClientEnd) {
 /// What the halves of a connection hold after some messages.
 fn held(config: Config) -> (isize, isize) {
     // The client leaves everything to the server.
-    let client = Config::new().deflate(Deflate::new());
+    let client = Config::new().deflate(deflate::Config::new());
     let (mut server, mut client) = open_between([config, client], [(); 4].map(|()| Vec::new()));
     converse(&mut server, &mut client);
     let Connection { sender, receiver } = server;
@@ -104,7 +104,7 @@ fn held(config: Config) -> (isize, isize) {
 fn an_agreement_is_a_few_hundred_bytes() {
     let mut ends = None;
     let Measured { left, .. } = measure(|| {
-        ends = Some(open(Config::new().keep(0).deflate(Deflate::new())));
+        ends = Some(open(Config::new().keep(0).deflate(deflate::Config::new())));
         free_spare();
     });
     assert!(left <= 4 * STATE, "{left} bytes for both halves of both ends");
@@ -156,7 +156,8 @@ fn what_is_held_between_messages() {
 #[test]
 fn connections_that_forget_hold_nothing() {
     static POOL: Pool = Pool::new(4);
-    let config = Config::new().keep(0).deflate(Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL));
+    let config =
+        Config::new().keep(0).deflate(deflate::Config::new().send_takeover(false).receive_takeover(false).pool(&POOL));
     let mut ends: Vec<_> = (0..100).map(|_| open(config)).collect();
     let Measured { most, left, .. } = measure(|| {
         for (server, client) in &mut ends {
@@ -193,7 +194,7 @@ fn connections_that_forget_hold_nothing() {
 #[test]
 fn a_warm_connection_allocates_nothing_for_a_message() {
     static POOL: Pool = Pool::new(2);
-    let deflate = Deflate::new().pool(&POOL);
+    let deflate = deflate::Config::new().pool(&POOL);
     for deflate in [deflate, deflate.send_takeover(false).receive_takeover(false)] {
         let (mut server, mut client) = open(Config::new().keep(64 << 10).deflate(deflate));
         let text = text(500);
@@ -223,7 +224,7 @@ fn a_warm_connection_allocates_nothing_for_a_message() {
 fn a_short_message_that_comes_needs_no_memory_of_its_own() {
     static POOL: Pool = Pool::new(2);
     for takeover in [true, false] {
-        let deflate = Deflate::new().send_takeover(takeover).receive_takeover(takeover).pool(&POOL);
+        let deflate = deflate::Config::new().send_takeover(takeover).receive_takeover(takeover).pool(&POOL);
         let (mut server, mut client) = open(Config::new().deflate(deflate));
         let text = text(200);
         let mut round = || {
@@ -249,7 +250,7 @@ fn connections_that_end_hold_nothing() {
     let ends = [frame(0xC2, &[0xFF], true), frame(0x83, b"", true), frame(0x88, b"", true)];
     // With a window below 15 the receiver keeps a copy of the window, not a context.
     for (end, window) in ends.iter().flat_map(|end| [9, 14, 15].map(|window| (end.clone(), window))) {
-        let deflate = Deflate::new().send_window(bits(window)).receive_window(bits(window)).pool(&POOL);
+        let deflate = deflate::Config::new().send_window(bits(window)).receive_window(bits(window)).pool(&POOL);
         let config = Config::new().deflate(deflate);
         let (mut server, mut client) = open(config);
         converse(&mut server, &mut client);
@@ -274,7 +275,7 @@ fn connections_that_end_hold_nothing() {
 #[test]
 fn a_pool_that_is_cleared_holds_nothing() {
     static POOL: Pool = Pool::new(8);
-    let deflate = Deflate::new().send_takeover(false).receive_takeover(false).pool(&POOL);
+    let deflate = deflate::Config::new().send_takeover(false).receive_takeover(false).pool(&POOL);
     let Measured { left, .. } = measure(|| {
         let (mut server, mut client) = open(Config::new().deflate(deflate));
         converse(&mut server, &mut client);
@@ -291,7 +292,7 @@ fn a_sender_keeps_exactly_the_configured_memory() {
     let text = text(500);
     let held = |keep| {
         // Without takeover and pool the context is freed after each message.
-        let deflate = Deflate::new().send_takeover(false).pool(&NO_POOL);
+        let deflate = deflate::Config::new().send_takeover(false).pool(&NO_POOL);
         let (mut server, _) = open(Config::new().keep(keep).deflate(deflate));
         server.sender.release();
         let Measured { left: waiting, .. } = measure(|| {
@@ -322,7 +323,7 @@ fn a_sender_keeps_exactly_the_configured_memory() {
 fn a_receiver_keeps_exactly_the_configured_memory() {
     const ROOM: usize = 8 << 10;
     let held = |keep, words| {
-        let deflate = Deflate::new().send_takeover(false).receive_takeover(false).pool(&NO_POOL);
+        let deflate = deflate::Config::new().send_takeover(false).receive_takeover(false).pool(&NO_POOL);
         let (mut server, mut client) = open(Config::new().keep(keep).deflate(deflate));
         server.receiver.release();
         client.sender.send_text(&text(words)).unwrap();
@@ -351,7 +352,7 @@ fn a_receiver_keeps_exactly_the_configured_memory() {
 /// `release` frees all unused memory of its half, and nothing that is in use.
 #[test]
 fn release_frees_only_unused_memory() {
-    let config = Config::new().keep(64 << 10).deflate(Deflate::new().pool(&NO_POOL));
+    let config = Config::new().keep(64 << 10).deflate(deflate::Config::new().pool(&NO_POOL));
     let (mut server, mut client) = open(config);
     server.sender.release();
     client.receiver.release();
@@ -400,7 +401,7 @@ const READING: isize = (48 + 8 + 4) << 10;
 /// A message much larger than memory is allowed to be passes through in chunks.
 #[test]
 fn chunks_are_never_stored() {
-    let config = Config::new().max_frame(1 << 40).max_message(1 << 40).deflate(Deflate::new().pool(&NO_POOL));
+    let config = Config::new().max_frame(1 << 40).max_message(1 << 40).deflate(deflate::Config::new().pool(&NO_POOL));
     let (mut server, _) = open(config);
     let mut wire = frame(0xC2, &zeros(256), true);
     let mut received = 0;
@@ -434,7 +435,7 @@ fn a_bomb_costs_what_is_allowed() {
         for takeover in [true, false] {
             for read in [usize::MAX, 100] {
                 for whole in [true, false] {
-                    let deflate = Deflate::new().receive_takeover(takeover).pool(&NO_POOL);
+                    let deflate = deflate::Config::new().receive_takeover(takeover).pool(&NO_POOL);
                     let (mut server, _) = open(Config::new().max_message(LIMIT as u64).deflate(deflate));
                     let mut wire = wire.clone();
                     let mut failure = None;
@@ -484,7 +485,7 @@ fn last_failure(server: &mut ServerEnd, input: &mut Input<'_>, whole: bool) -> O
 #[test]
 fn a_warm_sender_that_keeps_nothing_allocates_nothing() {
     static POOL: Pool = Pool::new(4);
-    let deflate = Deflate::new().send_takeover(false).pool(&POOL);
+    let deflate = deflate::Config::new().send_takeover(false).pool(&POOL);
     for config in [Config::new(), Config::new().keep(0)] {
         for len in [200, 5000, 100_000] {
             let (mut server, _) = open(config.deflate(deflate));

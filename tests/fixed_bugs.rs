@@ -29,7 +29,7 @@ use websocket_proto::{Config, Connection, Input, Role, Storage, Uri, client, ser
 fn config() -> Config {
     #[cfg(feature = "deflate")]
     {
-        Config::new().deflate(websocket_proto::deflate::Deflate::new())
+        Config::new().deflate(websocket_proto::deflate::Config::new())
     }
     #[cfg(not(feature = "deflate"))]
     {

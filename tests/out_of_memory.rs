@@ -18,7 +18,7 @@ use common::{Keys, Mode, Seen, Trace, frame, frames, keys};
 use websocket_proto::{
     ChunkEvent, Client, Config, Connection, Event, Failure, Input, Message, ReadBuffer, Role, SendError, Server,
     Transport, UncleanEnd, Uri, client,
-    deflate::{Deflate, Pool, Prepared, WindowBits},
+    deflate::{self, Pool, Prepared, WindowBits},
     frame::CloseCode,
     head::HeadError,
     server,
@@ -113,7 +113,7 @@ fn config() -> Config {
     // What is kept is asked for again when it shrinks.
     Config::new()
         .keep(300)
-        .deflate(Deflate::new().pool(&POOL).send_takeover(false).receive_takeover(false).threshold(0))
+        .deflate(deflate::Config::new().pool(&POOL).send_takeover(false).receive_takeover(false).threshold(0))
 }
 
 type Ends = (Connection<Server, Vec<u8>, Vec<u8>>, Connection<Client<Keys>, Vec<u8>, Vec<u8>>);
@@ -183,7 +183,7 @@ fn in_the_handshake() {
     for piece in [7, usize::MAX] {
         // The last has the longest offer and the longest answer.
         let deflate = config().deflate(
-            Deflate::new()
+            deflate::Config::new()
                 .pool(&POOL)
                 .send_takeover(false)
                 .receive_takeover(false)
@@ -360,7 +360,7 @@ fn while_messages_are_sent() {
     let text = "text that can be compressed, text that can be compressed";
     let long = "long ".repeat(1000);
     // A compressor that remembers must forget what found no memory on its way to the peer.
-    let remembering = Config::new().deflate(Deflate::new().pool(&POOL).threshold(0));
+    let remembering = Config::new().deflate(deflate::Config::new().pool(&POOL).threshold(0));
     for config in [Config::new().keep(300), config(), remembering] {
         let places = each_refused(|| {
             let (mut server, client) = open(config);
@@ -476,7 +476,7 @@ fn while_a_prepared_message_is_shared() {
         [2000..4000, 0..800].map(|numbers| numbers.map(|number| number.to_string()).collect());
     for threshold in [0, 64, usize::MAX] {
         let places = each_refused(|| {
-            let config = Config::new().deflate(Deflate::new().pool(&POOL).threshold(threshold));
+            let config = Config::new().deflate(deflate::Config::new().pool(&POOL).threshold(threshold));
             let mut pairs = [(); 2].map(|()| open(config));
             let Ok(prepared) = armed(|| Prepared::try_new(&long)) else { return };
             let mut expected = [vec![], vec![]];

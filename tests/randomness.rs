@@ -109,11 +109,11 @@ fn each_frame_asks_for_one_key() {
 #[test]
 #[cfg(feature = "deflate")]
 fn each_compressed_frame_asks_for_one_key() {
-    use websocket_proto::deflate::{Deflate, Prepared};
+    use websocket_proto::deflate::{self, Prepared};
 
     let asked = Cell::new(0_u32);
     let source = || asked.replace(asked.get() + 1).to_be_bytes();
-    let (mut client, _) = connect(Config::new().deflate(Deflate::new()), source);
+    let (mut client, _) = connect(Config::new().deflate(deflate::Config::new()), source);
     let tx = &mut client.sender;
     let text = "once more, ".repeat(100);
     tx.send_text(&text).unwrap();

@@ -595,7 +595,7 @@ fn without_a_transport_a_client_waits_for_nothing() {
     ];
     for (label, step, before) in steps {
         #[cfg(feature = "deflate")]
-        let config = Config::new().deflate(websocket_proto::deflate::Deflate::new().threshold(0));
+        let config = Config::new().deflate(websocket_proto::deflate::Config::new().threshold(0));
         #[cfg(not(feature = "deflate"))]
         let config = Config::new();
         let (_, mut client) = open(config);

@@ -9,7 +9,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use websocket_proto::{
     Config, Input, Uri, client,
-    deflate::{Agreement, Deflate, WindowBits},
+    deflate::{self, Agreement, WindowBits},
     server,
 };
 use websocket_proto_fuzz::{
@@ -82,7 +82,7 @@ fn offered(wanted: &Wanted, lines: &[&[u8]]) {
 
     // A client that has offered just that.
     let window = |bits: Option<u8>| WindowBits::new(bits.unwrap_or(15)).unwrap();
-    let matching = Deflate::new()
+    let matching = deflate::Config::new()
         .send_window(window(offer.client_bits.flatten()))
         .receive_window(window(offer.server_bits))
         .receive_window_limit(window(offer.server_bits))
@@ -116,7 +116,7 @@ fn both(client: &Wanted, server: &Wanted) {
 }
 
 /// What a client has agreed on after this answer, or that it has refused it; `None` if that is not HTTP.
-fn answer_client(wanted: Deflate, lines: &[&[u8]]) -> Option<Result<Option<Agreement>, ()>> {
+fn answer_client(wanted: deflate::Config, lines: &[&[u8]]) -> Option<Result<Option<Agreement>, ()>> {
     let mut wire = b"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
         .to_vec();

@@ -1,7 +1,7 @@
 //! Compression: what the ends want of it, and what it may cost.
 
 use arbitrary::Arbitrary;
-use websocket_proto::deflate::{Deflate, Level, Pool, WindowBits};
+use websocket_proto::deflate::{self, Level, Pool, WindowBits};
 
 /// So that no run of a target finds what an earlier one has left: each begins and ends with [`Pool::clear`].
 pub static POOL: Pool = Pool::new(2);
@@ -54,8 +54,8 @@ impl Wanted {
         self.threshold.into()
     }
 
-    pub fn deflate(&self) -> Deflate {
-        Deflate::new()
+    pub fn deflate(&self) -> deflate::Config {
+        deflate::Config::new()
             .send_window(self.send_window())
             .receive_window(self.receive_window())
             .receive_window_limit(self.receive_window_limit())

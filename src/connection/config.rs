@@ -31,7 +31,7 @@ pub struct Config {
     pub(crate) keep: usize,
     pub(crate) keep_output: usize,
     #[cfg(feature = "deflate")]
-    pub(crate) deflate: Option<crate::deflate::Deflate>,
+    pub(crate) deflate: Option<crate::deflate::Config>,
 }
 
 impl Default for Config {
@@ -146,7 +146,7 @@ impl Config {
     /// A limit of your own on the work for a peer should count the bytes of messages, not the bytes of reads: a
     /// thousand compressed bytes may become a million.
     #[cfg(feature = "deflate")]
-    pub const fn deflate(mut self, deflate: crate::deflate::Deflate) -> Self {
+    pub const fn deflate(mut self, deflate: crate::deflate::Config) -> Self {
         self.deflate = Some(deflate);
         self
     }

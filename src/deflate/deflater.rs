@@ -3,13 +3,13 @@ use core::mem;
 
 use zlib_rs::{DeflateFlush, Status};
 
-use super::{Agreement, Deflate, TAIL, WindowBits, pool::Shape};
+use super::{Agreement, Config, TAIL, WindowBits, pool::Shape};
 use crate::storage::{StorageFull, spare, trim};
 
 /// The compressor of a sender: messages in, their compressed form out.
 pub(crate) struct Deflater {
     agreement: Agreement,
-    wanted: Deflate,
+    wanted: Config,
     /// Exists while a message is open; and between messages, if they may refer to earlier ones.
     context: Option<zlib_rs::Deflate>,
     packed: Vec<u8>,
@@ -20,18 +20,18 @@ pub(crate) struct Deflater {
 }
 
 impl Deflater {
-    pub(crate) fn new(agreement: Agreement, wanted: &Deflate, keep: usize) -> Self {
+    pub(crate) fn new(agreement: Agreement, wanted: &Config, keep: usize) -> Self {
         Self { agreement, wanted: *wanted, context: None, packed: Vec::new(), keep, enabled: true }
     }
 
     /// Returns a compressor that belongs to no connection, and does not refer to earlier messages.
-    pub(crate) fn alone(wanted: &Deflate, window: WindowBits) -> Self {
+    pub(crate) fn alone(wanted: &Config, window: WindowBits) -> Self {
         let agreement =
             Agreement { send_window: window, receive_window: window, send_takeover: false, receive_takeover: false };
         Self::new(agreement, wanted, 0)
     }
 
-    pub(crate) fn wanted(&self) -> &Deflate {
+    pub(crate) fn wanted(&self) -> &Config {
         &self.wanted
     }
 

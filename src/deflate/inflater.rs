@@ -5,7 +5,7 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 
 #[cfg(doc)]
 use super::MAX_PIECE;
-use super::{Agreement, Deflate, Pool, TAIL, WindowBits};
+use super::{Agreement, Config, Pool, TAIL, WindowBits};
 use crate::Failure;
 
 /// The decompressor of a receiver: the payload of compressed messages in, pieces of the decompressed messages out.
@@ -61,7 +61,7 @@ enum Progress {
 const END: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0xFF, 0xFF];
 
 impl Inflater {
-    pub(crate) fn new(agreement: Agreement, wanted: &Deflate) -> Self {
+    pub(crate) fn new(agreement: Agreement, wanted: &Config) -> Self {
         Self {
             agreement,
             pool: wanted.pool_in_use(),

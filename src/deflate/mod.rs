@@ -5,12 +5,12 @@
 //! [sender](crate::Sender::compression) of the connection. Messages are sent and received as without compression.
 //!
 //! ```
-//! use websocket_proto::{Config, deflate::Deflate};
+//! use websocket_proto::{Config, deflate::Config};
 //!
-//! let config = Config::new().deflate(Deflate::new());
+//! let config = Config::new().deflate(deflate::Config::new());
 //!
 //! // For many connections: nothing is remembered between messages, so idle connections need no memory for compression.
-//! let config = Config::new().deflate(Deflate::new().send_takeover(false).receive_takeover(false));
+//! let config = Config::new().deflate(deflate::Config::new().send_takeover(false).receive_takeover(false));
 //! # let _ = config;
 //! ```
 //!
@@ -58,17 +58,17 @@
 //! or for each message if nothing is remembered. All other memory is allocated by this crate. If there is none, an
 //! error or a failure is returned, except in [`Prepared::new`], which aborts.
 
+mod config;
 mod deflater;
 mod inflater;
 mod negotiation;
 mod pool;
 mod prepared;
-mod settings;
 
+pub use config::{Config, Level, WindowBits};
 pub use negotiation::Agreement;
 pub use pool::Pool;
 pub use prepared::Prepared;
-pub use settings::{Deflate, Level, WindowBits};
 
 pub(crate) use deflater::Deflater;
 pub(crate) use inflater::Inflater;

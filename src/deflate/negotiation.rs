@@ -1,7 +1,7 @@
 use alloc::string::String;
 use core::{fmt, fmt::Write as _, mem};
 
-use super::{Deflate, WindowBits};
+use super::{Config, WindowBits};
 use crate::{
     handshake::{
         EXTENSIONS,
@@ -96,7 +96,7 @@ fn terms<'h>(headers: &Headers<'h>) -> impl Iterator<Item = Option<Terms>> + use
 }
 
 /// Accepts the first offer of a client that the server can accept, in the client's order.
-pub(crate) fn accept(wanted: &Deflate, request: &Headers<'_>) -> Option<Accepted> {
+pub(crate) fn accept(wanted: &Config, request: &Headers<'_>) -> Option<Accepted> {
     let (agreement, answer) = terms(request).flatten().find_map(|offer| {
         let mut agreement = wanted.agreement();
         agreement.send_takeover &= !offer.server_no_takeover;
@@ -130,14 +130,14 @@ pub(crate) struct Accepted {
 }
 
 /// Returns the client's offers: one with the wanted window and, if a larger window is allowed, one with the largest.
-pub(crate) fn offer(wanted: &Deflate) -> Result<String, OutOfMemory> {
+pub(crate) fn offer(wanted: &Config) -> Result<String, OutOfMemory> {
     match offers(wanted) {
         (offer, Some(fallback)) => text(format_args!("{offer}, {fallback}")),
         (offer, None) => text(format_args!("{offer}")),
     }
 }
 
-fn offers(wanted: &Deflate) -> (Terms, Option<Terms>) {
+fn offers(wanted: &Config) -> (Terms, Option<Terms>) {
     let terms = |server_bits: WindowBits| Terms {
         server_no_takeover: !wanted.receive_takeover,
         client_no_takeover: !wanted.send_takeover,
@@ -149,7 +149,7 @@ fn offers(wanted: &Deflate) -> (Terms, Option<Terms>) {
 }
 
 /// Checks that the server's answer is one to the client's offer. `None` if the server has not answered.
-pub(crate) fn check_answer(wanted: &Deflate, response: &Headers<'_>) -> Option<Result<Agreement, NotOffered>> {
+pub(crate) fn check_answer(wanted: &Config, response: &Headers<'_>) -> Option<Result<Agreement, NotOffered>> {
     if !response.all(EXTENSIONS).all(extensions::is_list) {
         return Some(Err(NotOffered));
     }

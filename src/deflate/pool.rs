@@ -8,7 +8,7 @@ use super::{Level, MAX_PIECE, WindowBits};
 
 /// Idle compressors and decompressors, which any connection can use next.
 ///
-/// If the two ends have agreed to forget between messages ([no context takeover](super::Deflate::send_takeover)), a
+/// If the two ends have agreed to forget between messages ([no context takeover](super::Config::send_takeover)), a
 /// connection holds a context for one message at a time, so a few contexts serve any number of connections. A
 /// connection that may remember keeps its own context. It takes only the memory for output, 8 KiB, from the pool,
 /// unless it may [keep](crate::Config::keep) that memory itself.
@@ -17,12 +17,12 @@ use super::{Level, MAX_PIECE, WindowBits};
 /// thread to avoid contention.
 ///
 /// ```
-/// use websocket_proto::{Config, deflate::{Deflate, Pool}};
+/// use websocket_proto::{Config, deflate::{self, Pool}};
 ///
 /// // At most 4 of each kind are kept; more are made when they are needed, and freed afterwards.
 /// static POOL: Pool = Pool::new(4);
 ///
-/// let config = Config::new().deflate(Deflate::new().send_takeover(false).pool(&POOL));
+/// let config = Config::new().deflate(deflate::Config::new().send_takeover(false).pool(&POOL));
 /// # let _ = config;
 /// ```
 pub struct Pool {

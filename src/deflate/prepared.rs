@@ -1,7 +1,7 @@
 use alloc::{string::String, vec::Vec};
 use std::sync::OnceLock;
 
-use super::{Deflate, Deflater, WindowBits};
+use super::{Config, Deflater, WindowBits};
 use crate::{Kind, Message, SendError};
 
 /// A message that is sent to many connections, and compressed at most once for all of them.
@@ -81,7 +81,7 @@ impl Prepared {
     /// Returns the length of the compressed form in bytes.
     ///
     /// `None` if no connection has needed the compressed form yet, or if it is not shorter than the message. Only with
-    /// a [threshold of 0](Deflate::threshold) can it be longer.
+    /// a [threshold of 0](super::Config::threshold) can it be longer.
     pub fn compressed_len(&self) -> Option<usize> {
         self.packed.get()?.as_ref().map(Vec::len)
     }
@@ -95,8 +95,8 @@ impl Prepared {
 
     /// Returns the compressed form, which is made with the settings of the first connection that asks. `None` if it is
     /// not shorter than the message, unless both that connection and this one [compress all
-    /// messages](Deflate::compresses_all).
-    pub(crate) fn packed(&self, wanted: &Deflate) -> Result<Option<&[u8]>, SendError> {
+    /// messages](deflate::Config::compresses_all).
+    pub(crate) fn packed(&self, wanted: &Config) -> Result<Option<&[u8]>, SendError> {
         let is_wanted = |packed: &&[u8]| wanted.compresses_all() || packed.len() < self.as_bytes().len();
         let packed = match self.packed.get() {
             Some(packed) => packed,

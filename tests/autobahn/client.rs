@@ -10,7 +10,7 @@ use std::{
 };
 
 use arguments::Arguments;
-use websocket_proto::{Config, Connection, Event, Input, SystemRandom, Transport, Uri, client, deflate::Deflate};
+use websocket_proto::{Config, Connection, Event, Input, SystemRandom, Transport, Uri, client, deflate};
 
 const HELP: &str = "\
 The client that the fuzzing server of the Autobahn Testsuite tests.
@@ -28,7 +28,7 @@ const CONFIG: Config = Config::new()
     .max_message(64 << 20)
     .max_fragments(1 << 20)
     .high_water(128 << 20)
-    .deflate(Deflate::new().threshold(0));
+    .deflate(deflate::Config::new().threshold(0));
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = Arguments::new(HELP);

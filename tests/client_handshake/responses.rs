@@ -50,7 +50,7 @@ fn c1_c5_accepted() {
     for (label, head) in rows {
         assert_open(label, Config::new(), &head, None);
         #[cfg(feature = "deflate")]
-        assert_open(label, Config::new().deflate(websocket_proto::deflate::Deflate::new()), &head, None);
+        assert_open(label, Config::new().deflate(websocket_proto::deflate::Config::new()), &head, None);
     }
     for subprotocol in OFFERED {
         let head = RESPONSE.with(format!("Sec-WebSocket-Protocol: {subprotocol}"));

@@ -17,7 +17,7 @@ use std::{
 use arguments::Arguments;
 use websocket_proto::{
     Client, Config, Connection, Event, Input, Kind, Receiver, Sender, SystemRandom, Transport, Uri, client,
-    deflate::{Deflate, Prepared, WindowBits},
+    deflate::{self, Prepared, WindowBits},
     frame::CloseCode,
 };
 
@@ -127,11 +127,11 @@ struct Session {
 
 impl Session {
     fn open(address: &str, subprotocols: &[&str]) -> Outcome<Self> {
-        let deflate = Some(Deflate::new().threshold(0)).filter(|_| mode() != "plain");
+        let deflate = Some(deflate::Config::new().threshold(0)).filter(|_| mode() != "plain");
         Self::open_with(deflate, address, subprotocols)
     }
 
-    fn open_with(deflate: Option<Deflate>, address: &str, subprotocols: &[&str]) -> Outcome<Self> {
+    fn open_with(deflate: Option<deflate::Config>, address: &str, subprotocols: &[&str]) -> Outcome<Self> {
         let mut config = Config::new().max_frame(64 << 20).max_message(64 << 20).high_water(64 << 20);
         if let Some(deflate) = deflate {
             config = config.deflate(deflate);
@@ -460,7 +460,7 @@ fn compressed_or_not(url: &str) -> Outcome {
     session.close()
 }
 
-fn ask(url: &str, deflate: Deflate, expected: (u8, u8, bool, bool)) -> Outcome {
+fn ask(url: &str, deflate: deflate::Config, expected: (u8, u8, bool, bool)) -> Outcome {
     let session = Session::open_with(Some(deflate.threshold(0)), url, &[])?;
     same("agreed", session.agreed(), Some(expected))?;
     remember(session)
@@ -471,22 +471,22 @@ fn bits(bits: u8) -> WindowBits {
 }
 
 fn server_no_takeover(url: &str) -> Outcome {
-    ask(url, Deflate::new().receive_takeover(false), (15, 15, true, false))
+    ask(url, deflate::Config::new().receive_takeover(false), (15, 15, true, false))
 }
 
 fn client_no_takeover(url: &str) -> Outcome {
-    ask(url, Deflate::new().send_takeover(false), (15, 15, false, true))
+    ask(url, deflate::Config::new().send_takeover(false), (15, 15, false, true))
 }
 
 fn server_window(url: &str) -> Outcome {
     (9..15).try_for_each(|n| {
-        ask(url, Deflate::new().receive_window(bits(n)).receive_window_limit(bits(n)), (15, n, true, true))
+        ask(url, deflate::Config::new().receive_window(bits(n)).receive_window_limit(bits(n)), (15, n, true, true))
     })
 }
 
 fn server_window_8(url: &str) -> Outcome {
     // Many can't compress so, and take the other offer, of any window.
-    let session = Session::open_with(Some(Deflate::new().threshold(0).receive_window(bits(8))), url, &[])?;
+    let session = Session::open_with(Some(deflate::Config::new().threshold(0).receive_window(bits(8))), url, &[])?;
     if !matches!(session.agreed(), Some((15, 8 | 15, true, true))) {
         return Err(format!("agreed: {:?}", session.agreed()).into());
     }
@@ -494,15 +494,15 @@ fn server_window_8(url: &str) -> Outcome {
 }
 
 fn client_window(url: &str) -> Outcome {
-    (9..15).try_for_each(|n| ask(url, Deflate::new().send_window(bits(n)), (n, 15, true, true)))
+    (9..15).try_for_each(|n| ask(url, deflate::Config::new().send_window(bits(n)), (n, 15, true, true)))
 }
 
 fn client_window_8(url: &str) -> Outcome {
-    ask(url, Deflate::new().send_window(bits(8)), (8, 15, true, true))
+    ask(url, deflate::Config::new().send_window(bits(8)), (8, 15, true, true))
 }
 
 fn threshold(url: &str) -> Outcome {
-    let mut session = Session::open_with(Some(Deflate::new().threshold(1000)), url, &[])?;
+    let mut session = Session::open_with(Some(deflate::Config::new().threshold(1000)), url, &[])?;
     for size in [999, 1000, 0, 1001, 1] {
         let (sent, _) = session.round_trip(&"a".repeat(size))?;
         same(&format!("{sent} of {size} bytes sent"), sent < 100, !(100..1000).contains(&size))?;

@@ -18,7 +18,7 @@ use std::{
 use mio::{Interest, Registry, Token, event, net::TcpStream};
 use websocket_proto::{
     Config, Connection, Event, Input, Kind, Message, SendError, Transport,
-    deflate::{Deflate, Prepared},
+    deflate::{self, Prepared},
     frame::CloseCode,
     server,
 };
@@ -34,7 +34,7 @@ pub(crate) static CONFIG: Config = Config::new()
     .high_water(4 * MAX_PICTURE + (64 << 10))
     // Neither side remembers earlier messages: what goes to everyone is compressed once for all of them, so it can't
     // refer to what one of them has seen before; and a silent member holds no compressor.
-    .deflate(Deflate::new().send_takeover(false).receive_takeover(false));
+    .deflate(deflate::Config::new().send_takeover(false).receive_takeover(false));
 
 /// How much one peer may say at once, and how much of that it gets back each second, in bytes; a message weighs some in
 /// itself. Beyond it the peer is not read for a while, and TCP holds it back: or one who floods the room would drive out

@@ -27,7 +27,7 @@ use std::{
 use arguments::Arguments;
 use websocket_proto::{
     Config, Connection, Event, Input, ReadBuffer, SendError, Sender, Server, Transport,
-    deflate::{Deflate, WindowBits},
+    deflate::{self, WindowBits},
     frame::CloseCode,
     server,
 };
@@ -131,7 +131,7 @@ impl Options {
         let mut listen = String::from("127.0.0.1:9002");
         let mut patience = Duration::from_secs(10);
         let mut config = Config::new();
-        let (mut compress, mut deflate) = (true, Deflate::new());
+        let (mut compress, mut deflate) = (true, deflate::Config::new());
         let mut arguments = Arguments::new(HELP);
         while let Some(flag) = arguments.next() {
             match flag.as_str() {

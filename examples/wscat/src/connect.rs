@@ -8,8 +8,7 @@ use std::{
 };
 
 use websocket_proto::{
-    Client, Config, Connection, Input, SystemRandom, Uri, client,
-    deflate::Deflate,
+    Client, Config, Connection, Input, SystemRandom, Uri, client, deflate,
     head::{HeadError, Headers},
 };
 
@@ -58,7 +57,7 @@ pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
     // Messages are never stored here, so they may have any length and come in any number of pieces.
     let mut config = Config::new().max_fragments(u32::MAX).max_message(options.max_message).keep(KEEP);
     if options.deflate {
-        config = config.deflate(Deflate::new());
+        config = config.deflate(deflate::Config::new());
     }
     let random = SystemRandom::new().map_err(|error| End::Io(error.to_string()))?;
     let handshake = client::Handshake::new(config, &request, random).map_err(usage)?;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use websocket_proto::{Config, Input, deflate::Deflate, server};
+use websocket_proto::{Config, Input, deflate, server};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_wscat");
 
@@ -142,7 +142,7 @@ fn messages_are_compressed_where_the_server_agrees() {
         assert!(
             server.request.contains("\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")
         );
-        server.accept_with(Config::new().deflate(Deflate::new().send_takeover(false)));
+        server.accept_with(Config::new().deflate(deflate::Config::new().send_takeover(false)));
         let [first, second] = server.bytes();
         assert_eq!(first, 0xC1, "text, compressed");
         assert!(second & 0x7F < 50);
@@ -220,10 +220,10 @@ fn exit_codes() {
         ("not UTF-8", 5, &[], |server| server.say(&[b"\x81\x01\xFF"])),
         ("extension not offered", 3, &["--no-deflate"], |mut server| {
             server.request = server.request.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
-            server.accept_with(Config::new().deflate(Deflate::new()));
+            server.accept_with(Config::new().deflate(deflate::Config::new()));
         }),
         ("not deflate", 5, &[], |mut server| {
-            server.accept_with(Config::new().deflate(Deflate::new()));
+            server.accept_with(Config::new().deflate(deflate::Config::new()));
             server.write(b"\xC1\x01\xFF");
             server.wait_for_end();
         }),

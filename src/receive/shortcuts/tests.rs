@@ -137,7 +137,7 @@ fn config(deflate: bool) -> Config {
     let config = Config::new().max_message(45_000).max_frame(40_000).max_fragments(4);
     #[cfg(feature = "deflate")]
     if deflate {
-        return config.deflate(crate::deflate::Deflate::new().threshold(0));
+        return config.deflate(crate::deflate::Config::new().threshold(0));
     }
     _ = deflate;
     config

@@ -22,7 +22,7 @@ use std::{
 
 use websocket_proto::{
     Client, Config, Connection, Event, Input, ReadBuffer, Receiver, Sender, Server, SystemRandom, Transport, Uri,
-    client, deflate::Deflate, server,
+    client, deflate, server,
 };
 
 use super::limit;
@@ -287,8 +287,8 @@ fn config(deflate: Option<Takeover>, len: usize) -> Config {
         config = config.max_message(limit as u64);
     }
     match deflate {
-        Some(Takeover(true)) => config.deflate(Deflate::new()),
-        Some(Takeover(false)) => config.deflate(Deflate::new().send_takeover(false).receive_takeover(false)),
+        Some(Takeover(true)) => config.deflate(deflate::Config::new()),
+        Some(Takeover(false)) => config.deflate(deflate::Config::new().send_takeover(false).receive_takeover(false)),
         None => config,
     }
 }

@@ -17,7 +17,7 @@ use super::{Agreement, Pool};
 ///
 /// These settings decide how much memory a connection holds: see [memory](super#memory).
 #[derive(Clone, Copy, Debug)]
-pub struct Deflate {
+pub struct Config {
     pub(crate) level: Level,
     pub(crate) memory_level: Level,
     pub(crate) threshold: usize,
@@ -30,13 +30,13 @@ pub struct Deflate {
     pub(super) receive_takeover: bool,
 }
 
-impl Default for Deflate {
+impl Default for Config {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Deflate {
+impl Config {
     /// Returns the defaults.
     pub const fn new() -> Self {
         Self {
@@ -147,10 +147,10 @@ impl Deflate {
 /// A number from 1 to 9: a compression level, or a memory level.
 ///
 /// ```
-/// use websocket_proto::deflate::{Deflate, Level};
+/// use websocket_proto::deflate::{self, Level};
 ///
-/// const FAST: Deflate = Deflate::new().level(Level::MIN);
-/// const SMALL: Deflate = Deflate::new().level(Level::MAX);
+/// const FAST: deflate::Config = deflate::Config::new().level(Level::MIN);
+/// const SMALL: deflate::Config = deflate::Config::new().level(Level::MAX);
 /// assert_eq!(Level::new(10), None);
 /// # let _ = (FAST, SMALL);
 /// ```
