@@ -5,7 +5,7 @@
 //! [sender](crate::Sender::compression) of the connection. Messages are sent and received as without compression.
 //!
 //! ```
-//! use websocket_proto::{Config, deflate::Config};
+//! use websocket_proto::{Config, deflate};
 //!
 //! let config = Config::new().deflate(deflate::Config::new());
 //!
