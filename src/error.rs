@@ -169,8 +169,8 @@ const _: () = assert!(size_of::<Error>() <= 32, "an error is passed in few regis
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
+    use alloc::string::ToString;
     use core::error::Error as _;
-    use std::string::ToString;
 
     use super::*;
     use crate::{CloseCode, client::UpgradeError, server::Refusal};

@@ -607,3 +607,35 @@ fn without_a_transport_a_client_waits_for_nothing() {
         assert_eq!(tx.send_binary_fragment(b"", true), Err(SendError::TransportLost), "{label}");
     }
 }
+
+/// For interfaces that own a buffer while they write. The bytes are those that are pending, whatever was consumed before
+/// and whatever is queued meanwhile.
+#[cfg(feature = "alloc")]
+#[test]
+fn pending_bytes_are_taken_by_exchange() {
+    in_both_roles!(Config::new(), |tx, _masked| {
+        for (sent, consumed) in [(1, 0), (1, 5), (100, 0), (100, 3000), (0, 0)] {
+            for _ in 0..sent {
+                tx.send_binary(&[7; 100]).unwrap();
+            }
+            tx.consume(consumed);
+            let (expected, mut bytes) = (tx.pending().to_vec(), vec![9; 50_000]);
+            tx.take_pending(&mut bytes);
+            assert_eq!((bytes, tx.backlog()), (expected, 0));
+            tx.send_text("next").unwrap();
+            assert_eq!(tx.pending().len(), tx.backlog());
+            assert_eq!(tx.pending()[0], 0x81);
+            tx.consume(usize::MAX);
+        }
+        // A Pong that waited for the others follows.
+        for _ in 0..100 {
+            ping(&mut tx, &[1; 125]);
+        }
+        let (mut bytes, mut pongs) = (Vec::new(), 0);
+        while !tx.is_empty() {
+            tx.take_pending(&mut bytes);
+            pongs += frames(&bytes).len();
+        }
+        assert!((30..100).contains(&pongs), "{pongs} Pongs, at most 4 KiB and the newest");
+    });
+}

@@ -5,6 +5,8 @@ mod pongs;
 mod queue;
 mod vectored;
 
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::{
@@ -547,6 +549,35 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[inline]
     fn next_header(&mut self, first: FirstByte, payload_len: usize) -> Header {
         Header { first, mask: self.role.masking_key(), payload_len: payload_len as u64 }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<R: Role> Sender<R, Vec<u8>> {
+    /// Moves all [pending](Self::pending) bytes to `bytes` without copying them, and takes its memory in exchange.
+    ///
+    /// This is for interfaces that need a buffer of their own while they write, such as io_uring. The bytes count as
+    /// consumed: write all of them before the next ones. What was in `bytes` is dropped.
+    ///
+    /// ```
+    /// use websocket_proto::{SendError, Sender, Server};
+    ///
+    /// fn greet(
+    ///     sender: &mut Sender<Server, Vec<u8>>,
+    ///     mut write_all: impl FnMut(Vec<u8>) -> Vec<u8>,
+    /// ) -> Result<(), SendError> {
+    ///     let mut buffer = Vec::new();
+    ///     sender.send_text("hello")?;
+    ///     while !sender.is_empty() {
+    ///         sender.take_pending(&mut buffer);
+    ///         buffer = write_all(buffer);                         // returns the buffer when everything was written
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn take_pending(&mut self, bytes: &mut Vec<u8>) {
+        self.queue.take(bytes);
+        self.consume(0);
     }
 }
 

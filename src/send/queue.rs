@@ -1,5 +1,9 @@
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
 use core::fmt;
 
+#[cfg(feature = "alloc")]
+use crate::storage::GrowingQueue;
 use crate::{
     SHORTCUTS,
     frame::{EncodedHeader, Header, MaskingKey},
@@ -111,5 +115,13 @@ impl<S: OutputStore> Queue<S> {
         mask: Option<MaskingKey>,
     ) -> Result<(), StorageFull> {
         self.store.append(header, payload, mask)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Queue<GrowingQueue> {
+    /// Exchanges the waiting bytes for memory.
+    pub(crate) fn take(&mut self, bytes: &mut Vec<u8>) {
+        self.store.take(bytes, self.keep);
     }
 }

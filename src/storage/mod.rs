@@ -10,6 +10,8 @@ mod vec;
 pub(crate) use control_payload::{ControlPayload, ControlStore};
 pub(crate) use copy::{copy, move_down};
 pub use fixed::FixedStorage;
+#[cfg(feature = "alloc")]
+pub(crate) use vec::GrowingQueue;
 #[cfg(feature = "deflate")]
 pub(crate) use vec::{spare, trim};
 

@@ -1,6 +1,6 @@
 //! The shortcuts say what the long way says, at the same byte.
 
-use std::{format, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ fn send<R: Role>(sender: &mut Sender<R, Vec<u8>>, sent: &[Sent], wire: &mut Vec<
             Sent::TextFragment(text, last) => sender.send_text_fragment(text, *last).is_ok(),
             Sent::BinaryFragment(bytes, last) => sender.send_binary_fragment(bytes, *last).is_ok(),
             Sent::Fragments(count) => (0..*count).all(|_| sender.send_binary_fragment(b"more", false).is_ok()),
-            Sent::Zeros(len) => sender.send_binary(&std::vec![0; *len]).is_ok(),
+            Sent::Zeros(len) => sender.send_binary(&vec![0; *len]).is_ok(),
             Sent::Ping(payload) => sender.send_ping(payload).is_ok(),
             Sent::Pong(payload) => sender.send_pong(payload).is_ok(),
             Sent::Close => sender.close(CloseCode::NORMAL, "done").is_ok(),
@@ -169,7 +169,7 @@ proptest! {
 
         let ways = [false, true].map(|long| {
             if is_fixed {
-                let (client, server) = connect(config, || FixedStorage::new(std::boxed::Box::from([0; 44_000])));
+                let (client, server) = connect(config, || FixedStorage::new(Box::from([0; 44_000])));
                 if to_server {
                     told(server.receiver, &wire, &cuts, is_whole, long)
                 } else {

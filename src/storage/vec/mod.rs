@@ -10,7 +10,8 @@ use core::mem;
 use super::{Bytes, ControlStore, StorageFull, Store};
 use crate::frame::MaskingKey;
 
-use {message::GrowingMessage, queue::GrowingQueue};
+use message::GrowingMessage;
+pub(crate) use queue::GrowingQueue;
 
 /// Empties a `Vec`. Memory of more than `keep` bytes becomes spare memory.
 pub(crate) fn trim(memory: &mut Vec<u8>, keep: usize) {

@@ -1,4 +1,5 @@
 use alloc::vec::Vec;
+use core::mem;
 
 use super::Growing;
 use crate::{
@@ -26,6 +27,15 @@ impl From<Vec<u8>> for GrowingQueue {
 }
 
 impl GrowingQueue {
+    /// Exchanges the queue's bytes for memory, of which more than `keep` bytes are freed.
+    pub(crate) fn take(&mut self, memory: &mut Vec<u8>, keep: usize) {
+        move_down(self.bytes.memory.get_mut(..self.bytes.filled).unwrap_or_default(), self.dropped);
+        self.bytes.memory.truncate(self.len());
+        mem::swap(&mut self.bytes.memory, memory);
+        self.bytes.memory.clear();
+        self.clear(keep);
+    }
+
     fn reserve(&mut self, len: usize) -> Result<(), StorageFull> {
         if len <= self.bytes.free_len() {
             return Ok(());
