@@ -379,6 +379,22 @@ fn f2_d10_d11_what_is_not() {
     assert_eq!(feed(server, &frame(0xC1, HELLO, true), [], Mode::Whole).seen, [Seen::Failed(Failure::ReservedBits(0x40))]);
 }
 
+/// D11: nothing follows a wrong byte, however much more of the message has been decompressed, or is garbage.
+#[test]
+fn d11_nothing_follows_a_wrong_byte() {
+    let broken = |front: usize, back: usize| [&[b'a'; 9000][..front], b"\xFF", &[b'b'; 40_000][..back]].concat();
+    for (front, back, garbage) in [(100, 20_000, 0), (0, 1, 0), (9000, 0, 0), (9000, 40_000, 0), (100, 20_000, 3)] {
+        let mut packed = zlib(&broken(front, back), 6);
+        packed.extend_from_slice(&[0x06, 0x00, 0x00][..garbage]);
+        for parts in [&[F(0xC1, &packed)][..], &[F(0x41, &packed), F(0x80, b"")]] {
+            everywhere(deflate::Config::new(), parts, |trace| {
+                assert_eq!(trace.seen, [Seen::Failed(Failure::InvalidUtf8)], "{front} + {back} + {garbage}");
+                assert!(trace.partial.iter().all(|byte| *byte == b'a'), "{front} + {back} + {garbage}");
+            });
+        }
+    }
+}
+
 /// A message of the largest size is received, whatever deflate makes of it: the default limit for frames allows for
 /// what deflate adds to bytes that it can't make shorter.
 #[test]

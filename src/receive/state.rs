@@ -258,8 +258,10 @@ impl State {
 
     pub(crate) fn ended(&mut self, ending: Ending) {
         self.position = Position::Ended(ending);
-        if !matches!(ending, Ending::BrokenText) {
-            self.message = None;
+        match &mut self.message {
+            // The valid text is given; what is behind it does not come out of a decompressor any more.
+            Some(message) if matches!(ending, Ending::BrokenText) => message.is_compressed = false,
+            _ => self.message = None,
         }
     }
 }
