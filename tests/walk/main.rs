@@ -1,4 +1,5 @@
 //! The walk of a text message from the wire to the event: what `run` beside this counts the functions of.
+#![cfg(feature = "alloc")]
 
 use std::hint::black_box;
 
