@@ -216,7 +216,7 @@ impl<M: MessageStore> Assembly<M> {
             return None;
         }
         self.memory = Memory::Assembling;
-        let space = self.store.room(least, most, missing)?;
+        let space = self.store.space_for_read(least, most, missing)?;
         self.memory = Memory::LentToRead;
         Some(space)
     }
@@ -238,7 +238,7 @@ impl<M: MessageStore> Assembly<M> {
         mask: Option<MaskingKey>,
         last: bool,
     ) -> Result<(), InvalidUtf8> {
-        let Some(bytes) = self.store.room(0, count, 0) else {
+        let Some(bytes) = self.store.space_for_read(0, count, 0) else {
             debug_assert!(false, "space that was lent is still there");
             return Err(InvalidUtf8);
         };
@@ -252,7 +252,7 @@ impl<M: MessageStore> Assembly<M> {
             None => false,
         };
         if !is_text || is_ascii {
-            self.store.fill(count);
+            self.store.mark_filled(count);
             return Ok(());
         }
         let (valid, is_broken) = match self.text.next(bytes, last) {
@@ -261,7 +261,7 @@ impl<M: MessageStore> Assembly<M> {
             Ok(Checked::Nothing | Checked::CodePoint(_)) => (0, false),
             Err(InvalidUtf8) => (0, true),
         };
-        self.store.fill(valid);
+        self.store.mark_filled(valid);
         // From now on it is checked before it is stored. In a store that grows, no more of it is read to here.
         if is_broken || self.store.become_text().is_err() { Err(InvalidUtf8) } else { Ok(()) }
     }

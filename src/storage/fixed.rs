@@ -131,13 +131,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]> + Send + Sync> MessageStore for FixedStorage<B
         Ok(())
     }
 
-    fn room(&mut self, least: usize, most: usize, _missing: usize) -> Option<&mut [u8]> {
+    fn space_for_read(&mut self, least: usize, most: usize, _missing: usize) -> Option<&mut [u8]> {
         let free = self.free_space();
         let most = most.min(free.len());
         if least > most { None } else { free.get_mut(..most) }
     }
 
-    fn fill(&mut self, count: usize) {
+    fn mark_filled(&mut self, count: usize) {
         debug_assert!(count <= self.free_space().len(), "only free space is filled");
         self.len = self.capacity().min(self.len + count);
     }

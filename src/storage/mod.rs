@@ -103,10 +103,10 @@ pub(crate) trait MessageStore: Bytes {
     /// The first `most` bytes of the free space, or fewer; `None` if there are fewer than `least`. A store that can
     /// grow does so only if it is full and holds `least` bytes already. After [`become_text`](Self::become_text) this
     /// is `None`, because such text must be checked before it is stored.
-    fn room(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]>;
+    fn space_for_read(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]>;
 
-    /// Adds the first `count` bytes of the [free space](Self::room), which were written.
-    fn fill(&mut self, count: usize);
+    /// Adds the first `count` bytes of the [free space](Self::space_for_read), which were written.
+    fn mark_filled(&mut self, count: usize);
 }
 
 /// A store for output: frames are added at the back, and bytes are dropped from the front.

@@ -113,7 +113,7 @@ impl MessageStore for GrowingMessage {
         Ok(())
     }
 
-    fn room(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]> {
+    fn space_for_read(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]> {
         let Self::Bytes(bytes) = self else { return None };
         let mut count = bytes.lendable(most);
         if count < least {
@@ -129,7 +129,7 @@ impl MessageStore for GrowingMessage {
         bytes.free_space(count)
     }
 
-    fn fill(&mut self, count: usize) {
+    fn mark_filled(&mut self, count: usize) {
         debug_assert!(matches!(self, Self::Bytes(_)), "text that is not ASCII has no space to fill");
         if let Self::Bytes(bytes) = self {
             bytes.mark_filled(count);
