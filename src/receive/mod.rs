@@ -319,7 +319,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
                 let data = inflate::inflated(&self.inflater, &range);
                 match kind {
                     // It was checked before; safe code has to do so once more.
-                    Kind::Text => text(text::whole(data).unwrap_or_default()),
+                    Kind::Text => {
+                        let checked = text::whole(data);
+                        debug_assert!(checked.is_ok(), "decompressed text is checked before it is lent");
+                        text(checked.unwrap_or_default())
+                    }
                     Kind::Binary => binary(data),
                 }
             }
