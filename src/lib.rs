@@ -253,6 +253,8 @@
 //! }
 //! ```
 //!
+//! [`next_owned`](Receiver::next_owned) returns events that borrow nothing, for a task that handles them.
+//!
 //! When a read finds the end of the stream, the writer may be asleep with nothing to write: wake it, and let it call
 //! [`transport_lost`](Sender::transport_lost).
 //!
@@ -408,5 +410,7 @@ pub use frame::CloseCode;
 pub use handshake::{Uri, UriError, client, head, server};
 pub use input::{Input, ReadBuffer};
 pub use receive::{Chunk, ChunkEvent, Event, Failure, Kind, Message, Receiver, UncleanEnd};
+#[cfg(feature = "alloc")]
+pub use receive::{OwnedEvent, OwnedMessage};
 pub use send::{SendError, Sender, VectoredFrame};
 pub use storage::{FixedStorage, Storage};

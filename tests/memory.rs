@@ -7,7 +7,8 @@ mod counting;
 use common::{ClientEnd, ServerEnd, frame, free_spare, header, open};
 use counting::{Measured, NOTHING, measure};
 use websocket_proto::{
-    ChunkEvent, Config, Connection, Event, Input, Receiver, Role, Sender, Server, UncleanEnd, server,
+    ChunkEvent, Config, Connection, Event, Input, OwnedEvent, OwnedMessage, Receiver, Role, Sender, Server, UncleanEnd,
+    server,
 };
 
 /// Feeds bytes in pieces of this size; the number of messages seen.
@@ -30,6 +31,34 @@ fn left(work: impl FnOnce()) -> isize {
         free_spare();
     })
     .left
+}
+
+/// An owned message that was assembled is the store's memory; one that was lent is copied, once.
+#[test]
+fn an_owned_message_is_moved_out_of_the_store() {
+    for (first, text) in [(0x82, "b".repeat(100_000)), (0x81, "a".repeat(100_000)), (0x81, "ж".repeat(50_000))] {
+        let (mut server, _) = open(Config::new());
+        let wire = frame(first, text.as_bytes(), true);
+        let cut = wire.len() - 1;
+        assert_eq!(feed(&mut server, &mut wire[..cut].to_vec(), 7000), 0);
+        let (mut last, mut event) = (wire[cut..].to_vec(), None);
+        let moved = measure(|| {
+            event = server.receiver.next_owned(&mut Input::new(&mut last), &mut server.sender);
+        });
+        assert_eq!(moved, NOTHING);
+        let Some(OwnedEvent::Message(message)) = event else { panic!("a message") };
+        assert_eq!(message.as_message().as_bytes(), text.as_bytes());
+        assert_eq!(matches!(message, OwnedMessage::Text(_)), first == 0x81);
+
+        // What follows is as if nothing had happened.
+        assert_eq!(feed(&mut server, &mut wire.clone(), 7000), 1);
+        let (mut whole, mut event) = (wire.clone(), None);
+        let copied = measure(|| {
+            event = server.receiver.next_owned(&mut Input::new(&mut whole), &mut server.sender);
+        });
+        assert_eq!(event, Some(OwnedEvent::Message(message)));
+        assert_eq!((copied.allocations, copied.left), (1, 100_000));
+    }
 }
 
 /// With the defaults each sender keeps memory for a message of 1 KiB; asked to, a connection keeps nothing.

@@ -568,3 +568,41 @@ fn f22_lengths_beyond_memory() {
         }
     }
 }
+
+/// Owned events are those of whole messages, at the same byte.
+#[cfg(feature = "alloc")]
+#[test]
+fn owned_events_are_the_same() {
+    use common::cuts::pieces;
+    use websocket_proto::{Input, OwnedEvent};
+
+    let streams = [
+        [frame(0x01, b"frag", true), frame(0x89, b"in between", true), frame(0x80, "mänts".as_bytes(), true)].concat(),
+        [frame(0x82, &[7; 300], true), frame(0x81, b"", true), frame(0x8A, b"", true), frame(0x82, b"", true)].concat(),
+        [frame(0x02, b"", true), frame(0x80, b"end", true), frame(0x81, b"cut", true)[..8].to_vec()].concat(),
+        [frame(0x01, b"a", true), frame(0x88, b"\x03\xE8bye", true), frame(0x81, b"ignored", true)].concat(),
+        [frame(0x81, b"good", true), frame(0x81, b"ba\xFFd", true)].concat(),
+        [frame(0x02, b"good", true), frame(0x81, b"not yet", true)].concat(),
+    ];
+    let opening = Opening::new(Config::new());
+    for stream in streams {
+        for cuts in every_cut(stream.len()) {
+            let [mut owned, mut lent] = [(); 2].map(|()| opening.server([(); 2].map(|()| Vec::new())));
+            for piece in pieces(&stream, &cuts) {
+                let (mut one, mut two) = (piece.to_vec(), piece.to_vec());
+                let (mut one, mut two) = (Input::new(&mut one), Input::new(&mut two));
+                loop {
+                    let event = owned.receiver.next_owned(&mut one, &mut owned.sender);
+                    let expected = lent.receiver.next_message(&mut two, &mut lent.sender).map(OwnedEvent::from);
+                    assert_eq!(event, expected, "{cuts:?}");
+                    if event.is_none() {
+                        break;
+                    }
+                }
+                assert!(one.is_empty());
+            }
+            assert_eq!(owned.receiver.end_of_input(), lent.receiver.end_of_input());
+            assert_eq!(owned.sender.pending(), lent.sender.pending());
+        }
+    }
+}

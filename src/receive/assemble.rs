@@ -208,6 +208,16 @@ impl<M: MessageStore> Assembly<M> {
         &self.store
     }
 
+    /// Moves the store out, with the message and its memory.
+    #[cfg(feature = "alloc")]
+    pub(super) fn take(&mut self) -> M
+    where
+        M: From<alloc::vec::Vec<u8>>,
+    {
+        self.memory = Memory::Assembling;
+        core::mem::replace(&mut self.store, alloc::vec::Vec::new().into())
+    }
+
     /// Space of at least `least` and at most `most` bytes for a read of what follows the stored beginning of a message.
     pub(super) fn lend_to_read(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]> {
         let is_begun = matches!(self.memory, Memory::Assembling | Memory::LentToRead) && !self.is_empty();

@@ -20,6 +20,8 @@ mod event;
 mod failure;
 mod frames;
 mod inflate;
+#[cfg(feature = "alloc")]
+mod owned;
 mod piece;
 mod rules;
 mod shortcuts;
@@ -29,6 +31,8 @@ use core::fmt;
 
 pub use event::{Chunk, ChunkEvent, Event, Kind, Message};
 pub use failure::{Failure, UncleanEnd};
+#[cfg(feature = "alloc")]
+pub use owned::{OwnedEvent, OwnedMessage};
 
 use assemble::Assembly;
 use frames::Frames;

@@ -38,6 +38,29 @@ impl From<Vec<u8>> for GrowingMessage {
     }
 }
 
+impl GrowingMessage {
+    /// The stored bytes in their memory.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Bytes(Growing { mut memory, filled }) => {
+                memory.truncate(filled);
+                memory
+            }
+            Self::Text(text) => text.into_bytes(),
+        }
+    }
+
+    /// The stored text in its memory.
+    pub(crate) fn into_text(self) -> String {
+        if let Self::Text(text) = self {
+            return text;
+        }
+        let text = String::from_utf8(self.into_bytes());
+        debug_assert!(text.is_ok(), "text is checked before it is stored");
+        text.unwrap_or_default()
+    }
+}
+
 impl Bytes for GrowingMessage {
     #[inline]
     fn bytes(&self) -> &[u8] {
