@@ -7,18 +7,15 @@ use crate::frame::{FirstByte, Header, MaskingKey, Opcode};
 /// knows the role.
 ///
 /// ```text
-///             the caller has            a header
-///             what was lent             in a read          its last byte
-///       Rest ◀───────────── Between ───────────────▶ Data ───────────────┐
-///         │                  │ ▲ ▲                    ▲                  │
-///         └──────────────────┘ │ │   the rest of it   │                  │
-///            something else    │ └───────────┐        ├──▶ Control ──────┤
-///            than a whole      │             │        │                  │
-///            message           │          Header ─────┘                  │
-///                              └─────────────────────────────────────────┘
+///              a header                    its last byte
+///     Between ──────────▶ Data or Control ───────────────▶ Between
+///        │                       ▲
+///        │ a part of one         │ the rest of it
+///        └──────────▶ Header ────┘
 ///
-///       any but Ended ──────────────▶ Ended
-///                a Close, a failure
+///     Between ─── between two messages, everything that was lent is released ───▶ Rest
+///     Rest ────── anything but a message of one frame that is all there ────────▶ Between
+///     any ─────── a Close, a failure, text that is not UTF-8 ───────────────────▶ Ended
 /// ```
 pub(crate) struct State {
     /// Changed here, and read by all stages.
