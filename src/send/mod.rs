@@ -562,7 +562,7 @@ impl<R: Role> Sender<R, Vec<u8>> {
     /// ```
     /// use websocket_proto::{SendError, Sender, Server};
     ///
-    /// fn greet(
+    /// fn submit(
     ///     sender: &mut Sender<Server, Vec<u8>>,
     ///     mut write_all: impl FnMut(Vec<u8>) -> Vec<u8>,
     /// ) -> Result<(), SendError> {
