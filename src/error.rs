@@ -11,8 +11,8 @@ use crate::{
 
 /// Any error of this crate: for functions that end with `?`.
 ///
-/// Each function of the crate returns a type of its own, which has no case that can't happen there. All of them turn
-/// into this one. Its variants say where the fault is:
+/// Each operation of the crate has an error type of its own, which has only the errors that can happen there. `?` turns
+/// all of them into this type. The variants say whose fault it is:
 ///
 /// | the fault is | |
 /// |-|-|
@@ -24,18 +24,22 @@ use crate::{
 /// ```
 /// use websocket_proto::{CloseCode, Connection, Error, Event, Input, ServerConnection};
 ///
+/// /// Answers what was received. The caller then writes what is pending, also after a failure.
 /// fn answer(connection: &mut ServerConnection, mut input: Input<'_>) -> Result<(), Error> {
 ///     let Connection { receiver: rx, sender: tx } = connection;
 ///     while let Some(event) = rx.next_message(&mut input, tx) {
 ///         match event {
-///             Event::Text("bye") => tx.close(CloseCode::NORMAL, "")?,
-///             Event::Text(text) => tx.send_text(text)?,
-///             Event::Failed(failure) => return Err(failure.into()),
+///             Event::Text("bye") if tx.is_open() => tx.close(CloseCode::NORMAL, "")?,
+///             Event::Text(text) if tx.is_open() => tx.send_text(text)?,
 ///             _ => {}
 ///         }
 ///     }
-///     rx.end_of_input()?;
 ///     Ok(())
+/// }
+///
+/// /// The stream has ended: was that the end of the connection, too?
+/// fn ended(connection: &ServerConnection) -> Result<(), Error> {
+///     Ok(connection.receiver.end_of_input()?)
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,17 +47,17 @@ use crate::{
 pub enum Error {
     /// The peer broke the protocol or a limit.
     Peer(Failure),
-    /// The peer sent no head of HTTP/1.1, or one over a limit.
+    /// The bytes from the peer are not the head of an HTTP/1.1 message, or the head is over a limit.
     Head(HeadError),
-    /// The client sent no valid opening handshake.
+    /// The client's request is not a valid opening handshake.
     Refusal(server::Refusal),
     /// The server did not open a WebSocket.
     Upgrade(client::UpgradeError),
     /// The connection was lost: the stream ended without a Close.
     Lost(UncleanEnd),
-    /// Something can't be sent, or not now.
+    /// A message, a Ping, a Pong or a Close was not sent.
     Send(SendError),
-    /// An address is not one.
+    /// A text is not the address of a WebSocket server.
     Uri(UriError),
     /// A client's request can't be sent.
     Request(client::RequestError),

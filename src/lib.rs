@@ -60,11 +60,11 @@
 //! 1. **All input is used.** There is no count of used bytes to track and nothing to present again, so one read buffer
 //!    can serve ten thousand connections.
 //! 2. **Cuts don't matter.** The same bytes give the same messages, replies and failure, wherever reads cut them.
-//! 3. **Errors are found as early as possible**, at the first byte that proves them, and after everything before it.
-//!    They are [events](Event::Failed), because the Close frame that explains them must still be written.
-//! 4. **Replies are bounded.** The receiver passes Pongs and Closes directly to the sender, so the protocol has nothing
-//!    to flush (the [stream](#streams) may have). Each Ping is answered by its Pong. A peer that floods without reading
-//!    gets a Pong for its newest Ping alone.
+//! 3. **Failures are found early**: at the first byte that proves the fault. All messages before that byte are returned
+//!    first. A failure is an [event](Event::Failed), because the Close frame that explains it must still be written.
+//! 4. **Replies are bounded.** The receiver passes Pongs and Closes directly to the sender. The protocol has nothing to
+//!    flush, but the [stream](#streams) may have. Each Ping is answered with a Pong. If 4 KiB of Pongs wait because the
+//!    peer does not read, only its newest Ping is answered.
 //! 5. **An announced length buys nothing.** Memory grows with the bytes received, up to the limits of the [`Config`].
 //! 6. **A loop in use allocates nothing, and an idle connection costs next to nothing.** Once it is warm, a loop with
 //!    the defaults allocates nothing for messages of up to 1 MiB. An idle connection keeps at most 1 KiB for the next
@@ -87,6 +87,45 @@
 //! | [`Uri`] | `ws://` and `wss://` addresses |
 //! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where bytes are stored that must outlive a read |
 //!
+//! # Example: a client
+//!
+//! ```no_run
+//! use std::{error::Error, io::{Read, Write}, net::TcpStream};
+//! use websocket_proto::{CloseCode, Config, Connection, Event, ReadBuffer, SystemRandom, Transport, Uri, client};
+//!
+//! fn ask(address: &str, question: &str) -> Result<String, Box<dyn Error>> {
+//!     let uri = Uri::parse(address)?;
+//!     let mut socket = TcpStream::connect((uri.host(), uri.port()))?;
+//!     let mut buffer = ReadBuffer::new([0; 32 * 1024]);
+//!     let mut handshake = client::Handshake::new(Config::new(), &client::Request::new(uri), SystemRandom::new()?)?;
+//!     socket.write_all(handshake.pending())?;
+//!     let mut input = loop {
+//!         let n = socket.read(buffer.room())?;
+//!         let mut input = buffer.received(n);
+//!         if handshake.read(&mut input) || n == 0 { break input }
+//!     };
+//!     let Connection { receiver: mut rx, sender: mut tx } = handshake.into_response()?.upgrade()?;
+//!
+//!     let mut answer = String::new();
+//!     tx.send_text(question)?;
+//!     loop {
+//!         while let Some(event) = rx.next_message(&mut input, &mut tx) {
+//!             if let Event::Text(text) = event && tx.is_open() {
+//!                 answer = text.to_owned();
+//!                 tx.close(CloseCode::NORMAL, "")?;               // the answer to it ends the loop
+//!             }
+//!         }
+//!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
+//!         if tx.transport() == Transport::CloseNow { rx.end_of_input()?; break }
+//!         let n = socket.read(buffer.room_for(&mut rx))?;         // see "Streams" for what TLS may do here
+//!         if n == 0 { rx.end_of_input()?; break }                 // the server ends the stream
+//!         input = buffer.received(n);
+//!     }
+//!     Ok(answer)
+//! }
+//! # ask("ws://127.0.0.1:9002/", "hello").unwrap();
+//! ```
+//!
 //! # Example: an event loop
 //!
 //! With mio, epoll or kqueue the same buffer serves all connections. Reading never waits for writing.
@@ -102,18 +141,20 @@
 //!     buffer: &mut ReadBuffer<Vec<u8>>,
 //! ) -> Result<bool, Box<dyn Error>> {
 //!     let Connection { receiver: rx, sender: tx } = connection;
-//!     while let Some(n) = unless_it_would_block(socket.read(buffer.room_for(rx)))? {
-//!         if n == 0 { rx.end_of_input()?; return Ok(false) }
+//!     loop {
+//!         while !tx.is_empty() && let Some(n) = unless_it_would_block(socket.write(tx.pending()))? {
+//!             if n == 0 { return Err(io::Error::from(ErrorKind::WriteZero).into()) }
+//!             tx.consume(n);
+//!         }
+//!         if tx.transport() == Transport::CloseNow { return Ok(false) }
+//!         if tx.backlog() >= 64 << 10 { return Ok(true) }         // it reads more slowly than it sends
+//!         let Some(n) = unless_it_would_block(socket.read(buffer.room_for(rx)))? else { return Ok(true) };
+//!         if n == 0 { rx.end_of_input()?; return Ok(!tx.is_empty()) }         // a peer may have ended only its half
 //!         let mut input = buffer.received(n);
 //!         while let Some(event) = rx.next_message(&mut input, tx) {
 //!             if let Some(message) = event.message() { tx.send(message)? }
 //!         }
 //!     }
-//!     while !tx.is_empty() && let Some(n) = unless_it_would_block(socket.write(tx.pending()))? {
-//!         if n == 0 { return Err(io::Error::from(ErrorKind::WriteZero).into()) }
-//!         tx.consume(n);
-//!     }
-//!     Ok(tx.transport() != Transport::CloseNow)
 //! }
 //!
 //! fn unless_it_would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
@@ -136,7 +177,7 @@
 //! # let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 //! #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec();
 //! # let mut handshake = server::Handshake::new(Config::new());
-//! # assert!(handshake.read(&mut Input::new(&mut request)));
+//! # assert!(handshake.read(&mut Input::new(&mut request.clone())));
 //! # let mut connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
 //! # let mut buffer = ReadBuffer::new(vec![0; 1000]);
 //! # let mut socket = Script(b"\x81\x85\0\0\0\0hello", Vec::new());
@@ -144,6 +185,16 @@
 //! # assert!(socket.1.ends_with(b"\r\n\r\n\x81\x05hello"));
 //! # socket.0 = b"\x88\x80\0\0\0\0";
 //! # assert!(!ready(&mut socket, &mut connection, &mut buffer)?);
+//! # // As much as can be read at once, from a client that ends its half of the stream.
+//! # let mut connection = { let mut handshake = server::Handshake::new(Config::new());
+//! #     assert!(handshake.read(&mut Input::new(&mut request)));
+//! #     handshake.into_request()?.upgrade()?.accept(&server::Accept::new())? };
+//! # connection.sender.consume(usize::MAX);
+//! # let message = [&b"\x82\xFE\xFF\xFF\0\0\0\0"[..], &[7; 0xFFFF]].concat();
+//! # let wire = [message.repeat(50), b"\x88\x80\0\0\0\0".to_vec()].concat();
+//! # let mut socket = Script(&wire, Vec::new());
+//! # assert!(!ready(&mut socket, &mut connection, &mut buffer)?);
+//! # assert_eq!(socket.1.len(), 50 * (4 + 0xFFFF) + 2);
 //! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
@@ -177,7 +228,7 @@
 //!         if tx.transport() == Transport::CloseNow && !unflushed { break Ok(rx.end_of_input()?) }
 //!         input = Input::default();                               // the last one still borrows the buffer
 //!         select! {
-//!             read = reader.read(buffer.room_for(&mut rx)) => match read {
+//!             read = reader.read(buffer.room_for(&mut rx)), if tx.backlog() < 64 << 10 => match read {
 //!                 Ok(n) if n > 0 => input = buffer.received(n),
 //!                 Err(error) if rx.end_of_input().is_err() => break Err(error.into()),
 //!                 _ => {                                          // after a Close any end is a clean one
@@ -220,43 +271,73 @@
 //! # Ok::<_, Box<dyn Error>>(())
 //! ```
 //!
-//! A server that only answers adds `if tx.backlog() < 64 << 10` to its read, so that it doesn't read from a client that
-//! doesn't read either. Where a socket can say that it is ready, as tokio's do, wait for that and read without waiting:
-//! then one buffer serves all connections of a thread, and nothing is borrowed across an `await`. The example
-//! `echo_tokio` is a whole server. [`Input`] shows how to read a handshake in a function of its own, or under a
-//! timeout.
+//! The read waits while the backlog is large, so that a client which reads slowly is not served faster than it reads.
+//! The sockets of tokio say when they are ready: wait with `readable`, then read with `try_read`. Then one buffer
+//! serves all connections of a thread, and nothing is borrowed across an `await`. The example `echo_tokio` is a whole
+//! server. The page of [`Input`] shows how to read a handshake in its own function, and what a timeout needs.
 //!
 //! # Example: two tasks
 //!
-//! One task reads and another writes. The reader passes a closure for the [`Replies`]. It may lock a sender that both
-//! share: [`Replies`] shows the reader, and [`transport_lost`](Sender::transport_lost) the writer, who does not hold
-//! the lock while it waits for the socket. Or it sends them through a channel to the writer, who owns the sender:
+//! One task reads and another writes. The reader passes a closure as the [`Replies`]. There are two ways:
+//!
+//! - Both tasks share the sender, and the closure locks it. The page of [`Replies`] has the reader, and that of
+//!   [`transport_lost`](Sender::transport_lost) has the writer, which holds no lock while it waits for the socket.
+//! - The writer owns the sender, and the closure sends replies to it through a channel:
 //!
 //! ```
-//! use std::sync::mpsc;
-//! use websocket_proto::{Input, OwnedReply, Receiver, Reply, Sender, Server};
+//! use std::{error::Error, io::Write, sync::mpsc};
+//! use websocket_proto::{Input, OwnedReply, Receiver, Reply, Sender, Server, Transport};
 //!
-//! fn received(mut input: Input<'_>, rx: &mut Receiver<Server, Vec<u8>>, writer: &mpsc::SyncSender<OwnedReply>) {
-//!     let mut replies = |reply: Reply<'_>| {
-//!         let is_full = writer.try_send(reply.to_owned()).is_err();
-//!         // Only the newest Pong must arrive, so one that finds the channel full is dropped. Other replies wait.
-//!         if is_full && !reply.is_pong() { _ = writer.send(reply.to_owned()) }
-//!     };
+//! enum ToWriter {
+//!     Reply(OwnedReply),
+//!     Text(String),
+//!     Lost,                                                       // the reader has found the end of the stream
+//! }
+//!
+//! fn received(mut input: Input<'_>, rx: &mut Receiver<Server, Vec<u8>>, writer: &mpsc::SyncSender<ToWriter>) {
+//!     // While the channel is full this waits, and so does a peer that sends Pings without reading the Pongs.
+//!     let mut replies = |reply: Reply<'_>| _ = writer.send(ToWriter::Reply(reply.to_owned()));
 //!     while let Some(event) = rx.next_message(&mut input, &mut replies) {
 //!         println!("{event:?}");
 //!     }
 //! }
 //!
-//! fn write(replies: &mpsc::Receiver<OwnedReply>, tx: &mut Sender<Server, Vec<u8>>) {
-//!     for reply in replies.try_iter() { tx.reply(&reply) }
-//!     // and then the socket gets what is pending
+//! fn write(
+//!     mut socket: impl Write,
+//!     tx: &mut Sender<Server, Vec<u8>>,
+//!     reader: &mpsc::Receiver<ToWriter>,
+//! ) -> Result<(), Box<dyn Error>> {
+//!     for what in reader {
+//!         match what {
+//!             ToWriter::Reply(reply) => tx.reply(&reply),
+//!             ToWriter::Text(text) if tx.is_open() => tx.send_text(&text)?,
+//!             ToWriter::Text(_) => {}
+//!             ToWriter::Lost => tx.transport_lost(),              // drops what is pending: nobody would read it
+//!         }
+//!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
+//!         socket.flush()?;
+//!         if tx.transport() == Transport::CloseNow { break }
+//!     }
+//!     Ok(())
 //! }
+//! # use websocket_proto::{Config, server};
+//! # let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+//! #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x89\x80\0\0\0\0".to_vec();
+//! # let mut early = Input::new(&mut request);
+//! # let mut handshake = server::Handshake::new(Config::new());
+//! # assert!(handshake.read(&mut early));
+//! # let mut connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
+//! # let (writer, reader) = mpsc::sync_channel(9);
+//! # received(early, &mut connection.receiver, &writer);
+//! # writer.send(ToWriter::Text("hi".into()))?;
+//! # writer.send(ToWriter::Lost)?;
+//! # let mut socket = Vec::new();
+//! # write(&mut socket, &mut connection.sender, &reader)?;
+//! # assert!(socket.ends_with(b"\r\n\r\n\x8a\0\x81\x02hi"));
+//! # Ok::<(), Box<dyn Error>>(())
 //! ```
 //!
 //! [`next_owned`](Receiver::next_owned) returns events that borrow nothing, for a task that handles them.
-//!
-//! When a read finds the end of the stream, the writer may be asleep with nothing to write: wake it, and let it call
-//! [`transport_lost`](Sender::transport_lost).
 //!
 //! # Example: vectored writes
 //!
@@ -313,23 +394,27 @@
 //! | be interrupted by a signal | tries again; `write_all` does so, `read` doesn't |
 //! | end in the middle of a handshake | asks the handshake: `into_request` and `into_response` say what is missing |
 //! | end | asks [`rx.end_of_input()`](Receiver::end_of_input) whether there was a Close |
-//! | end with an error: `UnexpectedEof`, for want of a `close_notify` | asks the same; after a Close the end is clean |
+//! | end with an error, such as `UnexpectedEof` if TLS ends without a `close_notify` | asks `rx.end_of_input()` as well: after a Close the end is clean |
 //!
 //! A loop that forgets to flush works until a peer reads slowly. Then the end of a message stays in the buffer of the
 //! TLS library, up to 64 KiB in that of rustls, while both sides wait for each other.
 //!
-//! A server that got a Close is told to [close](Transport::CloseNow) and need not read on. A client
-//! [waits](Transport::AwaitEnd) for the server to end the stream, and many servers do so without a `close_notify`. That
-//! costs nothing: the Close has said that no message is missing. A blocking client reads with this:
+//! After a Close and its answer, a server [closes](Transport::CloseNow) the stream without another read. A client
+//! [waits](Transport::AwaitEnd) until the server ends the stream, and many servers do so without a `close_notify`. No
+//! message is lost then, because a Close is the last frame of a peer. A blocking client reads with this:
 //!
 //! ```
 //! use std::io::{self, ErrorKind, Read};
-//! use websocket_proto::{Receiver, Role};
+//! use websocket_proto::{ReadBuffer, Receiver, Role};
 //!
 //! /// Reads as the socket does; but after a Close an error is the end as well: 0.
-//! fn read<R: Role>(socket: &mut impl Read, buf: &mut [u8], rx: &Receiver<R, Vec<u8>>) -> io::Result<usize> {
+//! fn read<R: Role>(
+//!     socket: &mut impl Read,
+//!     buffer: &mut ReadBuffer<Vec<u8>>,
+//!     rx: &mut Receiver<R, Vec<u8>>,
+//! ) -> io::Result<usize> {
 //!     loop {
-//!         match socket.read(buf) {
+//!         match socket.read(buffer.room_for(rx)) {
 //!             Err(error) if error.kind() == ErrorKind::Interrupted => {}
 //!             Err(_) if rx.end_of_input().is_ok() => return Ok(0),
 //!             result => return result,
@@ -346,7 +431,7 @@
 //! | from | until | then | usual |
 //! |-|-|-|-|
 //! | the connection | the handshake is done | drop it | 10 s |
-//! | the last byte received | another is received | [`ping`](Sender::send_ping); after as long again, drop it | 30 s |
+//! | the last byte received | another is received | send a [Ping](Sender::send_ping); if nothing is received for the same time again, drop it | 30 s |
 //! | [`transport`](Sender::transport) is not `Open` any more | it is `CloseNow`, or the stream ends | drop it | 10 s |
 //! | we have shut down our half of the stream | the peer ends its own | drop it | 2 s |
 //!

@@ -67,7 +67,8 @@ impl Config {
 
     /// Limits the number of headers in a handshake's request or response.
     ///
-    /// A request of a browser has about a hundred after several proxies, a service mesh and tracing have added theirs.
+    /// A browser's request can have about a hundred headers when several proxies, a service mesh and tracing have added
+    /// their own.
     pub const fn max_headers(mut self, count: usize) -> Self {
         self.max_headers = count;
         self

@@ -96,10 +96,10 @@ impl Config {
         self
     }
 
-    /// Sets the largest window that the peer may use if it does not use the [`receive_window`](Self::receive_window),
-    /// or cannot be asked to.
+    /// Sets the largest window of a peer with which compression is agreed on. With a larger one nothing is compressed.
     ///
-    /// With a peer whose window is larger there is no compression.
+    /// This matters for a peer that cannot be asked to use the [`receive_window`](Self::receive_window), or does not
+    /// use it.
     pub const fn receive_window_limit(mut self, bits: WindowBits) -> Self {
         self.receive_window_limit = bits;
         self

@@ -19,9 +19,9 @@ pub use read_buffer::ReadBuffer;
 /// assert!(Input::default().is_empty());
 /// ```
 ///
-/// It borrows the buffer for as long as it lives. So before a read that may be cancelled, by a timeout or in a
-/// `select!`, drop the last one: `input = Input::default()`. A function that reads a handshake can't return the input,
-/// but it can return a range, because what [remains](Self::remaining) is always the end of the bytes that were given:
+/// An input borrows the buffer. So before a read that may be cancelled, by a timeout or in a `select!`, end the borrow
+/// of the last input: `input = Input::default()`. A function that reads a handshake can't return the input, but it can
+/// return a range: the [remaining](Self::remaining) bytes are always the end of the bytes that were given:
 ///
 /// ```
 /// # use std::{io::{self, Read}, ops::Range};

@@ -59,7 +59,10 @@ pub struct ReadBuffer<B> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
-    /// An empty one in `bytes`: an array, a slice or a `Vec`, whose length it keeps.
+    /// Returns a buffer over `bytes`: an array, a slice or a `Vec`. Its length is the length of the longest read.
+    ///
+    /// The capacity of a `Vec` does not count: over `Vec::with_capacity(n)` every read returns 0, as at the end of a
+    /// stream. Use `vec![0; n]`.
     pub const fn new(bytes: B) -> Self {
         Self { bytes, most: usize::MAX, is_direct: false }
     }
@@ -75,12 +78,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
 
     /// Where the next read for this receiver goes: in the middle of a long message, directly to the receiver's store.
     ///
-    /// That needs as much free space in the store as the buffer has. Less is read to the buffer, together with what
-    /// follows, because a read costs more than a copy. The store grows only when it is full, and at most to twice what
-    /// it holds: an announced length reserves nothing.
+    /// This is the store only if its free space is at least as long as the buffer. Otherwise it is the buffer, which
+    /// also takes the bytes that follow the message: one more read would cost more than a copy. The store grows only
+    /// when it is full, and at most to twice what it holds: an announced length reserves nothing.
     ///
-    /// Binary messages are read so. With `std` text is, too: over an array all of it, and in a server over a `Vec` as
-    /// long as it is ASCII, because other text is checked before it is stored.
+    /// Binary messages are read into the store. With `std` text is, too: if the store is an array, all text; if it is
+    /// the `Vec` of a server, text that is ASCII so far. Other text is checked before it is stored.
     #[inline]
     pub fn room_for<'r, R: Role, S: Storage>(&'r mut self, receiver: &'r mut Receiver<R, S>) -> &'r mut [u8] {
         if !receiver.is_at_rest()
@@ -92,10 +95,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
         self.room()
     }
 
-    /// The input that the first `count` bytes of the last room are.
+    /// Returns the first `count` bytes of the last room as an input.
     ///
-    /// After [`room_for`](Self::room_for) it belongs to that receiver, which must not be given anything in between.
-    /// Given to another one, it fails with [`ForeignInput`](crate::Failure::ForeignInput).
+    /// After [`room_for`](Self::room_for), give this input to the same receiver, and give that receiver no other input
+    /// before it. Any other receiver fails with [`ForeignInput`](crate::Failure::ForeignInput).
     ///
     /// `count` must be what was read, because after it there may be bytes of another connection. After a read that
     /// failed or read nothing you need not call this.

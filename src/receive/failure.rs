@@ -50,8 +50,9 @@ pub enum Failure {
     Inflate,
     /// The allocator had no memory for the message; not the peer's fault.
     OutOfMemory,
-    /// The caller's mistake, not the peer's: an input that was read into the store of another receiver, or of this one
-    /// before it was asked for something else ([`ReadBuffer::room_for`](crate::ReadBuffer::room_for)).
+    /// The caller's mistake, not the peer's: an input of [`ReadBuffer::room_for`](crate::ReadBuffer::room_for) was
+    /// given to a receiver that it was not read for, or this receiver was used for something else between the read
+    /// and now.
     ForeignInput,
 }
 
@@ -73,7 +74,7 @@ impl Failure {
         }
     }
 
-    /// The reason in that Close: short, and without figures of ours.
+    /// Returns the reason in that Close. It is short, and does not tell the peer any limit of this end.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::ReservedBits(_) => "reserved bit set",

@@ -109,8 +109,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     /// A message in one frame that is all in the input is lent from there. Any other is assembled in the receiver's
     /// store, and limited by [`Config::max_message`] and by the size of the store.
     ///
-    /// In the middle of a message whose beginning [`next_chunk`](Self::next_chunk) has returned, this returns the rest,
-    /// as if that were the message. Frames that begin from then on are limited as if all of it had to be stored.
+    /// If [`next_chunk`](Self::next_chunk) has returned the beginning of a message, this returns the rest, as if the
+    /// rest were the message. Later frames of the message are limited as if its beginning, too, had to fit into the
+    /// store.
     // Inlined into the caller's loop, an event does not go through memory: a quarter less for a short message. The
     // compiler makes it a call where there are two.
     #[inline(always)]
@@ -232,11 +233,14 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         self.frames.state.payload_remaining()
     }
 
-    /// Tells whether the end of the stream, if it is now, is a clean one.
+    /// Says how the connection ends if the stream ends now: `Ok` if the peer has sent a Close.
+    ///
+    /// This changes nothing, so it can be asked at any time.
     ///
     /// # Errors
     ///
-    /// When there was no Close: the connection was lost, and a message may have been lost, too.
+    /// [`UncleanEnd::Failed`] if the connection has failed. Otherwise no Close was received: the connection is lost,
+    /// and a message may be lost with it.
     pub fn end_of_input(&self) -> Result<(), UncleanEnd> {
         Err(match self.frames.state.position {
             Position::Ended(Ending::Closed) => return Ok(()),

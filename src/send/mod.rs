@@ -107,7 +107,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// They may be only a part of the [backlog](Self::backlog). After a flood of Pings the newest Pong becomes pending
     /// only when the Pongs before it are consumed. And if more than 4 KiB wait in an array, the queue may continue at
     /// the beginning of the array; that part becomes pending when the bytes up to the end of the array are consumed. So
-    /// a loop that waits in a read first writes until [`is_empty`](Self::is_empty) is true, and then flushes the
+    /// before a loop waits in a read, it writes until [`is_empty`](Self::is_empty) is true, and then flushes the
     /// transport.
     #[inline]
     pub fn pending(&self) -> &[u8] {

@@ -133,10 +133,10 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
         self.sent += count.min(self.pending().len());
     }
 
-    /// Uses the bytes of the response's head; `true` when it needs no more, because the head is complete or can't
+    /// Uses the bytes of the response's head. Returns `true` if it needs no more bytes: the head is complete, or cannot
     /// become valid.
     ///
-    /// Interim responses (1xx) before it are skipped if they are of HTTP/1.1: HTTP/1.0 has none.
+    /// Interim responses (1xx) before it are skipped. HTTP/1.0 has none, so one of HTTP/1.0 is the final response.
     ///
     /// After `false` the input is used up. After `true` the rest of it belongs to the connection, or to the body of the
     /// response.

@@ -76,8 +76,8 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         Ok(Connection::new(Client::new(random), &config, extensions, head, request))
     }
 
-    /// Says what [`upgrade`](Self::upgrade) will say. If a header is wrong, its value is still in
-    /// [`headers`](Self::headers).
+    /// Returns the error that [`upgrade`](Self::upgrade) would return, but keeps the response. If a header is wrong,
+    /// its value is still in [`headers`](Self::headers).
     ///
     /// # Errors
     ///

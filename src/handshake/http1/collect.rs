@@ -209,7 +209,7 @@ pub enum HeadError {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// It does not fit into our store, which holds less than the limit allows. A `Vec<u8>` never does.
+    /// The head is within the limit, but does not fit into the store. This cannot happen with a `Vec<u8>`.
     StoreTooSmall {
         /// The most that the store can hold, in bytes.
         capacity: usize,
@@ -224,8 +224,8 @@ pub enum HeadError {
         /// How many bytes were received.
         seen: usize,
     },
-    /// A request with another version of HTTP than 1.1, or a response that begins with neither `HTTP/1.1` nor
-    /// `HTTP/1.0`. That is decided at the first byte that differs, so the version is not known.
+    /// The version of a request is not HTTP/1.1, or a response begins with neither `HTTP/1.1` nor `HTTP/1.0`. This
+    /// error is returned at the first byte that differs, so it cannot say which version it is.
     Version,
     /// It is TLS instead of HTTP: one side uses `wss://`, the other `ws://`.
     Tls,

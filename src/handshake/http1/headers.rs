@@ -30,7 +30,8 @@ impl<'h> Headers<'h> {
         Self { lines }
     }
 
-    /// The value of the first header with this name, in any case, among those that the iterator has not returned yet.
+    /// Returns the value of the first header with this name, whose case does not matter. Headers that the iterator has
+    /// already returned are not found.
     pub fn get(&self, name: &str) -> Option<&'h [u8]> {
         self.all(name).next()
     }

@@ -56,8 +56,8 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         self.request.headers().get("Origin")
     }
 
-    /// Checks that the request is from one of these origins, or from a program that sends none because it is not a
-    /// browser.
+    /// Checks that the [`origin`](Self::origin) is one of these, or is missing. A program that is not a browser usually
+    /// sends no origin.
     ///
     /// ```
     /// # use websocket_proto::server::{Refusal, Upgrade};
@@ -68,7 +68,8 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Origin`] (403) for every other [`origin`](Self::origin). The whole origin must be equal, in any case.
+    /// [`Refusal::Origin`] (403) for every other [`origin`](Self::origin). The whole origin is compared, and
+    /// upper and lower case are the same.
     pub fn check_origin(&self, allowed: &[impl AsRef<str>]) -> Result<(), Refusal> {
         let is_allowed =
             |origin| allowed.iter().any(|allowed| allowed.as_ref().as_bytes().eq_ignore_ascii_case(origin));

@@ -98,10 +98,10 @@ impl<I: Storage, O: Storage> Handshake<I, O> {
         Self { head: Head::new(&config, input), output, config }
     }
 
-    /// Uses the bytes of the request's head; `true` when it needs no more, because the head is complete or can't become
-    /// valid.
+    /// Uses the bytes of the request's head. Returns `true` if it needs no more bytes: the head is complete, or cannot
+    /// become valid.
     ///
-    /// After `false` the input is used up. After `true` the rest of it belongs to the connection, and was not read.
+    /// After `false` the input is used up, so read again. After `true` the rest of it is the receiver's first input.
     #[must_use = "`true` ends the loop that reads the request"]
     pub fn read(&mut self, input: &mut Input<'_>) -> bool {
         self.head.read(input)

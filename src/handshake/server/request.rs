@@ -185,8 +185,8 @@ impl<I: Storage, O: Storage> Request<I, O> {
         Ok(Upgrade::new(self, accept_key))
     }
 
-    /// Says what [`upgrade`](Self::upgrade) will say. If a header is wrong, its value is still in
-    /// [`headers`](Self::headers), for a log.
+    /// Returns the error that [`upgrade`](Self::upgrade) would return, but keeps the request. If a header is wrong, its
+    /// value is still in [`headers`](Self::headers), for a log.
     ///
     /// ```
     /// # use websocket_proto::{Config, server};

@@ -6,8 +6,8 @@
 #![no_main]
 
 use websocket_proto::{
-    Chunk, ChunkEvent, Client, Config, Connection, UncleanEnd, Event, FixedStorage, Input, OwnedReply, ReadBuffer,
-    Server, Transport, Uri, client,
+    Chunk, ChunkEvent, Client, Config, Connection, Event, FixedStorage, Input, OwnedReply, ReadBuffer, Server,
+    Transport, UncleanEnd, Uri, client,
     frame::{CloseCode, MaskingKey},
     head::Header,
     server,

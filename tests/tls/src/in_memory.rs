@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use websocket_proto::{Config, UncleanEnd, Input, server};
+use websocket_proto::{Config, Input, ReadBuffer, UncleanEnd, server};
 
 use crate::{
     documented::{asynchronous, client::connect, reading::read, readme::echo, sender::greet, server::serve},
@@ -186,13 +186,16 @@ impl Read for Fails<'_> {
 fn reading_goes_on_when_interrupted_and_any_error_after_a_close_is_the_end() {
     use ErrorKind::{ConnectionReset, Interrupted, UnexpectedEof};
     let (mut server, _) = connected();
-    let outcome = |errors| read(&mut Fails(errors), &mut [0; 9], &server.receiver).map_err(|error| error.kind());
+    let mut buffer = ReadBuffer::new(vec![0; 9]);
+    let mut outcome =
+        |errors| read(&mut Fails(errors), &mut buffer, &mut server.receiver).map_err(|error| error.kind());
     assert_eq!(outcome(&[Interrupted, UnexpectedEof]), Err(UnexpectedEof));
     assert_eq!(outcome(&[ConnectionReset]), Err(ConnectionReset));
 
     let mut close = *b"\x88\x80\0\0\0\0";
     assert!(server.receiver.next_message(&mut Input::new(&mut close), &mut server.sender).is_some());
-    let outcome = |errors| read(&mut Fails(errors), &mut [0; 9], &server.receiver).map_err(|error| error.kind());
+    let mut outcome =
+        |errors| read(&mut Fails(errors), &mut buffer, &mut server.receiver).map_err(|error| error.kind());
     assert_eq!(outcome(&[Interrupted, Interrupted, UnexpectedEof]), Ok(0));
     assert_eq!(outcome(&[ConnectionReset]), Ok(0));
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
-use websocket_proto::{Config, Connection, Event, Input, SystemRandom, Transport, Uri, client, frame::CloseCode};
+use websocket_proto::{Config, Connection, Event, ReadBuffer, SystemRandom, Transport, Uri, client, frame::CloseCode};
 
 use crate::{
     documented::{client::connect, reading::read, readme::echo},
@@ -46,10 +46,10 @@ fn converse<S: Read + Write>(mut socket: S, message: &[u8]) -> Result<(), Box<dy
     let mut handshake = client::Handshake::new(Config::new(), &request, SystemRandom::new()?)?;
     socket.write_all(handshake.pending())?;
     socket.flush()?;
-    let mut buf = [0; 16 * 1024];
+    let mut buffer = ReadBuffer::new(vec![0; 16 * 1024]);
     let mut input = loop {
-        let n = socket.read(&mut buf)?;
-        let mut input = Input::new(&mut buf[..n]);
+        let n = socket.read(buffer.room())?;
+        let mut input = buffer.received(n);
         if handshake.read(&mut input) || n == 0 {
             break input;
         }
@@ -72,11 +72,11 @@ fn converse<S: Read + Write>(mut socket: S, message: &[u8]) -> Result<(), Box<dy
         if tx.transport() == Transport::CloseNow {
             return Ok(rx.end_of_input()?);
         }
-        let n = read(&mut socket, &mut buf, &rx)?;
+        let n = read(&mut socket, &mut buffer, &mut rx)?;
         if n == 0 {
             return Ok(rx.end_of_input()?);
         }
-        input = Input::new(&mut buf[..n]);
+        input = buffer.received(n);
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::{
     try_join,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
-use websocket_proto::{Client, Connection, UncleanEnd, Event, Input, Role, Server, SystemRandom, frame::CloseCode};
+use websocket_proto::{Client, Connection, Event, Input, Role, Server, SystemRandom, UncleanEnd, frame::CloseCode};
 
 use crate::{
     documented::asynchronous::echo,
