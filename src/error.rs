@@ -21,6 +21,9 @@ use crate::{
 /// | the caller's | [`Send`](Self::Send), [`Uri`](Self::Uri), [`Request`](Self::Request), [`Accept`](Self::Accept), [`Response`](Self::Response), [`CloseCode`](Self::CloseCode), [`Header`](Self::Header), [`ForeignInput`](Self::ForeignInput) |
 /// | this machine's | [`OutOfMemory`](Self::OutOfMemory), `Randomness` |
 ///
+/// With `std` all of them turn into an [`io::Error`](std::io::Error) as well, so a function that reads and writes ends
+/// with `?`, too.
+///
 /// ```
 /// use websocket_proto::{CloseCode, Connection, Error, Event, Input, ServerConnection};
 ///
@@ -133,6 +136,14 @@ macro_rules! from {
                     error => Self::$variant(error),
                 }
             }
+        }
+
+        /// By way of [`Error`](crate::Error), for functions that also read and write.
+        #[cfg(feature = "std")]
+        impl From<$error> for std::io::Error {
+            fn from(error: $error) -> Self {
+                Error::from(error).into()
+            }
         })*
     };
 }
@@ -157,6 +168,25 @@ from! {
     RandomnessError => Randomness {}
 }
 
+/// With the kind that the standard library has for it: data of a peer that is invalid, a stream that ended early,
+/// memory that is out.
+#[cfg(feature = "std")]
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        use std::io::ErrorKind;
+
+        let kind = match error {
+            Error::Peer(_) | Error::Head(_) | Error::Refusal(_) | Error::Upgrade(_) => ErrorKind::InvalidData,
+            Error::Lost(_) => ErrorKind::UnexpectedEof,
+            Error::Send(SendError::Closing | SendError::TransportLost) => ErrorKind::NotConnected,
+            Error::OutOfMemory => ErrorKind::OutOfMemory,
+            Error::Randomness(_) => ErrorKind::Other,
+            _ => ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl From<HeaderError> for Error {
     fn from(error: HeaderError) -> Self {
         Self::Peer(error.into())
@@ -166,6 +196,20 @@ impl From<HeaderError> for Error {
 impl From<CloseError> for Error {
     fn from(error: CloseError) -> Self {
         Self::Peer(error.into())
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<HeaderError> for std::io::Error {
+    fn from(error: HeaderError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<CloseError> for std::io::Error {
+    fn from(error: CloseError) -> Self {
+        Error::from(error).into()
     }
 }
 
@@ -209,6 +253,21 @@ mod tests {
             assert_eq!(error, expected);
             assert_eq!(error.source().is_none(), matches!(error, Error::OutOfMemory | Error::ForeignInput));
         }
+    }
+
+    #[test]
+    fn it_is_an_error_of_reading_and_writing_too() {
+        use std::io::{self, ErrorKind};
+
+        fn write(error: SendError) -> io::Result<()> {
+            Err(error)?
+        }
+        assert_eq!(write(SendError::Closing).unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(write(SendError::OutOfMemory).unwrap_err().kind(), ErrorKind::OutOfMemory);
+        assert_eq!(io::Error::from(UncleanEnd::WithoutClose).kind(), ErrorKind::UnexpectedEof);
+        let error = io::Error::from(UncleanEnd::Failed(Failure::Masked));
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        assert_eq!(error.get_ref().unwrap().downcast_ref(), Some(&Error::Peer(Failure::Masked)));
     }
 
     #[test]
