@@ -1,4 +1,5 @@
-# What `run` and `size` share. Debian's compiler brings its library's source, so that a Cortex-M needs nothing from rustup.
+# Functions for `run` and `size`. Debian's compiler package includes the library source, so a Cortex-M build needs no
+# rustup.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/target}

@@ -1,4 +1,4 @@
-"""Lists where images still call the panic machinery: in which source line, by way of which function of the standard library."""
+"""Lists the calls of the panic machinery in images: the source line, and the function of the standard library."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 WORK = Path(sys.argv[1])
 ROOT = Path(__file__).resolve().parents[2]
 MACHINERY = re.compile(r"core::panicking::|::slice_index_fail|::slice_error_fail|(option|result)::(unwrap|expect)_failed")
-# Where a standard library's source lies, by whatever name the debug information has it.
+# The paths of a standard library's source in the debug information.
 STANDARD = re.compile(r"(^|/)library/(core|alloc|std|compiler-builtins)/|^core/|compiler[-_]builtins")
 
 
@@ -31,7 +31,8 @@ def calls(image):
             loads.append((load[1], caller, int(load[2], 16)))
         elif call := re.match(r"\s*([0-9a-f]+):\s[0-9a-f ]+\s+(?:b|cb)\S*\s.*?[0-9a-f]+ <(.*)>$", line):
             found.append((call[1], caller, re.sub(r"\+0x[0-9a-f]+$", "", call[2])))
-    # What is called often in a function is called by way of a register, loaded with an address whose last bit says "Thumb".
+    # A function that makes the same call often loads the address into a register. The last bit of the address means
+    # "Thumb".
     for address, caller, place in loads:
         if callee := starts.get(literals.get(place, 0) - 1):
             found.append((address, caller, callee))
@@ -60,7 +61,8 @@ def main(image):
         """The innermost frame that is not the standard library's."""
         return next((frame for frame in frames[address] if not STANDARD.search(frame[1]) and frame[1] != "??"), None)
 
-    # What leads to a panic: the machinery, and what of the standard library calls it and was not inlined.
+    # The functions that lead to a panic: the machinery, and the functions of the standard library that call it and were
+    # not inlined.
     leads = {callee for _, _, callee in all_calls if MACHINERY.search(callee)}
     before = 0
     while before < len(leads):
@@ -72,7 +74,7 @@ def main(image):
             function, file, line = frame
             inner = frames[address][0][0]
             via = callee if inner == function else f"{inner} → {callee}"
-            # A dependency's with its name, ours from the root of the project.
+            # The path of a dependency begins with its name, ours with the root of the project.
             file = re.sub(r".*/registry/src/[^/]*/", "", file).removeprefix(f"{ROOT}/")
             found[file, function].add((line, via))
     count = sum(map(len, found.values()))

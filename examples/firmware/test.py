@@ -112,7 +112,7 @@ def expect(image, status, line, first=None, second=None):
     return said
 
 
-# The firmware as a client, a real server.
+# The firmware as a client, with a real server.
 
 
 def good_server(listener):
@@ -159,7 +159,7 @@ def good_server(listener):
     check("frames from the firmware", frames.received(), expected)
 
 
-# The firmware as a server, a real client.
+# The firmware as a server, with a real client.
 
 
 def accepted(listener):
@@ -198,14 +198,14 @@ def talk_to_echo(ws):
     ws.send(parts())
     check("echo of fragments", ws.recv(LIMIT), b"a ping comes between")
     check("Pong", pongs[0].wait(LIMIT), True)
-    # Several at once: they must not overtake each other.
+    # Several at once: they must arrive in order.
     for number in range(20):
         ws.send(str(number))
     check("echoes", [ws.recv(LIMIT) for _ in range(20)], [str(number) for number in range(20)])
     ws.close(1000, "bye")
 
 
-# Peers that do wrong. What the firmware answers is decoded here, by hand.
+# Peers that break the protocol. The firmware's answers are decoded here, by hand.
 
 
 def read_head(conn):
@@ -266,7 +266,7 @@ Sec-WebSocket-Protocol: echo
 
 
 def bad_server(frames, code):
-    """A server that sends these bytes once it has got the first frame, and should be told with this code what is wrong."""
+    """A server that sends these bytes after it received the first frame. It should get a Close with this code."""
 
     def talk(listener):
         conn = accepted(listener)
@@ -294,7 +294,7 @@ Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
 def bad_client(frames, code):
     def talk(listener):
         conn = accepted(listener)
-        # All at once: what comes behind the head is not lost.
+        # All at once: bytes behind the head must not be lost.
         conn.sendall(GOOD_REQUEST.replace(b"\n", b"\r\n") + frames)
         check("response", read_head(conn)[:13], b"HTTP/1.1 101 ")
         check("close code", read_close(conn, masked=False), code)

@@ -1,5 +1,5 @@
-//! The servers of the examples as processes, each against the same clients: blocking, on an event loop, on tokio, and the
-//! chat; and the command lines of all examples.
+//! The example servers as processes, each against the same clients: blocking, on an event loop, on tokio, and the chat.
+//! Also the command lines of all examples.
 
 use std::{
     env,
@@ -30,7 +30,7 @@ fn messages_of_all_sizes_come_back() {
 }
 
 #[test]
-fn many_messages_are_sent_before_any_is_taken() {
+fn many_messages_are_sent_before_any_echo_is_read() {
     each(|server| {
         let mut client = server.connect();
         const COUNT: usize = 2000;
@@ -38,7 +38,7 @@ fn many_messages_are_sent_before_any_is_taken() {
         for _ in 0..COUNT {
             client.connection.sender.send(&message).unwrap();
         }
-        // A megabyte: more than a server may keep for a peer that doesn't read, and less than the sockets hold.
+        // A megabyte: more than a server may store for a peer that doesn't read, and less than the sockets hold.
         client.write();
         for _ in 0..COUNT {
             client.expects(Message::Binary(&message));
@@ -48,7 +48,7 @@ fn many_messages_are_sent_before_any_is_taken() {
 }
 
 #[test]
-fn the_first_message_may_come_with_the_request() {
+fn the_first_message_may_arrive_with_the_request() {
     each(|server| {
         let mut socket = server.socket();
         let mut hello = REQUEST.to_vec();
@@ -60,7 +60,7 @@ fn the_first_message_may_come_with_the_request() {
 }
 
 #[test]
-fn what_breaks_the_protocol_is_told_so_and_left() {
+fn a_peer_that_breaks_the_protocol_gets_a_close_and_the_end() {
     each(|server| {
         let mut client = server.connect();
         client.socket.write_all(b"\x81\x81\0\0\0\0\xFF").unwrap();
@@ -70,7 +70,7 @@ fn what_breaks_the_protocol_is_told_so_and_left() {
 }
 
 #[test]
-fn what_is_no_websocket_is_answered() {
+fn a_request_without_upgrade_is_refused() {
     each(|server| {
         let mut socket = server.socket();
         socket.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
@@ -95,7 +95,7 @@ fn a_slow_end_has_one_deadline() {
     each_with(&CHAT_TOO, &["--patience", "1"], |server| {
         let mut client = server.connect();
         let began = Instant::now();
-        // No such opcode. The server answers with a Close, which this peer ignores.
+        // This opcode does not exist. The server answers with a Close, which this peer ignores.
         client.socket.write_all(b"\x83\x80\0\0\0\0").unwrap();
         let end = drip(&mut client.socket, || b"x");
         assert!(end - began < Duration::from_secs(4), "{}: {:?}", server.name, end - began);
@@ -111,7 +111,7 @@ fn a_close_that_is_not_answered_has_one_deadline() {
     assert!(end - began < Duration::from_secs(5), "{:?}", end - began);
 }
 
-/// Only a server with a thread for each connection has to get rid of it; the others keep it for as long as it likes.
+/// Only a server with one thread per connection must drop such a peer. The others keep it for as long as it likes.
 #[test]
 fn an_echo_that_is_read_slowly_does_not_hold_a_thread() {
     let echo = Server::start(&ECHO, &["--patience", "1", "--no-deflate"]);
@@ -133,10 +133,10 @@ fn an_echo_that_is_read_slowly_does_not_hold_a_thread() {
     });
 }
 
-/// Where a socket has a time-out, a process that is stopped and goes on finds its reads interrupted (signal(7)).
+/// If a socket has a time-out, stopping and continuing the process interrupts its reads (signal(7)).
 #[cfg(unix)]
 #[test]
-fn a_server_that_was_stopped_goes_on() {
+fn a_stopped_server_continues() {
     each_with(&CHAT_TOO, &[], |server| {
         let mut socket = server.socket();
         let (first, rest) = REQUEST.split_at(40);
@@ -166,10 +166,10 @@ mod signals {
 
     const GOING_AWAY: &[u8] = b"\x88\x02\x03\xE9";
 
-    /// A Close frame with the same code, as a client sends it.
+    /// A client's Close frame with the same code.
     const ANSWER: &[u8] = b"\x88\x82\0\0\0\0\x03\xE9";
 
-    /// How a read ends when its time is over.
+    /// How a read fails when its time is over.
     const NOTHING: [Result<usize, ErrorKind>; 2] = [Err(ErrorKind::WouldBlock), Err(ErrorKind::TimedOut)];
 
     #[test]
@@ -253,7 +253,7 @@ mod signals {
 }
 
 #[test]
-fn every_example_has_help_and_refuses_what_it_does_not_know() {
+fn every_example_has_help_and_refuses_unknown_options() {
     let names = ["echo", "echo_mio", "echo_tokio", "embedded_io", "chat", "wscat", "autobahn_client", "interop_client"];
     for name in names {
         for flag in ["--help", "-h"] {
@@ -291,15 +291,15 @@ fn run(name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// The path of an example's program. Cargo builds programs only for the tests of their own package, so all are built here.
+/// The path of an example's program. Cargo builds programs only for the tests of their own package, so this builds all.
 fn program(name: &str) -> PathBuf {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     let programs = PROGRAMS.get_or_init(|| {
-        // This test is target/PROFILE/deps/NAME-HASH.
+        // The path of this test is target/PROFILE/deps/NAME-HASH.
         let test = env::current_exe().unwrap();
         let profile = test.parent().and_then(Path::parent).unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        // All packages: with the features of `cargo test --workspace`, so that no library is compiled anew.
+        // All packages: with the features of `cargo test --workspace`, so that no library is compiled again.
         cargo.args(["build", "--quiet", "--workspace", "--target-dir"]).arg(profile.parent().unwrap());
         if profile.ends_with("release") {
             cargo.arg("--release");
@@ -317,16 +317,16 @@ const ECHO: Example = ("echo", &["--listen", "127.0.0.1:0"], "/");
 const ECHOES: [Example; 3] = [ECHO, ("echo_mio", &["--port", "0"], "/"), ("echo_tokio", &["127.0.0.1:0"], "/")];
 const CHAT_TOO: [Example; 4] = [ECHOES[0], ECHOES[1], ECHOES[2], ("chat", &["--listen", "127.0.0.1:0"], "/chat")];
 
-/// The path suits the chat, and to the echo servers it is all the same.
+/// The path is that of the chat; the echo servers ignore it.
 const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// Does the same to every echo server.
+/// Runs the same test on every echo server.
 fn each(act: impl Fn(&mut Server) + Sync) {
     each_with(&ECHOES, &[], act);
 }
 
-/// Does the same to some servers, at the same time.
+/// Runs the same test on some servers, at the same time.
 fn each_with(servers: &[Example], arguments: &[&str], act: impl Fn(&mut Server) + Sync) {
     thread::scope(|scope| {
         for server in servers {
@@ -335,11 +335,11 @@ fn each_with(servers: &[Example], arguments: &[&str], act: impl Fn(&mut Server) 
     });
 }
 
-/// Sends something every tenth of a second, until the server has closed the socket; when that was seen.
+/// Sends something every tenth of a second until the server closes the socket. Returns when that was seen.
 fn drip<'a>(socket: &mut TcpStream, mut next: impl FnMut() -> &'a [u8]) -> Instant {
     let began = Instant::now();
     socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    // The end of the stream is not enough: it may still be read at the other end.
+    // The end of the stream is not enough: the server may still read.
     while began.elapsed() < Duration::from_secs(10) && socket.write_all(next()).is_ok() {
         match socket.read(&mut [0; 1024]) {
             Ok(0) => thread::sleep(Duration::from_millis(100)),
@@ -376,7 +376,7 @@ impl Server {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// The exit code, when the process has ended by itself.
+    /// The exit code, if the process ended by itself.
     #[cfg(unix)]
     fn wait(&mut self) -> Option<i32> {
         let began = Instant::now();
@@ -391,7 +391,7 @@ impl Server {
 
     fn socket(&self) -> TcpStream {
         let socket = TcpStream::connect(&self.address).unwrap();
-        // Rather fail than hang.
+        // Better fail than hang.
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         socket.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
         socket
@@ -426,7 +426,7 @@ impl Drop for Server {
     }
 }
 
-/// A client that reads no further than it has to.
+/// A client that reads only as far as it needs.
 struct Peer {
     socket: TcpStream,
     connection: Connection<Client<SystemRandom>, Vec<u8>, Vec<u8>>,
@@ -470,7 +470,7 @@ impl Peer {
     }
 }
 
-/// What comes until the server ends the stream, which it does in order.
+/// All bytes until the server ends the stream, without a reset.
 fn until_the_end(socket: &mut TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
     socket.read_to_end(&mut said).unwrap();

@@ -14,12 +14,12 @@ pub struct Arguments {
     program: PathBuf,
     rest: env::ArgsOs,
     help: &'static str,
-    /// The argument that `next` has returned last.
+    /// The argument that `next` returned last.
     current: String,
 }
 
 impl Arguments {
-    /// With what `--help` prints.
+    /// `help` is the text that `--help` prints.
     pub fn new(help: &'static str) -> Self {
         let mut rest = env::args_os();
         let program = rest.next().unwrap_or_default().into();
@@ -32,7 +32,7 @@ impl Arguments {
         value.parse().unwrap_or_else(|_| self.wrong(&format!("{} needs {what}, not {value:?}", self.current)))
     }
 
-    /// The current argument is none that the program knows.
+    /// The program does not know the current argument: ends the process.
     pub fn unknown(&self) -> ! {
         self.wrong(&format!("no such option: {}", self.current))
     }

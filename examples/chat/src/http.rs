@@ -1,4 +1,4 @@
-//! What a request gets: the page, the WebSocket, or a refusal.
+//! The answer to a request: the page, the WebSocket, or a refusal.
 
 use std::{
     io::{self, Write},
@@ -24,7 +24,8 @@ pub(crate) enum Answer {
     Response(Vec<u8>),
 }
 
-/// The answer to a request that came to our address `here`. Pages of `origins` may open a WebSocket, and our own.
+/// The answer to a request that arrived at our address `here`. Our own pages and those of `origins` may open a
+/// WebSocket.
 pub(crate) fn answer(request: Result<Request, Refusal>, here: SocketAddr, origins: &[String]) -> Answer {
     let request = match request {
         Ok(request) => request,
@@ -38,12 +39,12 @@ pub(crate) fn answer(request: Result<Request, Refusal>, here: SocketAddr, origin
         },
         ("/", "GET" | "HEAD") => Response::new(200).headers(PAGE_HEADERS).body(PAGE.as_bytes()),
         ("/", _) => Response::new(405).headers(&[("Allow", "GET, HEAD")]),
-        _ => Response::new(404).body(b"Here are only / and /chat.\n"),
+        _ => Response::new(404).body(b"The only paths are / and /chat.\n"),
     };
     response.head_only(head_only).into()
 }
 
-/// The answer to a peer that never asks.
+/// The answer to a peer that sends no request in time.
 pub(crate) fn timeout() -> Answer {
     Response::new(408).into()
 }
@@ -53,7 +54,8 @@ fn web_socket(request: Request, here: SocketAddr, origins: &[String]) -> Result<
     let own = own_origins(here);
     let allowed: Vec<&str> = own.iter().chain(origins).map(String::as_str).collect();
     if let Err(refusal) = upgrade.check_origin(&allowed) {
-        // A page is not told why it failed. Whoever runs the server is, once: not whenever anyone pleases.
+        // The page is not told why it failed. The operator is told, but only once: otherwise every page could fill the
+        // log.
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             let origin = String::from_utf8_lossy(upgrade.origin().unwrap_or_default());
@@ -64,9 +66,10 @@ fn web_socket(request: Request, here: SocketAddr, origins: &[String]) -> Result<
     upgrade.accept(&Accept::new()).map_err(|_| Response::new(500))
 }
 
-/// The origins that our page has, loaded from the address `here`: the address itself; from this machine its other names, too.
+/// The origins of our page when it is loaded from the address `here`: the address itself, and for this machine its
+/// other names.
 ///
-/// What the request says of its `Host` is not asked: any name can be made to lead here.
+/// The `Host` of the request does not count: anyone can let a name point to this server.
 fn own_origins(here: SocketAddr) -> Vec<String> {
     let ip = here.ip().to_canonical();
     let mut hosts = vec![match ip {
@@ -76,12 +79,12 @@ fn own_origins(here: SocketAddr) -> Vec<String> {
     if ip.is_loopback() {
         hosts.push("localhost".to_owned());
     }
-    // A browser leaves out the port that goes without saying.
+    // Browsers omit the default port.
     let port = if here.port() == 80 { String::new() } else { format!(":{}", here.port()) };
     hosts.iter().map(|host| format!("http://{host}{port}")).collect()
 }
 
-/// The origin of a page: of `https://chat.example.com/room`, `https://chat.example.com`.
+/// The origin of a page: `https://chat.example.com` for `https://chat.example.com/room`.
 pub(crate) fn origin_of(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next()?;
@@ -106,7 +109,7 @@ mod tests {
     const HANDSHAKE: &str = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-    /// What the answer begins with.
+    /// The start of the answer.
     fn ask(line: &str, headers: &str, here: &str) -> String {
         let mut bytes = format!("{line} HTTP/1.1\r\n{headers}\r\n").into_bytes();
         let mut handshake = server::Handshake::new(Config::new());

@@ -6,11 +6,11 @@
 //!
 //! | file | what it is |
 //! |-|-|
-//! | `main.rs` | the event loop: who can be read, what goes to whom |
+//! | `main.rs` | the event loop: which sockets to read, which messages go to whom |
 //! | [`peer.rs`](peer) | one socket, from its handshake to its end |
-//! | [`http.rs`](http) | what a request gets: the page, the WebSocket, a refusal |
+//! | [`http.rs`](http) | the answer to a request: the page, the WebSocket, a refusal |
 //! | [`room.rs`](room) | names and messages; knows nothing of sockets |
-//! | `index.html` | the page, and at the top of its script the room's protocol |
+//! | `index.html` | the page; its script begins with the room's protocol |
 
 mod http;
 mod peer;
@@ -37,9 +37,8 @@ A chat room in the browser.
 Usage: chat [OPTIONS]
 
   --listen ADDR:PORT  where to listen; port 0 is any free one (127.0.0.1:9001)
-  --origin URL        a further address that the page is found at: a name, or that of a
-                      proxy before this server, such as https://chat.example.com
-                      (repeatable)
+  --origin URL        another address of the page, by a name or through a proxy,
+                      such as https://chat.example.com (repeatable)
   --patience SECONDS  how long a browser may take over its request, and over its answer
                       to a Close (10)
   --help              show this
@@ -47,11 +46,11 @@ Usage: chat [OPTIONS]
 SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
 ";
 
-/// More connections wait in the kernel's queue until others have gone. With [`peer::CONFIG`] it bounds the memory
-/// that anyone can make this process use.
+/// Further connections wait in the kernel's queue until others end. With [`peer::CONFIG`] this limits the memory that
+/// peers can make this process use.
 const MAX_PEERS: usize = 256;
 
-/// How often deadlines are looked at. What a peer may say in a second counts on it.
+/// How often deadlines are checked. The limit for messages per second depends on it.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How long all peers together may take to answer our Close when the server ends.
@@ -99,18 +98,18 @@ fn main() -> ExitCode {
 
 struct Server {
     poll: Poll,
-    /// None when the server is ending.
+    /// `None` while the server is ending.
     listener: Option<TcpListener>,
-    /// When it ends, answered or not.
+    /// When the server ends, even without all answers.
     ending: Option<Instant>,
     patience: Duration,
-    /// Where the page may come from, besides this server.
+    /// The origins that the page may have, besides this server.
     origins: Vec<String>,
     peers: BTreeMap<Id, Peer>,
-    /// Ids are not used again, so what comes late for someone who is gone reaches nobody else.
+    /// Ids are not used twice. So a message for a peer that left never reaches another one.
     next_id: Id,
     room: Room,
-    /// Someone may be waiting: `poll` tells so once, and not again until all were accepted.
+    /// A connection may wait: `poll` reports it once, and again only after all were accepted.
     acceptable: bool,
     next_tick: Instant,
 }
@@ -143,7 +142,7 @@ impl Server {
         })
     }
 
-    /// Where a browser on this machine finds the page.
+    /// The address of the page for a browser on this machine.
     fn url(&self) -> String {
         let address = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let mut address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
@@ -153,11 +152,12 @@ impl Server {
         format!("http://{address}/")
     }
 
-    /// Serves until a signal asks it to end, and then until all peers have gone.
+    /// Serves until a signal asks the server to end, then until all peers are gone.
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(MAX_PEERS + 1);
-        // One for all connections: what a receiver is not done with, it keeps. Small, because compressed bytes can say a
-        // thousand times as much: so one read completes two pictures at most, and then everyone's turn comes to take them.
+        // One buffer for all connections: a receiver stores incomplete messages itself. The buffer is small because
+        // compressed bytes can expand to a thousand times their length. So one read completes at most two pictures
+        // before the other peers have their turn to take them.
         let mut buf = vec![0; 4 << 10];
         loop {
             if self.ending.is_some_and(|ending| self.peers.is_empty() || ending <= Instant::now()) {
@@ -187,7 +187,7 @@ impl Server {
         }
     }
 
-    /// Accepts nobody any more, and closes what is open.
+    /// Stops accepting connections, and closes the open ones.
     fn go_away(&mut self) {
         self.listener = None;
         self.ending = Some(Instant::now() + ENDING_PATIENCE);
@@ -199,7 +199,7 @@ impl Server {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((socket, _)) => {
-                    // It can have gone already; then there is no peer.
+                    // The connection may be gone already; then there is no peer.
                     if let Ok(peer) = Peer::new(socket, self.next_id, self.poll.registry(), self.patience) {
                         self.peers.insert(self.next_id, peer);
                         self.next_id += 1;
@@ -208,14 +208,14 @@ impl Server {
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => self.acceptable = false,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    // Out of file descriptors, most likely. The next turn may have more luck.
+                    // Most likely there are no file descriptors left. The next turn tries again.
                     _ => break,
                 },
             }
         }
     }
 
-    /// Reads once from each, so that nobody who talks without a pause keeps the others waiting.
+    /// Reads once from each peer, so that a peer that sends without a pause does not hold up the others.
     fn read(&mut self, buf: &mut [u8]) {
         let readable: Vec<Id> = self.peers.iter().filter(|(_, peer)| peer.is_readable()).map(|(id, _)| *id).collect();
         for id in readable {
@@ -247,9 +247,9 @@ impl Server {
         }
     }
 
-    /// Writes what this turn has left to write, and lets go of whoever is done.
+    /// Writes what this turn left pending, and removes peers that are done.
     ///
-    /// That this looks at everyone is no waste: what was said was said to everyone.
+    /// It visits all peers, because messages go to all of them.
     fn settle(&mut self) {
         loop {
             let mut posts = Vec::new();
@@ -262,7 +262,7 @@ impl Server {
             if posts.is_empty() {
                 break;
             }
-            // This is to be written, too, and may show that someone else is gone.
+            // This message must be written, too, and the write may find another lost peer.
             self.deliver(posts);
         }
         self.peers.retain(|_, peer| !peer.is_gone());

@@ -6,7 +6,7 @@
 //!                 └──▶ Response ───┘
 //! ```
 //!
-//! Each state has a deadline, and from each a lost connection leads to `Gone`.
+//! Each state has a deadline. A lost connection leads from every state to `Gone`.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -28,71 +28,71 @@ use crate::{
     room::{self, Id, MAX_PICTURE},
 };
 
-/// A picture is one message. Four of them may wait for a peer that reads slowly; the next one ends it.
+/// A picture is one message. Four of them may wait for a peer that reads slowly; a fifth ends its connection.
 pub(crate) static CONFIG: Config = Config::new()
     .max_message(MAX_PICTURE as u64)
     .high_water(4 * MAX_PICTURE + (64 << 10))
-    // Neither side remembers earlier messages: what goes to everyone is compressed once for all of them, so it can't
-    // refer to what one of them has seen before; and a silent member holds no compressor.
+    // Without context takeover, in both directions. A message to the room is compressed once for all members, so it
+    // can't refer to earlier messages of one member. And a silent member holds no compressor.
     .deflate(deflate::Config::new().send_takeover(false).receive_takeover(false));
 
-/// How much one peer may say at once, and how much of that it gets back each second, in bytes; a message weighs some in
-/// itself. Beyond it the peer is not read for a while, and TCP holds it back: or one who floods the room would drive out
-/// all who read more slowly.
+/// How many bytes a peer may send at once, and how many more each second; each message counts some bytes extra. A peer
+/// over the limit is not read for a while, and TCP holds it back. Otherwise one peer could flood the room, and everyone
+/// who reads more slowly would be disconnected.
 const BURST: usize = 2 * MAX_PICTURE;
 const BURST_PER_SECOND: usize = MAX_PICTURE / 2;
 const MESSAGE_WEIGHT: usize = 16 << 10;
 
-/// For the page to be taken.
+/// The time for the peer to take the page.
 const RESPONSE_TIME: Duration = Duration::from_secs(20);
-/// Between two pings.
+/// The time between two Pings.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// Pings without a sign of life, until the peer is taken for gone. The answer may be late behind a picture.
+/// How many Pings may stay unanswered before the peer counts as gone. The answer may be delayed by a picture.
 const MAX_UNANSWERED: u32 = 3;
-/// For the other side to end the stream after we have.
+/// The time for the peer to end the stream after we did.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-// What stands for a code when none came (RFC 6455 §7.4.1).
+// The codes that stand for a missing code and a missing Close (RFC 6455 §7.4.1).
 const NO_CODE: u16 = 1005;
 const NO_CLOSE: u16 = 1006;
 
 pub(crate) struct Peer {
     socket: TcpStream,
     state: State,
-    /// When the state has lasted too long; of an open WebSocket, when the next ping is due.
+    /// When the state has lasted too long; for an open WebSocket, when the next Ping is due.
     deadline: Instant,
-    /// How long a request may take to be received, and our Close to be taken and answered.
+    /// How long the peer may take to send its request, and to take and answer our Close.
     patience: Duration,
     /// Pings since the last sign of life.
     unanswered: u32,
-    /// What `poll` was asked to tell.
+    /// The events that `poll` was asked to report.
     interest: Interest,
-    /// There may be something to read: `poll` tells so once, and not again until all of it was read.
+    /// There may be something to read: `poll` reports it once, and again only after all was read.
     readable: bool,
-    /// How much of its [`BURST`] has come, as bytes from the socket.
+    /// How much of the [`BURST`] is used, in bytes from the socket.
     came: usize,
-    /// And as messages: compressed ones can say a thousand times as much as what comes.
+    /// The same in bytes of messages: compressed ones can be a thousand times as long as the bytes from the socket.
     heard: usize,
     savings: Savings,
-    /// Why it is over, when it is: a close code as browsers report it, and a reason.
+    /// Why the connection ended, if it did: a close code as browsers report it, and a reason.
     ending: Option<(u16, String)>,
 }
 
 enum State {
     Handshake(server::Handshake<Vec<u8>, Vec<u8>>),
-    /// Anything that is not a WebSocket; what of it is not written yet.
+    /// A response that is not a WebSocket: its unwritten rest.
     Response(Vec<u8>),
-    /// Open, or in its closing handshake.
+    /// Open, or in the closing handshake.
     WebSocket(WebSocket),
-    /// We have ended the stream. To close the socket with something unread in it would reset the connection, and the
-    /// other side might lose what we said last; so it is read, and dropped.
+    /// We ended the stream. Closing a socket with unread bytes would reset the connection, and the peer might lose our
+    /// last bytes. So they are read and dropped.
     Draining,
     Gone,
 }
 
 impl Peer {
     pub(crate) fn new(mut socket: TcpStream, id: Id, registry: &Registry, patience: Duration) -> io::Result<Self> {
-        // What is written is whole messages; to wait for more would only delay them.
+        // Every write is whole messages: waiting for more would only delay them.
         socket.set_nodelay(true)?;
         registry.register(&mut socket, Token(id), Interest::READABLE)?;
         Ok(Self {
@@ -110,12 +110,12 @@ impl Peer {
         })
     }
 
-    /// `poll` has something to tell of this socket.
+    /// Handles an event of `poll` for this socket.
     pub(crate) fn notice(&mut self, event: &event::Event) {
-        // Whatever it is, an end or an error too, reading tells it best.
+        // Reading tells the end of the stream and errors, too.
         self.readable = true;
         if event.is_writable() && !self.pending().is_empty() {
-            // The socket was full, and no longer is: someone reads there, perhaps too far behind to answer a ping.
+            // The socket was full and has free space again: the peer reads, even if it is too slow to answer a Ping.
             self.unanswered = 0;
         }
     }
@@ -148,13 +148,13 @@ impl Peer {
             }
         }
         let mut ending = None;
-        // No `else`: the first frames may come in one read with the request.
+        // No `else`: the first frames may arrive in one read with the request.
         if let State::WebSocket(Connection { receiver, sender }) = &mut self.state {
             while let Some(event) = receiver.next_message(&mut input, sender) {
                 self.heard += MESSAGE_WEIGHT;
                 if let Some(message) = event.message() {
                     self.heard += message.as_bytes().len();
-                    // After a Close of ours, messages may still be on their way; they are no longer heard.
+                    // After our Close, messages may still arrive; they are ignored.
                     if sender.is_open() {
                         hear(message);
                     }
@@ -178,7 +178,7 @@ impl Peer {
     fn end_of_input(&mut self) {
         self.readable = false;
         match &self.state {
-            // A peer that has asked, or closed, may end its half of the stream; the answer is still wanted.
+            // After its request or its Close, a peer may end its half of the stream. It still waits for the answer.
             State::Response(_) => {}
             State::WebSocket(connection) if connection.receiver.end_of_input().is_ok() => {}
             _ => self.lose(),
@@ -194,10 +194,10 @@ impl Peer {
         self.deadline = Instant::now() + time;
     }
 
-    /// Sends a message, if this is a WebSocket and open.
+    /// Sends a message, if this is an open WebSocket.
     pub(crate) fn send(&mut self, message: &Prepared) {
         let State::WebSocket(Connection { sender, .. }) = &mut self.state else { return };
-        // Pictures are compressed already: to try it again would take long, and gain nothing.
+        // Pictures are compressed already: compressing them again would cost time and save nothing.
         sender.compress(message.kind() == Kind::Text);
         let (code, reason) = match sender.send_prepared(message) {
             Ok(()) => {
@@ -207,21 +207,21 @@ impl Peer {
                 return;
             }
             Err(SendError::Closing) => return,
-            // What waits for it is in our memory.
+            // The messages that wait for this peer take our memory.
             Err(SendError::Backlog { .. }) => (CloseCode::POLICY_VIOLATION, "reads too slowly"),
             Err(_) => (CloseCode::INTERNAL_ERROR, "no memory for a message"),
         };
-        // Fails only where there is a Close already.
+        // Fails only if a Close was sent or received already.
         let _ = sender.close(code, reason);
         self.end(code.get(), reason.to_owned());
     }
 
-    /// The server ends: so does a WebSocket, in order, and a handshake at once. A page is still sent.
+    /// The server ends: closes a WebSocket in order and a handshake at once. The page is still sent.
     pub(crate) fn go_away(&mut self) {
         match &mut self.state {
             State::Handshake(_) => self.lose(),
             State::WebSocket(Connection { sender, .. }) => {
-                // Fails only where there is a Close already.
+                // Fails only if a Close was sent or received already.
                 let _ = sender.close(CloseCode::GOING_AWAY, "");
                 self.end(CloseCode::GOING_AWAY.get(), String::new());
             }
@@ -229,7 +229,7 @@ impl Peer {
         }
     }
 
-    /// A second has passed; perhaps the deadline, too.
+    /// Called every second, and checks the deadline.
     pub(crate) fn tick(&mut self, now: Instant) {
         self.came = self.came.saturating_sub(BURST_PER_SECOND);
         self.heard = self.heard.saturating_sub(BURST_PER_SECOND);
@@ -240,7 +240,7 @@ impl Peer {
         match &mut self.state {
             State::Handshake(_) => self.answer(http::timeout()),
             State::WebSocket(Connection { sender, .. }) if sender.is_open() && self.unanswered < MAX_UNANSWERED => {
-                // Refused only where so much waits that an answer could not be expected.
+                // Refused only when the backlog is so long that no answer could be expected.
                 let _ = sender.send_ping(b"");
                 self.unanswered += 1;
                 self.deadline = now + PING_INTERVAL;
@@ -252,12 +252,12 @@ impl Peer {
     fn tell_savings(&mut self) {
         let State::WebSocket(Connection { sender, .. }) = &mut self.state else { return };
         if let Some((plain, sent)) = self.savings.news() {
-            // Refused only where much waits, or when it is over; nobody misses it then.
+            // Refused only when the backlog is long or the connection is over; then the figures are not needed.
             let _ = sender.send_text(&room::saved(plain, sent));
         }
     }
 
-    /// Writes as much of what is pending as the socket takes, and goes on when this was the last of it.
+    /// Writes as many pending bytes as the socket takes. When all are written, goes to the next state.
     pub(crate) fn settle(&mut self, id: Id, registry: &Registry) {
         if self.write(id, registry).is_err() {
             self.lose();
@@ -315,7 +315,7 @@ impl Peer {
         }
     }
 
-    /// It is over, though not everything is written yet.
+    /// The connection is over, though some bytes may still be unwritten.
     fn end(&mut self, code: u16, reason: String) {
         if self.ending.is_none() {
             self.ending = Some((code, reason));
@@ -338,13 +338,13 @@ impl Peer {
     }
 }
 
-/// What compression does for the texts that a peer is sent. Pictures are not counted: they come compressed, and would
-/// only hide it.
+/// What compression saved in texts to a peer. Pictures don't count: they are compressed already and would hide the
+/// effect.
 #[derive(Default)]
 struct Savings {
     plain: u64,
     sent: u64,
-    /// How much had been saved when it was told last.
+    /// The savings at the last report.
     told: u64,
 }
 
@@ -352,13 +352,13 @@ impl Savings {
     fn add(&mut self, message: &Prepared) {
         if message.kind() == Kind::Text {
             let len = message.as_bytes().len();
-            // A peer with a smaller window got a form of its own, a little longer; it is not worth telling apart.
+            // A peer with a smaller window gets a form of its own, a little longer. The difference is ignored.
             self.plain += len as u64;
             self.sent += message.compressed_len().unwrap_or(len) as u64;
         }
     }
 
-    /// How many bytes there were and as how many they were sent, if more has been saved since this was asked last.
+    /// The bytes of text and the bytes that were sent for them, if more was saved since the last call.
     fn news(&mut self) -> Option<(u64, u64)> {
         let saved = self.plain - self.sent;
         let is_news = saved > mem::replace(&mut self.told, saved);

@@ -1,6 +1,6 @@
-//! The room: who is in it, and what follows from each message. No socket, no clock: messages in, posts out.
+//! The room: its members, and the answers to each message. No socket, no clock: messages in, posts out.
 //!
-//! The protocol is written down in `index.html`.
+//! `index.html` describes the protocol.
 
 use std::collections::BTreeMap;
 
@@ -19,23 +19,23 @@ const MAX_MEMBERS: usize = 100;
 
 #[derive(Default)]
 pub(crate) struct Room {
-    /// Their names.
+    /// The names of the members.
     members: BTreeMap<Id, String>,
 }
 
-/// Something to be sent, and to whom.
+/// A message to send, and its recipients.
 pub(crate) struct Post {
     pub(crate) to: Vec<Id>,
-    /// The room's own copy: what came is lent by the sender's connection, which is to get it, too. Compressed at most
-    /// once, for all.
+    /// The room's own copy: the received message is lent by the sender's connection, which gets it, too. It is
+    /// compressed at most once for all.
     pub(crate) message: Prepared,
 }
 
-/// What follows from a message, or why it is refused.
+/// The posts that answer a message, or why it is refused.
 type Answer = Result<Vec<Post>, &'static str>;
 
 impl Room {
-    /// Someone has sent a message.
+    /// A member sent a message.
     pub(crate) fn hear(&mut self, id: Id, message: Message<'_>) -> Vec<Post> {
         let answer = match message {
             Message::Text(text) => match text.split_once('\t') {
@@ -88,7 +88,7 @@ impl Room {
         self.members.get(&id).map(String::as_str).ok_or("Please join first.")
     }
 
-    /// A connection is over. Whoever was not in the room leaves nobody.
+    /// A connection is over. If its peer was not in the room, nobody is told.
     pub(crate) fn leave(&mut self, id: Id, code: u16, reason: &str) -> Option<Post> {
         let name = self.members.remove(&id)?;
         Some(text(self.everyone(), format!("left\t{name}\t{code}\t{reason}")))
@@ -98,7 +98,7 @@ impl Room {
         self.members.keys().copied().collect()
     }
 
-    /// The name, with a number if someone has it already.
+    /// The name, with a number if it is taken.
     fn unique(&self, wanted: &str) -> String {
         let mut name = wanted.to_owned();
         let mut number = 1;
@@ -116,12 +116,12 @@ fn text(to: impl Into<Vec<Id>>, text: String) -> Post {
     Post { to: to.into(), message: Prepared::new(&text) }
 }
 
-/// What compression has done for someone so far: this many bytes of text were sent as that many.
+/// What compression saved for a member so far: `plain` bytes of text were sent as `sent` bytes.
 pub(crate) fn saved(plain: u64, sent: u64) -> String {
     format!("saved\t{plain}\t{sent}")
 }
 
-/// By the first bytes of the file.
+/// The type of a picture, by the first bytes of the file.
 fn picture_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// As `"1 2: said\tAna\thello"`.
+    /// In the form `"1 2: said\tAna\thello"`.
     fn show(posts: impl IntoIterator<Item = Post>) -> Vec<String> {
         let show = |post: Post| {
             let to: Vec<String> = post.to.iter().map(Id::to_string).collect();

@@ -1,14 +1,14 @@
-//! An echo server for test suites: one thread a connection, every message back as it came.
+//! An echo server for test suites: one thread per connection, every message back unchanged.
 //!
-//! The path of the address asks for something else:
+//! The path of the address selects another answer:
 //!
 //! | path | what happens |
 //! |-|-|
 //! | `/` | echo |
 //! | `/status/NNN` | the handshake is refused with this HTTP status |
-//! | `/close/CODE/REASON` | accepted, and closed at once |
+//! | `/close/CODE/REASON` | the handshake is accepted, and the connection closed at once |
 //! | `/fragment/N` | echo in fragments of N bytes |
-//! | `/ping/TEXT` | a ping first, then echo |
+//! | `/ping/TEXT` | a Ping first, then echo |
 
 use std::{
     convert::Infallible,
@@ -52,20 +52,19 @@ Usage: echo [OPTIONS]
 SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
 ";
 
-/// How much may wait for the socket while there are messages to answer: what one read brings may be a thousand times as much
-/// when it is decompressed.
+/// The largest backlog while there are messages to answer: one read can decompress to a thousand times its length.
 const BACKLOG: usize = 64 << 10;
 
-/// How often a waiting thread looks whether the server is ending.
+/// How often a waiting thread checks whether the server is ending.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How long all peers together may take to answer our Close when the server ends.
 const ENDING_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a peer may take to end the stream after we have.
+/// How long a peer may take to end the stream after we did.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A signal has asked the server to end.
+/// A signal asked the server to end.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
@@ -91,11 +90,11 @@ fn main() -> ExitCode {
     }
     println!("listening on ws://{address}/");
 
-    // Nothing is sent: the channel ends when the last thread has dropped its sender.
+    // Nothing is sent: the channel ends when the last thread drops its sender.
     let (running, ended) = mpsc::channel();
     thread::spawn(move || accept(&listener, &options, &running));
     let _ = signaled.recv();
-    // Wakes the thread that accepts, so that it ends.
+    // Wakes the accepting thread, so that it ends.
     let _ = TcpStream::connect(address);
     let _ = ended.recv_timeout(ENDING_PATIENCE);
     ExitCode::SUCCESS
@@ -140,7 +139,7 @@ impl Options {
                 "--max-frame" => config = config.max_frame(arguments.value("a number of bytes")),
                 "--max-message" => {
                     let max: u32 = arguments.value("a number of bytes");
-                    // An echo waits for the socket whole, with what waits already; in small fragments it is larger.
+                    // The whole echo waits for the socket, behind earlier ones. Small fragments make it longer.
                     config = config.max_message(max.into()).high_water(2 * max as usize + (1 << 20));
                 }
                 "--max-fragments" => config = config.max_fragments(arguments.value("a number")),
@@ -159,7 +158,7 @@ impl Options {
     }
 }
 
-/// What the path asks for.
+/// What the path selects.
 enum Manner {
     Echo,
     Refuse(u16),
@@ -223,7 +222,7 @@ fn serve(socket: &mut Timed, config: Config) -> Result<(), Box<dyn Error>> {
     }
     loop {
         while let Some(event) = rx.next_message(&mut input, &mut tx) {
-            // Messages may cross our Close on the way; there is no answering them.
+            // Messages may arrive after our Close; they can't be answered.
             match event {
                 Event::Text(text) if tx.is_open() => send_text(&mut tx, text, &manner)?,
                 Event::Binary(data) if tx.is_open() => send_binary(&mut tx, data, &manner)?,
@@ -234,7 +233,7 @@ fn serve(socket: &mut Timed, config: Config) -> Result<(), Box<dyn Error>> {
             }
         }
         if ENDING.load(Ordering::Relaxed) {
-            // Fails where either side has closed already.
+            // Fails if either end has closed already.
             let _ = tx.close(CloseCode::GOING_AWAY, "");
         }
         flush(socket, &mut tx)?;
@@ -258,7 +257,8 @@ fn respond(socket: &mut Timed, response: server::Response<'_>) -> io::Result<()>
     socket.flush()
 }
 
-/// Writes all that is pending, in pieces that have a time each: a large message may take long on a slow network.
+/// Writes all pending bytes, in pieces. Each piece has its own time limit: on a slow network a large message may take
+/// long.
 fn flush(socket: &mut Timed, tx: &mut Sender<Server, Vec<u8>>) -> io::Result<()> {
     while !tx.is_empty() {
         socket.allow(socket.patience, tx.is_open());
@@ -266,14 +266,14 @@ fn flush(socket: &mut Timed, tx: &mut Sender<Server, Vec<u8>>) -> io::Result<()>
         socket.write_all(&tx.pending()[..len])?;
         tx.consume(len);
     }
-    // A socket does nothing here. A stream that buffers, such as TLS, needs it.
+    // A socket ignores this. A stream that buffers, such as TLS, needs it.
     socket.flush()
 }
 
 fn send_text(tx: &mut Sender<Server, Vec<u8>>, mut text: &str, manner: &Manner) -> Result<(), SendError> {
     if let Manner::Fragments(size) = manner {
         while text.len() > *size {
-            // A fragment of text may end inside a code point, but a `str` can't.
+            // A fragment of text may end inside a code point; a `str` can't.
             let cut = (1..=*size).rev().find(|cut| text.is_char_boundary(*cut));
             let (fragment, rest) = text.split_at(cut.unwrap_or_else(|| text.chars().next().map_or(1, char::len_utf8)));
             tx.send_text_fragment(fragment, false)?;
@@ -296,8 +296,8 @@ fn send_binary(tx: &mut Sender<Server, Vec<u8>>, mut data: &[u8], manner: &Manne
     tx.send_binary(data)
 }
 
-/// Ends the connection so that what was written last arrives: a socket that is closed with unread bytes in it is reset,
-/// and the reset overtakes the Close frame.
+/// Ends the connection so that the last bytes arrive. Closing a socket with unread bytes resets it, and the reset
+/// overtakes the Close frame.
 fn linger(socket: &mut Timed) {
     let _ = socket.socket.shutdown(Shutdown::Write);
     socket.deadline = Instant::now() + LINGER;
@@ -305,31 +305,31 @@ fn linger(socket: &mut Timed) {
     while matches!(socket.read(&mut buf), Ok(1..)) {}
 }
 
-/// A socket whose reads and writes fail with `TimedOut` at a deadline. A time for each of them would not do: a peer
+/// A socket whose reads and writes fail with `TimedOut` at a deadline. A time-out for each call is not enough: a peer
 /// that sends or takes a byte now and then would never be late.
 struct Timed {
     socket: TcpStream,
     patience: Duration,
     deadline: Instant,
     in_handshake: bool,
-    /// When the closing handshake has to be over, once it has begun.
+    /// When the closing handshake must be over, once it began.
     closing: Option<Instant>,
 }
 
 impl Timed {
-    /// Begins with the time for the opening handshake.
+    /// Begins with the deadline for the opening handshake.
     fn new(socket: TcpStream, patience: Duration) -> Self {
         Self { socket, patience, deadline: Instant::now() + patience, in_handshake: true, closing: None }
     }
 
-    /// Sets a new deadline, while the connection is open. The closing handshake has one deadline for all its steps.
+    /// Sets a new deadline while the connection is open. The closing handshake has one deadline for all its steps.
     fn allow(&mut self, time: Duration, is_open: bool) {
         let now = Instant::now();
         self.deadline = if is_open { now + time } else { *self.closing.get_or_insert(now + self.patience) };
     }
 
-    /// Calls `io` with a time-out, again and again until it has done something or the deadline is over. When the server
-    /// ends, a handshake in progress ends with it.
+    /// Calls `io` with a time-out, repeatedly, until it succeeds or the deadline is over. When the server ends, a
+    /// handshake in progress ends with it.
     fn by_deadline<T>(&self, mut io: impl FnMut(&TcpStream, Option<Duration>) -> io::Result<T>) -> io::Result<T> {
         loop {
             let remaining = self.deadline.saturating_duration_since(Instant::now());

@@ -4,11 +4,11 @@
 //! cargo run --release -p echo_mio -- --port 9003
 //! ```
 //!
-//! What one read brings is answered by one write. All connections share a buffer to read into and one to write from. Only what is not
-//! whole yet, what is to be written together, and what the socket does not take is kept by a connection's halves, and for no longer
-//! than that: an idle one has no heap, because the thread has memory to spare for those that are at work.
+//! Each read is answered by one write. All connections share one buffer for reads and one for writes. A connection
+//! stores only incomplete messages, answers that wait to be written together, and bytes that the socket does not take,
+//! and no longer than necessary. An idle connection has no heap: the thread lends spare memory to those that work.
 //!
-//! No peer can keep the others waiting: each has one read a turn, and one that doesn't take its answers isn't read.
+//! No peer can hold up the others: each has one read per turn. A peer that doesn't take its answers isn't read.
 
 use std::{
     collections::VecDeque,
@@ -41,28 +41,28 @@ Usage: echo_mio [--port PORT] [--patience SECONDS]
 SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
 ";
 
-/// An idle connection keeps nothing, not even for its next small message.
+/// An idle connection keeps no memory, not even for its next small message.
 ///
-/// A peer that reads slowly makes this process keep one message and one read for as long as it likes: it isn't read until
-/// it has taken them. The default limits have room for that, so sending is never refused.
+/// A peer that reads slowly makes this process hold one message and one read for as long as it likes: it isn't read
+/// until it has taken them. They fit the default limits, so sending is never refused.
 const CONFIG: Config = Config::new().keep(0);
 
-/// What one read can bring, of any connection: there is one buffer for all. A message that fits is never copied on its
-/// way in. A longer one is assembled in memory of the thread's, and most of it is read straight to there.
+/// The longest read. All connections share the buffer. A message that fits is never copied when it is received. A
+/// longer one is assembled in spare memory of the thread, and most of it is read straight into that memory.
 const READ: usize = 512 << 10;
 
-/// Messages from here on go back in a vectored write, out of the buffer that they were read into. A copy that stays in the cache costs no
-/// more than the second piece of a write does.
+/// Messages of at least this length go back in a vectored write, from the buffer that they were read into. For shorter
+/// ones, a copy that stays in the cache is cheaper than the second piece of a write.
 const LARGE: usize = 64 << 10;
 
 /// How long all peers together may take to answer our Close when the server ends.
 const ENDING_PATIENCE: Duration = Duration::from_secs(5);
 
-/// When to try again after a connection could not be accepted.
+/// How long to wait after an accept failed.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Here a read that leaves room has emptied the socket (epoll(7)), and what comes later is told anew: to ask again until it says so would
-/// double the calls. Elsewhere mio wants to see `WouldBlock` first.
+/// On Linux, a read that does not fill the buffer has emptied the socket (epoll(7)), and later bytes are reported
+/// again. Reading until `WouldBlock` would double the calls. Elsewhere mio requires `WouldBlock` first.
 const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 const LISTENER: Token = Token(usize::MAX);
@@ -89,22 +89,22 @@ fn main() -> ExitCode {
 
 struct Echo {
     poll: Poll,
-    /// None when the server is ending.
+    /// `None` while the server is ending.
     listener: Option<TcpListener>,
-    /// When it ends, answered or not.
+    /// When the server ends, even without all answers.
     ending: Option<Instant>,
-    /// How long a handshake or an end may take.
+    /// How long an opening or closing handshake may take.
     patience: Duration,
-    /// Someone may be waiting: `poll` tells so once, and not again until all were accepted.
+    /// A connection may wait: `poll` reports it once, and again only after all were accepted.
     acceptable: bool,
     peers: Vec<Option<Peer>>,
-    /// The places in `peers` that are.
+    /// The free places in `peers`.
     free: Vec<usize>,
-    /// Peers that had more to say than one read could bring, and wait for the next turn; each once.
+    /// Peers whose input did not fit one read, and that wait for the next turn; each once.
     unread: Vec<usize>,
-    /// A message on its way back.
+    /// An echo while it is written.
     out: Vec<u8>,
-    /// Which peer has to be through with something, and when; all have the same time, so the first comes first.
+    /// The deadline of each peer. All peers have the same time, so the deadlines are in order.
     deadlines: VecDeque<(Instant, usize)>,
 }
 
@@ -137,7 +137,7 @@ impl Echo {
         })
     }
 
-    /// Serves until a signal asks it to end, and then until all peers have gone.
+    /// Serves until a signal asks the server to end, then until all peers are gone.
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         let mut buffer = ReadBuffer::new(vec![0; READ]);
@@ -154,7 +154,7 @@ impl Echo {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            // A peer that waits has its turn here, also if there is an event for it.
+            // A waiting peer has its turn here, even if there is an event for it.
             let waiting = mem::take(&mut self.unread);
             for readiness in &events {
                 match readiness.token() {
@@ -166,12 +166,12 @@ impl Echo {
             for id in waiting {
                 self.serve(id, &mut buffer);
             }
-            // Last: an event for a peer that has just gone must not reach the one that gets its place.
+            // Last, so that no event for a removed peer reaches the new one in its place.
             self.accept();
         }
     }
 
-    /// Accepts nobody any more, and closes what is open.
+    /// Stops accepting connections, and closes the open ones.
     fn go_away(&mut self) {
         self.listener = None;
         self.ending = Some(Instant::now() + ENDING_PATIENCE);
@@ -193,7 +193,7 @@ impl Echo {
                     if id == self.peers.len() {
                         self.peers.push(None);
                     }
-                    // It may have gone already; then there is no peer.
+                    // The connection may be gone already; then there is no peer.
                     match Peer::new(socket, id, self.poll.registry(), self.patience) {
                         Ok(peer) => {
                             self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id)));
@@ -205,7 +205,7 @@ impl Echo {
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => self.acceptable = false,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    // Out of file descriptors, most likely. A later turn may have more luck.
+                    // Most likely there are no file descriptors left. A later turn tries again.
                     _ => break,
                 },
             }
@@ -225,7 +225,7 @@ impl Echo {
         let deadline = peer.deadline;
         match peer.turn(buffer, &mut self.out) {
             Ok(waits) => peer.waits = waits,
-            // It has gone, or is to go: there is nobody to tell.
+            // The connection is lost, or must end: there is nobody to tell.
             Err(_) => return self.remove(id),
         }
         if peer.waits {
@@ -237,7 +237,7 @@ impl Echo {
     }
 
     fn remove(&mut self, id: usize) {
-        // To close a socket is to deregister it.
+        // Closing a socket also deregisters it.
         self.peers[id] = None;
         self.free.push(id);
     }
@@ -254,10 +254,10 @@ impl Echo {
         }
     }
 
-    /// Removes peers that took too long, and says how long the others still have.
+    /// Removes overdue peers. Returns how long until the next deadline.
     fn end_overdue(&mut self) -> Option<Duration> {
         while let Some(&(deadline, id)) = self.deadlines.front() {
-            // One that is through with it, or has gone, has another deadline, or none.
+            // A peer that met this deadline, or is gone, has another deadline or none.
             if self.peers[id].as_ref().is_some_and(|peer| peer.deadline == Some(deadline)) {
                 let remaining = deadline.saturating_duration_since(Instant::now());
                 if !remaining.is_zero() {
@@ -274,33 +274,33 @@ impl Echo {
 struct Peer {
     socket: TcpStream,
     state: State,
-    /// There may be something to read: `poll` tells so once, and not again until all of it was read.
+    /// There may be something to read: `poll` reports it once, and again only after all was read.
     readable: bool,
-    /// It is one of the `unread`.
+    /// The peer is in `unread`.
     waits: bool,
-    /// The socket did not take everything: `poll` tells when it takes more.
+    /// The socket did not take all bytes: `poll` reports when it takes more.
     stuck: bool,
-    /// The end of the stream is there to be read.
+    /// The end of the stream can be read.
     ended: bool,
-    /// When the state has lasted too long; none for an open connection.
+    /// When the state has lasted too long; `None` for an open connection.
     deadline: Option<Instant>,
-    /// How long a handshake or an end may take.
+    /// How long an opening or closing handshake may take.
     patience: Duration,
 }
 
 enum State {
     Handshake(server::Handshake<Vec<u8>, Vec<u8>>),
     Open(Connection<Server, Vec<u8>, Vec<u8>>),
-    /// We have ended the stream. A socket that is closed with something unread in it is reset, and the reset may overtake what
-    /// was written last; so it is read, and dropped.
+    /// We ended the stream. Closing a socket with unread bytes resets it, and the reset may overtake our last bytes. So
+    /// they are read and dropped.
     Draining,
 }
 
 impl Peer {
     fn new(mut socket: TcpStream, id: usize, registry: &Registry, patience: Duration) -> io::Result<Self> {
-        // What is written is whole messages; to wait for more would only delay them.
+        // Every write is whole messages: waiting for more would only delay them.
         socket.set_nodelay(true)?;
-        // Both, once and for all: an edge that nobody waits for costs less than to change the interest.
+        // Both, once: an unneeded event costs less than a change of the interest.
         registry.register(&mut socket, Token(id), Interest::READABLE | Interest::WRITABLE)?;
         let state = State::Handshake(server::Handshake::new(CONFIG));
         Ok(Self {
@@ -320,7 +320,8 @@ impl Peer {
         self.readable |= readiness.is_readable() || self.ended;
     }
 
-    /// Writes what is pending; if that was all, reads once and answers. Whether there is more to read, without waiting.
+    /// Writes the pending bytes. If the socket takes all, reads once and answers. Returns whether more can be read
+    /// without waiting.
     fn turn(&mut self, buffer: &mut ReadBuffer<Vec<u8>>, out: &mut Vec<u8>) -> io::Result<bool> {
         if self.stuck {
             self.flush()?;
@@ -339,14 +340,14 @@ impl Peer {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
             result => result?,
         };
-        // The end is told only once, and may be behind what was read.
+        // The end is reported only once, and may follow the bytes that were just read.
         self.readable = n == most || n > 0 && (self.ended || !SHORT_READ_IS_LAST);
         self.answer(buffer.received(n), out)?;
         self.flush()?;
         Ok(self.readable && !self.stuck)
     }
 
-    /// Answers what has come.
+    /// Answers the received bytes.
     fn answer(&mut self, mut input: Input<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         if let State::Handshake(handshake) = &mut self.state {
             if !handshake.read(&mut input) {
@@ -364,22 +365,22 @@ impl Peer {
                 Err(refusal) => {
                     let mut response = Vec::new();
                     refusal.response().write(&mut response).map_err(io::Error::other)?;
-                    // So little fits into a socket that nothing was written to.
+                    // A response is short, and a fresh socket has space for it.
                     self.socket.write_all(&response)?;
                     self.end()?;
                 }
             }
         }
-        // No `else`: the first frames may come in one read with the request.
+        // No `else`: the first frames may arrive in one read with the request.
         let State::Open(Connection { receiver, sender }) = &mut self.state else { return Ok(()) };
         while let Some(event) = receiver.next_message(&mut input, sender) {
             let Some(message) = event.message() else { continue };
-            // Messages may cross our Close on the way.
+            // Messages may arrive after our Close.
             if !sender.is_open() {
                 continue;
             }
             if !sender.is_empty() || !input.is_empty() {
-                // Not alone: all are collected, and written at once.
+                // Small answers are collected, and written at once.
                 sender.send(message).map_err(io::Error::other)?;
                 continue;
             }
@@ -392,13 +393,13 @@ impl Peer {
             } else {
                 taken(|| self.socket.write_vectored(&frame.slices()))
             };
-            // What is not sent is copied, and pending.
+            // The unwritten rest is copied into the sender, and pending.
             frame.sent(written?);
         }
         Ok(())
     }
 
-    /// Writes what is pending, and ends the stream where that was the last.
+    /// Writes the pending bytes, and ends the stream if nothing more follows.
     fn flush(&mut self) -> io::Result<()> {
         let State::Open(Connection { sender, .. }) = &mut self.state else { return Ok(()) };
         while !sender.is_empty() {
@@ -417,12 +418,12 @@ impl Peer {
         Ok(())
     }
 
-    /// The server ends: so does a connection, in order, and a handshake at once.
+    /// The server ends: closes a connection in order and a handshake at once.
     fn go_away(&mut self) -> io::Result<()> {
         match &mut self.state {
             State::Handshake(_) => Err(ErrorKind::ConnectionAborted.into()),
             State::Open(Connection { sender, .. }) => {
-                // Fails where either side has closed already.
+                // Fails if either end has closed already.
                 let _ = sender.close(CloseCode::GOING_AWAY, "");
                 self.flush()
             }
@@ -430,7 +431,7 @@ impl Peer {
         }
     }
 
-    /// Nothing more is to be written.
+    /// Nothing more will be written.
     fn end(&mut self) -> io::Result<()> {
         self.arm();
         self.state = State::Draining;
@@ -442,11 +443,11 @@ impl Peer {
     }
 }
 
-/// How much a socket has taken: nothing when it is full. An edge will tell when it no longer is.
+/// How many bytes a socket took: 0 when it is full. An event reports when it has space again.
 fn taken(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match write() {
-            // There is always something to write, so this is no success.
+            // There is always something to write, so 0 is not a success.
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

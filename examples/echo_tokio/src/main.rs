@@ -1,15 +1,17 @@
-//! An echo server on tokio, with everything that a server on the open internet needs: a time for each step, pings for a silent peer, an
-//! answer for those that are no WebSocket, and an orderly end.
+//! An echo server on tokio with everything that a server on the open internet needs: time limits for each step, Pings
+//! for silent peers, a response to requests that are not for a WebSocket, and an orderly end.
 //!
 //! ```text
 //! cargo run --release -p echo_tokio -- 127.0.0.1:9004
 //! ```
 //!
-//! It waits until a socket is *ready*, then reads without waiting. So a buffer is needed only between two awaits, and one serves all
-//! connections of a thread; and no message is borrowed across an await. What is behind a stream that can't say when it is ready, such as TLS,
-//! needs a buffer of its own in each task: `reader.read(buffer.room_for(&mut receiver))` in place of `readable()`, and
-//! `input = Input::default()` before the `select!`, because the last input still borrows the buffer. Such a stream may also buffer what is written: then a
-//! `flush` is due when nothing is pending any more.
+//! It waits until a socket is *ready*, then reads without waiting. So a buffer is needed only between two awaits, and
+//! one buffer serves all connections of a thread. No message is borrowed across an await.
+//!
+//! A stream that can't say when it is ready, such as TLS, needs a buffer of its own in each task:
+//! `reader.read(buffer.room_for(&mut receiver))` in place of `readable()`, and `input = Input::default()` before the
+//! `select!`, because the last input still borrows the buffer. Such a stream may also buffer writes: then call `flush`
+//! when nothing is pending any more.
 
 use std::{
     cell::RefCell,
@@ -45,16 +47,16 @@ Usage: echo_tokio [OPTIONS] [ADDR:PORT]
 SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
 ";
 
-/// How long a peer may take to end the stream after we have.
+/// How long a peer may take to end the stream after we did.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How long all peers together may take to answer our Close when the server ends.
 const ENDING_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A peer that has been silent for so long is pinged; after as long again it is taken for gone.
+/// A peer that is silent for this time gets a Ping. If it is silent for the same time again, it counts as gone.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// A peer that doesn't take its echoes isn't read while so much waits for it.
+/// A peer that doesn't take its echoes isn't read while its backlog is this long.
 const BACKLOG: usize = 64 << 10;
 
 thread_local! {
@@ -78,7 +80,7 @@ async fn main() -> io::Result<ExitCode> {
 
     let listener = TcpListener::bind(listen).await?;
     let mut signaled = pin!(signal());
-    // Every connection holds a receiver: so all learn that the server ends, and the sender learns when all have gone.
+    // Every connection holds a receiver: so all learn that the server ends, and the sender learns when all are gone.
     let (ending, alive) = watch::channel(());
     println!("listening on ws://{}/", listener.local_addr()?);
     loop {
@@ -95,7 +97,7 @@ async fn main() -> io::Result<ExitCode> {
                     }
                 })
             }
-            // Out of file descriptors, most likely: some will be closed.
+            // Most likely there are no file descriptors left; some will be closed.
             Err(error) => {
                 eprintln!("cannot accept: {error}");
                 sleep(Duration::from_millis(100)).await;
@@ -138,7 +140,8 @@ async fn serve(socket: TcpStream, mut ending: watch::Receiver<()>, patience: Dur
     outcome
 }
 
-/// The opening handshake. What came behind the request is mostly nothing: a few clients don't wait for the answer.
+/// The opening handshake, and the bytes behind the request. Mostly there are none: few clients send before the
+/// response.
 async fn shake_hands(socket: &TcpStream) -> Outcome<(Connection<Server, Vec<u8>, Vec<u8>>, Vec<u8>)> {
     let (handshake, early) = read_request(socket).await?;
     match handshake.into_request().and_then(server::Request::upgrade) {
@@ -146,7 +149,7 @@ async fn shake_hands(socket: &TcpStream) -> Outcome<(Connection<Server, Vec<u8>,
         Err(refusal) => {
             let mut response = Vec::new();
             refusal.response().write(&mut response)?;
-            // So little fits into a socket that nothing was written to.
+            // A response is short, and a fresh socket has space for it.
             socket.writable().await?;
             socket.try_write(&response)?;
             Err(refusal.into())
@@ -171,7 +174,7 @@ async fn talk(
     loop {
         write(socket, &mut sender)?;
         let deadline = match sender.transport() {
-            // An error, if the peer broke the protocol.
+            // An error if the peer broke the protocol.
             Transport::CloseNow => return Ok(receiver.end_of_input()?),
             Transport::Open if pinged => heard + 2 * SILENCE,
             Transport::Open => heard + SILENCE,
@@ -188,11 +191,11 @@ async fn talk(
             }
             ready = socket.writable(), if !sender.is_empty() => {
                 ready?;
-                // Someone takes what is sent, and may be too far behind to answer a ping.
+                // The peer reads, even if it is too slow to answer a Ping.
                 (heard, pinged) = (Instant::now(), false);
             }
             _ = ending.changed(), if sender.is_open() => {
-                // Fails where either side has closed already.
+                // Fails if either end has closed already.
                 let _ = sender.close(CloseCode::GOING_AWAY, "");
             }
             () = sleep_until(deadline) => {
@@ -206,7 +209,7 @@ async fn talk(
     }
 }
 
-/// Reads the head of a request; and what came behind it, mostly nothing.
+/// Reads the head of a request, and any bytes behind it.
 async fn read_request(socket: &TcpStream) -> io::Result<(server::Handshake<Vec<u8>, Vec<u8>>, Vec<u8>)> {
     let mut handshake = server::Handshake::new(Config::new());
     loop {
@@ -221,7 +224,8 @@ async fn read_request(socket: &TcpStream) -> io::Result<(server::Handshake<Vec<u
     }
 }
 
-/// Reads what is there and answers it; how much it was, 0 at the end of the stream. `None` when there is nothing yet.
+/// Reads and answers what can be read now. Returns the number of bytes, 0 at the end of the stream, `None` if there is
+/// nothing yet.
 fn try_echo(
     socket: &TcpStream,
     receiver: &mut Receiver<Server, Vec<u8>>,
@@ -241,8 +245,8 @@ fn echo(
     mut input: Input<'_>,
 ) -> Outcome {
     while let Some(event) = receiver.next_message(&mut input, sender) {
-        // Pings and closes are answered already, and a failure is explained to the peer.
-        // Messages may cross our Close on the way.
+        // Pings and Closes are answered already, and a failure is explained to the peer. Messages may arrive after our
+        // Close.
         if let Some(message) = event.message()
             && sender.is_open()
         {
@@ -252,7 +256,8 @@ fn echo(
     Ok(())
 }
 
-/// What `take` makes of what can be read now: of nothing, at the end of the stream. `None` when there is nothing yet.
+/// Reads what can be read now, and passes it to `take`; an empty input at the end of the stream. `None` if there is
+/// nothing yet.
 fn try_read<T>(socket: &TcpStream, take: impl FnOnce(Input<'_>) -> T) -> io::Result<Option<T>> {
     BUFFER.with_borrow_mut(|buffer| {
         let n = at_once(|| socket.try_read(buffer.room()))?;
@@ -260,7 +265,7 @@ fn try_read<T>(socket: &TcpStream, take: impl FnOnce(Input<'_>) -> T) -> io::Res
     })
 }
 
-/// Writes as much as the socket takes now.
+/// Writes as many pending bytes as the socket takes now.
 fn write(socket: &TcpStream, sender: &mut Sender<Server, Vec<u8>>) -> io::Result<()> {
     while !sender.is_empty() {
         match at_once(|| socket.try_write(sender.pending()))? {
@@ -272,7 +277,7 @@ fn write(socket: &TcpStream, sender: &mut Sender<Server, Vec<u8>>) -> io::Result
     Ok(())
 }
 
-/// Reads or writes without waiting. `None` when nothing can be done yet.
+/// Reads or writes without waiting. `None` if that is not possible yet.
 fn at_once(mut io: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
     loop {
         match io() {
@@ -283,7 +288,7 @@ fn at_once(mut io: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize
     }
 }
 
-/// Ends the stream so that what was written last arrives: a socket that is closed with unread bytes in it is reset, and the reset overtakes
+/// Ends the stream so that the last bytes arrive. Closing a socket with unread bytes resets it, and the reset overtakes
 /// the Close frame.
 async fn drain(mut socket: TcpStream) -> io::Result<()> {
     socket.shutdown().await?;

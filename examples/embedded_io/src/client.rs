@@ -1,4 +1,4 @@
-//! A client that asks, waits for each answer, and closes, over a transport that an executor waits for.
+//! A client that asks, waits for each answer, and closes, over an asynchronous transport.
 
 use embedded_io_async::{Error, ErrorKind, Read, Write};
 use websocket_proto::{
@@ -8,7 +8,7 @@ use websocket_proto::{
 
 use crate::room::{Failed, Room};
 
-/// Asks one question after the other, and gives `hear` what is answered to each.
+/// Asks one question after the other, and passes each answer to `hear`.
 pub async fn ask<T: Read + Write>(
     socket: &mut T,
     room: &mut Room,
@@ -60,14 +60,14 @@ pub async fn ask<T: Read + Write>(
         }
         let count = receive(socket, read).await?;
         if count == 0 {
-            // After both have closed it is the server that ends the stream.
+            // After both Closes the server ends the stream.
             return outcome;
         }
         input = Input::new(&mut read[..count]);
     }
 }
 
-/// Reads what has been received, at least a byte; nothing at the end of the stream.
+/// Reads at least one byte; nothing at the end of the stream.
 async fn receive<T: Read>(socket: &mut T, buf: &mut [u8]) -> Result<usize, Failed<T::Error>> {
     loop {
         match socket.read(buf).await {
@@ -77,7 +77,7 @@ async fn receive<T: Read>(socket: &mut T, buf: &mut [u8]) -> Result<usize, Faile
     }
 }
 
-/// Writes all of it. The trait's `write_all` would panic when the transport takes nothing.
+/// Writes all bytes. The trait's `write_all` would panic when the transport takes nothing.
 async fn write<T: Write>(socket: &mut T, mut bytes: &[u8]) -> Result<(), Failed<T::Error>> {
     while !bytes.is_empty() {
         match socket.write(bytes).await {
@@ -95,7 +95,7 @@ fn next<K: Randomness, S: Storage, E>(tx: &mut Sender<Client<K>, S>, question: O
     match question {
         Some(question) => tx.send_text(question).map_err(Failed::Send),
         None => {
-            // It may have closed before us.
+            // The server may have closed first.
             let _ = tx.close(CloseCode::NORMAL, "no more questions");
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! What an embedded machine has, made of what the host has: a transport that blocks until a deadline, one that does not
+//! Parts of an embedded machine, imitated on the host: a transport that blocks until a deadline, one that does not
 //! block, and an executor with a timer.
 
 use std::{
@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A socket that blocks, but not beyond a deadline. A time-out for each read would not do: a peer that sends a byte now
-/// and then would never be late.
+/// A socket that blocks, but not beyond a deadline. A time-out for each read is not enough: a peer that sends a byte
+/// now and then would never be late.
 pub struct Timed {
     socket: TcpStream,
     deadline: Instant,
@@ -47,7 +47,7 @@ impl io::Write for Timed {
     }
 }
 
-/// A socket that is asked again until it has something.
+/// A socket that is polled until it has something.
 pub struct Polled(TcpStream);
 
 impl Polled {
@@ -86,8 +86,7 @@ impl embedded_io_async::Write for Polled {
     }
 }
 
-/// An executor of one task, which sleeps where others wait for an interrupt. `None` when the task took longer than
-/// `limit`.
+/// An executor of one task. It sleeps where others wait for an interrupt. `None` if the task takes longer than `limit`.
 pub fn block_on<F: Future>(task: F, limit: Duration) -> Option<F::Output> {
     let deadline = Instant::now() + limit;
     let mut task = pin!(task);

@@ -1,5 +1,6 @@
-//! Both ends without an allocator, over the traits that drivers of embedded machines have in place of sockets: the server on
-//! [`embedded_io`], which blocks, the client on [`embedded_io_async`]. Nothing in `server.rs`, `client.rs` and `room.rs` needs `std`.
+//! Both ends without an allocator, over the traits that embedded drivers implement in place of sockets: the server on
+//! [`embedded_io`], which blocks, the client on [`embedded_io_async`]. `server.rs`, `client.rs` and `room.rs` do not
+//! need `std`.
 //!
 //! Here they run on the host, over TCP:
 //!
@@ -26,8 +27,8 @@ prints what the server answers.
 
 Usage: embedded_io [--patience SECONDS] [URL]
 
-  URL                 an echo server to ask, such as ws://127.0.0.1:9002/; without,
-                      the example's own server is asked
+  URL                 an echo server to ask, such as ws://127.0.0.1:9002/; without
+                      it, the example asks its own server
   --patience SECONDS  how long the whole conversation may take (10)
   --help              show this
 ";
@@ -110,7 +111,7 @@ mod tests {
     struct Flaky {
         chunk: &'static [u8],
         interrupt: bool,
-        /// How much a write takes at most.
+        /// How many bytes a write takes at most.
         takes: usize,
         written: Vec<u8>,
         flushed: usize,
@@ -206,7 +207,7 @@ mod tests {
         assert!(matches!(outcome, Err(Failed::Lost)), "{outcome:?}");
     }
 
-    /// A client that sends a byte now and then doesn't hold the server beyond its limit.
+    /// A client that sends a byte now and then doesn't hold the server beyond its time limit.
     #[test]
     fn a_slow_client_runs_out_of_time() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

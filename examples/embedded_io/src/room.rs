@@ -1,4 +1,4 @@
-//! All the memory that a connection needs beside its state, and what can go wrong.
+//! The memory that a connection needs beside its state, and the errors.
 
 use core::fmt;
 
@@ -6,11 +6,12 @@ use websocket_proto::{Failure, SendError, client::UpgradeError, head::HeadError,
 
 /// Three arrays of the caller's.
 pub struct Room {
-    /// What one read brings: any size.
+    /// The bytes of one read: any size.
     pub read: [u8; 64],
-    /// The other side's head, then messages that come in pieces: the largest that is accepted.
+    /// The peer's head, then messages that arrive in pieces: as large as the largest accepted message.
     pub input: [u8; 1024],
-    /// Our own head, then what waits to be written: the largest frame that is sent, and 131 bytes that are kept free for a Close.
+    /// Our own head, then bytes that wait to be written: the largest frame, and 131 bytes that are kept free for a
+    /// Close.
     pub output: [u8; 512],
 }
 
@@ -20,23 +21,23 @@ impl Room {
     }
 }
 
-/// Why a conversation ended before its end. `E` is the transport's own error.
+/// Why a conversation failed. `E` is the transport's own error.
 #[derive(Debug)]
 pub enum Failed<E> {
     Transport(E),
-    /// The server's response was cut, too long, or no HTTP.
+    /// The server's response was cut short, too long, or not HTTP.
     Head(HeadError),
     /// The server's response opened no connection.
     Response(UpgradeError),
-    /// The client's request opened no connection; it was told why.
+    /// The client's request opened no connection; the client was told why.
     Request(Refusal),
     /// An array is too small.
     Room,
-    /// What was to be sent can't be.
+    /// A message can't be sent.
     Send(SendError),
-    /// The other side broke the protocol; it was told so.
+    /// The peer broke the protocol, and was told so.
     Peer(Failure),
-    /// The stream ended before the conversation.
+    /// The stream ended before the conversation was over.
     Lost,
 }
 

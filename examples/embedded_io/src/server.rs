@@ -7,7 +7,8 @@ use websocket_proto::{
 
 use crate::room::{Failed, Room};
 
-/// The largest message: it must also fit into the output, behind its header and beside the 127 bytes that are kept for a Close.
+/// The largest message: it must also fit the output, behind its header and beside the 127 bytes that are kept free for
+/// a Close.
 const LARGEST: u64 = 512 - 4 - 127;
 
 /// Serves one client until it closes.
@@ -43,7 +44,7 @@ pub fn serve<T: Read + Write>(socket: &mut T, room: &mut Room) -> Result<(), Fai
             match event {
                 Event::Text(text) => send(socket, &mut tx, Message::Text(text))?,
                 Event::Binary(bytes) => send(socket, &mut tx, Message::Binary(bytes))?,
-                // Both have been answered.
+                // Both were answered already.
                 Event::Ping(_) => {}
                 Event::Close { .. } => outcome = Ok(()),
                 Event::Failed(failure) => outcome = Err(Failed::Peer(failure)),
@@ -62,7 +63,7 @@ pub fn serve<T: Read + Write>(socket: &mut T, room: &mut Room) -> Result<(), Fai
     }
 }
 
-/// Where there is no room, what waits is written first.
+/// If the output has too little free space, pending bytes are written first.
 fn send<T: Write, S: Storage>(
     socket: &mut T,
     tx: &mut Sender<Server, S>,
@@ -83,7 +84,7 @@ fn flush<T: Write, S: Storage>(socket: &mut T, tx: &mut Sender<Server, S>) -> Re
     Ok(())
 }
 
-/// Reads what has been received, at least a byte; nothing at the end of the stream.
+/// Reads at least one byte; nothing at the end of the stream.
 fn receive<T: Read>(socket: &mut T, buf: &mut [u8]) -> Result<usize, Failed<T::Error>> {
     loop {
         match socket.read(buf) {
@@ -93,7 +94,7 @@ fn receive<T: Read>(socket: &mut T, buf: &mut [u8]) -> Result<usize, Failed<T::E
     }
 }
 
-/// Writes all of it. The trait's `write_all` would panic when the transport takes nothing.
+/// Writes all bytes. The trait's `write_all` would panic when the transport takes nothing.
 fn write<T: Write>(socket: &mut T, mut bytes: &[u8]) -> Result<(), Failed<T::Error>> {
     while !bytes.is_empty() {
         match socket.write(bytes) {

@@ -1,4 +1,4 @@
-//! The client: it opens a connection, sends and gets back a text whole and in fragments, pings, and closes.
+//! The client: it opens a connection, sends and receives a text whole and in fragments, pings, and closes.
 
 use core::ffi::CStr;
 
@@ -13,7 +13,7 @@ const HELLO: &str = "hello from a Cortex-M";
 const FRAGMENTS: [&str; 3] = ["in three ", "fragments, ", "cut anywhere: κόσμε 🦀"];
 const TOGETHER: &str = "in three fragments, cut anywhere: κόσμε 🦀";
 
-/// What is awaited next.
+/// What the client waits for.
 enum Step {
     Hello,
     Fragments,
@@ -73,7 +73,7 @@ pub fn talk(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
                     step = Step::Close;
                 }
                 (Step::Close, Event::Close { code: Some(CloseCode::NORMAL), .. }) => {}
-                // Answered already.
+                // It was answered already.
                 (_, Event::Ping(_)) => pings += 1,
                 (_, Event::Close { .. }) => return finish(&mut uart, tx.pending(), c"the server closed"),
                 (_, Event::Failed(_)) => return finish(&mut uart, tx.pending(), c"the server broke the protocol"),
@@ -86,7 +86,7 @@ pub fn talk(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
         }
         match tx.transport() {
             Transport::Open | Transport::Closing => {}
-            // Over TCP the end of the stream would be awaited, for a moment. A serial line has no end.
+            // Over TCP, the client would wait a moment for the end of the stream. A serial line has no end.
             Transport::AwaitEnd | Transport::CloseNow => break,
         }
         let n = uart.read(&mut room.read);
@@ -96,7 +96,7 @@ pub fn talk(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
     Ok(())
 }
 
-/// Writes what there is left to say.
+/// Writes the pending bytes, and fails with `reason`.
 fn finish(uart: &mut Uart, pending: &[u8], reason: &'static CStr) -> Result<(), &'static CStr> {
     uart.write_all(pending);
     Err(reason)

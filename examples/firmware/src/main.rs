@@ -11,15 +11,15 @@ mod server;
 use board::{host, stack};
 use cortex_m_rt::entry;
 
-/// All memory that a connection needs beside its state. It is lent to the library: an array that is given away would be moved, over the
-/// stack, at each step of the handshake.
+/// All the memory that a connection needs beside its state. It is lent to the library: an owned array would be moved,
+/// over the stack, at each step of the handshake.
 #[cfg_attr(not(any(feature = "client", feature = "server")), allow(dead_code))]
 struct Room {
-    /// What a read can bring. Any size will do; from here a message is lent that came in one read.
+    /// The bytes of one read: any size. A message that arrives in one read is lent from it.
     read: [u8; 64],
-    /// The head of the handshake, then a message that came in pieces.
+    /// The head of the handshake, then a message that arrives in pieces.
     input: [u8; INPUT],
-    /// The answer or request of the handshake, then frames that wait for the UART.
+    /// The request or response of the handshake, then frames that wait for the UART.
     output: [u8; 512],
 }
 

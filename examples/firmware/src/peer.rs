@@ -1,4 +1,4 @@
-//! What the firmware does, on another library: embedded-websocket, used as its examples show.
+//! The same firmware with another library: embedded-websocket, used as in its examples.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -10,7 +10,7 @@ use cortex_m_rt::entry;
 use embedded_websocket::framer::{FramerError, Stream};
 
 struct Room {
-    /// The head of the handshake has to lie whole in it.
+    /// It must hold the whole head of the handshake.
     read: [u8; INPUT],
     write: [u8; 512],
     frame: [u8; INPUT],
@@ -54,7 +54,7 @@ fn run(room: &mut Room) -> bool {
 struct Line(Uart);
 
 impl Stream<Infallible> for Line {
-    /// Reads on until the line is silent for a while: the framer fails when a read ends inside a frame's header.
+    /// Reads until the line is silent for a while: the framer fails when a read ends inside a frame's header.
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
         let mut count = self.0.read(buf);
         let mut silence = 0;
@@ -183,7 +183,7 @@ fn server(line: &mut Line, room: &mut Room) -> Result<(), &'static CStr> {
     };
     let mut websocket = WebSocketServer::new_server();
     let state = size_of_val(&websocket);
-    // The framer's `accept` can't pick a subprotocol.
+    // The framer's `accept` can't choose a subprotocol.
     let subprotocol = context.sec_websocket_protocol_list.iter().find(|name| *name == "echo");
     let len = websocket
         .server_accept(&context.sec_websocket_key, subprotocol, &mut room.write)

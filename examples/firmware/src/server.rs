@@ -7,7 +7,7 @@ use websocket_proto::{Config, Connection, Event, FixedStorage, Input, Sender, Se
 
 use crate::Room;
 
-/// The largest message: what comes must be sent back, and the output keeps 127 bytes free for a Close.
+/// The largest message: it must fit the output for the echo, beside the 127 bytes that are kept free for a Close.
 const LARGEST: u64 = 512 - 127 - 4;
 
 pub fn serve(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
@@ -38,14 +38,14 @@ pub fn serve(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
     let mut outcome = Err(c"the client vanished");
     loop {
         while let Some(event) = rx.next_message(&mut input, &mut tx) {
-            // So that there is room for the answer.
+            // Makes free space for the answer.
             write_out(&mut uart, &mut tx);
             match event {
                 Event::Text(text) => tx.send_text(text).map_err(|_| c"a text can't be sent")?,
                 Event::Binary(data) => tx.send_binary(data).map_err(|_| c"a message can't be sent")?,
-                // Answered already, as was the Ping.
+                // It was answered already, like the Ping.
                 Event::Close { .. } => outcome = Ok(()),
-                // The Close that says so is pending.
+                // The Close that reports this is pending.
                 Event::Failed(_) => outcome = Err(c"the client broke the protocol"),
                 _ => {}
             }
@@ -66,7 +66,7 @@ fn write_out(uart: &mut Uart, tx: &mut Sender<Server, impl Storage>) {
     }
 }
 
-/// Writes an answer that opens no connection, right to the line: the stores are gone with the handshake.
+/// Writes a refusal directly to the line: the stores are gone with the handshake.
 fn refuse(uart: &mut Uart, response: &server::Response<'_>) {
     let status = response.status();
     let digits = [status / 100, status / 10, status].map(|number| b'0' + (number % 10) as u8);

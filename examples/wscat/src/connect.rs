@@ -1,4 +1,4 @@
-//! From a URL to a connection: TCP, the handshake, and what can be learned when the server refuses.
+//! From a URL to a connection: TCP, the handshake, and advice when the server refuses.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -20,16 +20,16 @@ use crate::{
 
 const NO_TLS: &str = "TLS is not built in: put a tunnel such as stunnel or socat in front, and use its ws:// address";
 
-/// How long the body of a refusal is waited for.
+/// How long to wait for the body of a refusal.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How much of it is shown.
+/// How many bytes of it are shown.
 const BODY: usize = 4 << 10;
 
-/// How much is shown of what a server says that is no HTTP.
+/// How many bytes are shown of an answer that is not HTTP.
 const LONGEST_GREETING: usize = 80;
 
-/// Between messages each half may keep as much memory as the largest fragment of a file needs.
+/// How much memory each half may keep between messages: enough for the largest fragment of a file.
 const KEEP: usize = 1 << 20;
 
 type Handshake = client::Handshake<SystemRandom, Vec<u8>, Vec<u8>>;
@@ -37,7 +37,7 @@ type Handshake = client::Handshake<SystemRandom, Vec<u8>, Vec<u8>>;
 pub(crate) struct Connected {
     pub(crate) socket: TcpStream,
     pub(crate) connection: Connection<Client<SystemRandom>, Vec<u8>, Vec<u8>>,
-    /// The first bytes of the connection, which came together with the response.
+    /// The first bytes of the connection, which were received with the response.
     pub(crate) early: Vec<u8>,
 }
 
@@ -47,14 +47,14 @@ pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
         return Err(usage(NO_TLS));
     }
 
-    // The request borrows what it is made of, and is written in one piece when the handshake begins.
+    // The request borrows its parts, and is written in one piece when the handshake begins.
     let headers: Vec<_> = options.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let subprotocols: Vec<_> = options.subprotocols.iter().map(String::as_str).collect();
     let mut request = client::Request::new(uri).headers(&headers).subprotocols(&subprotocols);
     if let Some(origin) = &options.origin {
         request = request.origin(origin);
     }
-    // Messages are never stored here, so they may have any length and come in any number of pieces.
+    // Messages are never assembled here, so they may have any length and any number of fragments.
     let mut config = Config::new().max_fragments(u32::MAX).max_message(options.max_message).keep(KEEP);
     if options.deflate {
         config = config.deflate(deflate::Config::new());
@@ -107,7 +107,7 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Durati
     let deadline = Instant::now() + patience;
     // Small messages should leave at once.
     socket.set_nodelay(true).map_err(lost)?;
-    // A server that reads nothing must not hold us. The request is small, so one time-out will do.
+    // A server that doesn't read must not hold us up. The request is small, so one time-out is enough.
     socket.set_write_timeout(Some(patience)).map_err(lost)?;
     socket.write_all(handshake.pending()).and_then(|()| socket.flush()).map_err(lost)?;
     socket.set_write_timeout(None).map_err(lost)?;
@@ -153,23 +153,23 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Durati
     }
 }
 
-/// What to say to a server that has `said` something else than HTTP.
+/// The message about a server whose answer `said` is not HTTP.
 fn no_response(error: HeadError, said: &[u8]) -> End {
     let line = said.get(..LONGEST_GREETING).unwrap_or(said).split(|byte| matches!(byte, b'\r' | b'\n')).next();
     End::Refused(match (error, line) {
         (HeadError::Tls, _) => format!("the server wants TLS on this port, and {NO_TLS}"),
         (HeadError::Incomplete { seen: 0 }, _) => {
-            "no WebSocket server: it ended the connection without a response; is the port right, or does it want TLS?"
+            "not a WebSocket server: the connection ended without a response; is the port right, or does it want TLS?"
                 .into()
         }
         (_, Some(line)) if !line.is_empty() && !said.starts_with(b"HTTP/") => {
-            format!("no WebSocket server: it says '{}'; is the port right?", Harmless(line))
+            format!("not a WebSocket server: it says '{}'; is the port right?", Harmless(line))
         }
-        _ => format!("no WebSocket server: {error}"),
+        _ => format!("not a WebSocket server: {error}"),
     })
 }
 
-/// Shows the beginning of a refusal's body, of which `body` has come already.
+/// Shows the beginning of a refusal's body. `body` is the part that was received already.
 fn show_body(socket: &mut TcpStream, headers: Headers<'_>, body: &[u8]) {
     let announced = headers.get("Content-Length").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
     let wanted = announced.unwrap_or(usize::MAX).min(BODY);
@@ -179,7 +179,7 @@ fn show_body(socket: &mut TcpStream, headers: Headers<'_>, body: &[u8]) {
     while body.len() < wanted {
         match read_by(deadline, socket, &mut buf) {
             Ok(n @ 1..) => body.extend_from_slice(&buf[..n]),
-            // What has come is better than nothing.
+            // A part of the body is better than nothing.
             Ok(_) | Err(_) => break,
         }
     }
@@ -196,7 +196,7 @@ fn show_body(socket: &mut TcpStream, headers: Headers<'_>, body: &[u8]) {
     }
 }
 
-/// A read that fails when the deadline is over.
+/// A read that fails at the deadline.
 fn read_by(deadline: Instant, socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

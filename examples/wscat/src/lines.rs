@@ -15,7 +15,7 @@ use crate::{
     screen,
 };
 
-/// The length of a file's fragments. A server limits their number as well as their length, so neither should be extreme.
+/// The length of a file's fragments. A server limits both their number and their length, so neither should be extreme.
 const FRAGMENT: usize = 256 << 10;
 
 pub(crate) const HELP: &str = "\
@@ -28,9 +28,9 @@ TEXT                      send a text message
 /help                     show this
 //TEXT                    send a text message that begins with one slash";
 
-/// Sends what stdin says, and when that has ended a Close.
+/// Sends the lines of stdin, and a Close at its end.
 pub(crate) fn send_lines(link: &Link, mut stdin: impl BufRead, wait: Duration) {
-    // At a terminal the user sees what went wrong, and tries again. A script can see it only by the exit code.
+    // At a terminal the user sees the error, and tries again. A script sees it only in the exit code.
     let scripted = !io::stdin().is_terminal();
     let mut line = Vec::new();
     loop {
@@ -57,7 +57,7 @@ pub(crate) fn send_lines(link: &Link, mut stdin: impl BufRead, wait: Duration) {
         }
     }
     thread::sleep(wait);
-    // Fails if somebody else has closed meanwhile, which is as good.
+    // Fails if the connection is closing already.
     let _ = link.close(Some((CloseCode::NORMAL, "")));
 }
 
@@ -77,7 +77,7 @@ fn send_line(link: &Link, line: &[u8]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sends a file as one message, in fragments: it may be larger than memory, and its length need not be known.
+/// Sends a file as one message, in fragments: the file may be larger than memory, and its length may be unknown.
 fn send_file(link: &Link, path: &str) -> Result<(), Box<dyn Error>> {
     let cannot = |error: io::Error| format!("cannot read {path}: {error}");
     let mut file = File::open(path).map_err(cannot)?;
@@ -90,7 +90,8 @@ fn send_file(link: &Link, path: &str) -> Result<(), Box<dyn Error>> {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) if sent == 0 => return Err(cannot(error).into()),
             Err(error) => {
-                // A message can't be taken back, and its end would make it look whole: all that is left is to close.
+                // The message can't be withdrawn, and a last fragment would make it look whole. So the connection must
+                // close.
                 screen::sent();
                 link.line_failed();
                 screen::error(&cannot(error));
@@ -98,7 +99,7 @@ fn send_file(link: &Link, path: &str) -> Result<(), Box<dyn Error>> {
                 return Ok(());
             }
         };
-        // The end is seen only when nothing is left to be sent: so the last fragment is an empty one.
+        // The end of the file is seen only after all bytes were read. So the last fragment is empty.
         let last = n == 0;
         if let Err(error) = link.send(|sender| sender.send_binary_fragment(&buf[..n], last)) {
             screen::sent();
@@ -149,7 +150,7 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Pairs of hexadecimal digits, and any space between them.
+/// Reads pairs of hexadecimal digits, with any spaces between them.
 fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
     let wrong = || format!("not pairs of hexadecimal digits: {text}");
     let digits =

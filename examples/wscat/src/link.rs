@@ -1,13 +1,13 @@
-//! The sending half of the connection, shared by all who have something to send.
+//! The sending half of the connection, shared by all threads that send.
 //!
-//! | thread | here |
+//! | thread | what it does here |
 //! |-|-|
-//! | stdin | sends messages; waits while too much waits for the socket |
-//! | main | hands over the receiver's replies; never waits |
-//! | writer | takes what is pending, and writes it to the socket |
+//! | stdin | sends messages; waits while the backlog is too long |
+//! | main | passes on the receiver's replies; never waits |
+//! | writer | writes the pending bytes to the socket |
 //!
-//! Why not a channel to the writer? It would have to be unbounded for the replies, which must never make the receiver
-//! wait: then a peer that sends pings and reads nothing fills our memory. The [`Sender`] knows how to bound them.
+//! Why not a channel to the writer? The receiver must never wait with its replies, so the channel would have to be
+//! unbounded. Then a peer that sends Pings and reads nothing could fill our memory. The [`Sender`] limits its replies.
 
 use std::{
     error::Error,
@@ -19,22 +19,22 @@ use std::{
 
 use websocket_proto::{Client, Reply, SendError, Sender, SystemRandom, Transport, frame::CloseCode};
 
-/// How much is written at a time. Small, so that a slow network still shows some progress every few seconds.
+/// How many bytes one write takes. Few, so that a slow network shows progress every few seconds.
 const WRITE: usize = 16 << 10;
 
 pub(crate) type ClientSender = Sender<Client<SystemRandom>, Vec<u8>>;
 
 pub(crate) struct Link {
     state: Mutex<State>,
-    /// Something has become pending, or was written.
+    /// Bytes became pending, or were written.
     changed: Condvar,
 }
 
 struct State {
     sender: ClientSender,
-    /// How many bytes the socket has taken.
+    /// How many bytes the socket took.
     written: u64,
-    /// Where in them our own Close ends.
+    /// Where our own Close ends, counted in those bytes.
     close_ends: u64,
     /// The code in our own Close.
     close_code: Option<CloseCode>,
@@ -55,8 +55,8 @@ impl Link {
         }
     }
 
-    /// Sends something, as soon as the socket has taken enough of what was sent before: so a pipe into stdin runs at
-    /// the peer's pace, and memory stays bounded.
+    /// Sends something as soon as the socket took enough earlier bytes. So a pipe into stdin runs at the peer's pace,
+    /// and memory stays limited.
     pub(crate) fn send<E: Into<NotSent>>(
         &self,
         mut send: impl FnMut(&mut ClientSender) -> Result<(), E>,
@@ -73,7 +73,7 @@ impl Link {
         }
     }
 
-    /// Sends a Close, behind all that was sent before.
+    /// Sends a Close, behind everything that was sent before.
     pub(crate) fn close(&self, close: Option<(CloseCode, &str)>) -> Result<(), NotSent> {
         let mut state = self.lock();
         match close {
@@ -86,13 +86,13 @@ impl Link {
         Ok(())
     }
 
-    /// Takes a reply of the receiver's.
+    /// Sends a reply of the receiver.
     pub(crate) fn reply(&self, reply: Reply<'_>) {
         self.lock().sender.reply(reply);
         self.changed.notify_all();
     }
 
-    /// Writes whatever becomes pending, for ever.
+    /// Writes all pending bytes, for ever.
     pub(crate) fn write_to(&self, mut socket: &TcpStream) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(WRITE);
         loop {
@@ -105,12 +105,12 @@ impl Link {
             bytes.extend_from_slice(&pending[..pending.len().min(WRITE)]);
             drop(state);
 
-            // Without the lock, because it may take for ever: if the receiver had to wait for it with its reply, and the
-            // peer did not read before we do, nobody would.
+            // Without the lock, because the write may take for ever. If the receiver's reply had to wait for it, and
+            // the peer did not read before we do, neither end would go on.
             socket.write_all(&bytes)?;
             socket.flush()?;
 
-            // More may have become pending meanwhile, but always behind this.
+            // More bytes may be pending meanwhile, but always behind these.
             let mut state = self.lock();
             state.sender.consume(bytes.len());
             state.written += bytes.len() as u64;
@@ -123,24 +123,24 @@ impl Link {
         self.lock().sender.transport()
     }
 
-    /// How many bytes the socket has taken of what we had to say. Pongs that follow our Close are not of these: a peer that only pings
-    /// gets on with nothing.
+    /// How many bytes the socket took, up to our Close. Pongs behind it don't count: a peer that only sends Pings makes
+    /// no progress.
     pub(crate) fn written(&self) -> u64 {
         let state = self.lock();
         state.written.min(state.close_ends)
     }
 
-    /// The code that we have closed with, if any.
+    /// The code of our Close, if there is one.
     pub(crate) fn close_code(&self) -> Option<CloseCode> {
         self.lock().close_code
     }
 
-    /// Notes that a line from stdin came to nothing.
+    /// Notes that a line from stdin was not sent.
     pub(crate) fn line_failed(&self) {
         self.lock().lines_failed = true;
     }
 
-    /// Whether a line from stdin came to nothing.
+    /// Whether a line from stdin was not sent.
     pub(crate) fn lines_failed(&self) -> bool {
         self.lock().lines_failed
     }
@@ -157,11 +157,11 @@ impl Link {
 /// Why something was not sent.
 #[derive(Debug)]
 pub(crate) enum NotSent {
-    /// Too much waits for the socket: later.
+    /// The backlog is too long: try again later.
     Backlog,
-    /// The connection is closing: never.
+    /// The connection is closing: don't try again.
     Closing,
-    /// It can't be sent as it is.
+    /// The message is not valid.
     Invalid(Box<dyn Error>),
 }
 

@@ -1,10 +1,11 @@
-//! A WebSocket client for the terminal and for pipes: lines from stdin go out as messages, messages come in on stdout.
+//! A WebSocket client for the terminal and for pipes: it sends lines from stdin as messages, and prints received
+//! messages on stdout.
 //!
 //! ```text
 //! cargo run -p wscat -- ws://localhost:9002/
 //! ```
 //!
-//! It shows the client's side of the crate, and how the two halves of a connection live in different threads:
+//! It shows the client's part of the crate, and the two halves of a connection in different threads:
 //!
 //! ```text
 //!                 lines.rs                    link.rs
@@ -16,8 +17,8 @@
 //!                                            this file, the main thread
 //! ```
 //!
-//! The receiver never waits for the writer, nor for stdin: a peer may stop reading for as long as it sends, and both
-//! sides still get on.
+//! The receiver never waits for the writer, nor for stdin. So both ends make progress even if the peer sends without
+//! reading.
 
 mod connect;
 mod lines;
@@ -49,10 +50,11 @@ use crate::{
     screen::Harmless,
 };
 
-/// How often a read that waits for the peer looks up, to see whether a Close is on its way and the time for it over.
+/// How often a read that waits for the peer is interrupted, to check whether a Close was sent and the time for it is
+/// over.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How long the server may take to end the stream when both sides have closed.
+/// How long the server may take to end the stream after both Closes.
 const PATIENCE_FOR_THE_END: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
     } else {
         screen::error(&end);
     }
-    // The other threads end with this one: the one at stdin can't be woken.
+    // The other threads end with this one: the one that reads stdin can't be woken.
     ExitCode::from(end.code())
 }
 
@@ -91,7 +93,7 @@ fn run(options: Options) -> Result<End, End> {
     thread::spawn(move || {
         if let Err(error) = writer_link.write_to(&writer_socket) {
             screen::error(&format_args!("cannot send: {error}"));
-            // The receiver wakes up, and finds out how the connection has ended.
+            // The receiver wakes up, and finds out how the connection ended.
             let _ = writer_socket.shutdown(Shutdown::Both);
         }
     });
@@ -105,9 +107,9 @@ fn run(options: Options) -> Result<End, End> {
     Ok(end)
 }
 
-/// Gives what the peer sends to the output, until the connection is over.
+/// Passes received messages to the output, until the connection is over.
 ///
-/// `early` is what had come with the handshake's response.
+/// `early` holds bytes that were received with the handshake's response.
 fn receive(
     mut socket: &TcpStream,
     mut receiver: Receiver<Client<SystemRandom>, Vec<u8>>,
@@ -122,7 +124,7 @@ fn receive(
     let mut input = Input::new(&mut early);
     let lost = loop {
         let began = Instant::now();
-        // What the peer is owed goes to the sender at once. That takes a lock, but never waits for the socket.
+        // A reply goes to the sender at once. That takes a lock, but never waits for the socket.
         while let Some(event) = receiver.next_chunk(&mut input, &mut |reply: Reply<'_>| link.reply(reply)) {
             match event {
                 ChunkEvent::Text(chunk) => output.text(chunk),
@@ -139,10 +141,10 @@ fn receive(
         }
         output.flush();
         screen::refresh();
-        // stdout may have waited for its reader.
+        // The output may have blocked until its reader took it.
         waiting.excuse(began.elapsed());
         if output.is_broken() {
-            // Nobody listens any more: `wscat … | head`. The peer should know; what it still sends is dropped.
+            // The reader of stdout is gone: `wscat … | head`. Tell the peer, and drop what it still sends.
             let _ = link.close(Some((CloseCode::GOING_AWAY, "")));
         }
 
@@ -152,7 +154,7 @@ fn receive(
             Transport::Closing => close_timeout,
             Transport::AwaitEnd => PATIENCE_FOR_THE_END,
             Transport::CloseNow => {
-                // If there are unread bytes in a socket that is closed, the peer may never see what was written last.
+                // If a socket is closed with unread bytes, the peer may never see our last bytes.
                 let _ = socket.shutdown(Shutdown::Write);
                 PATIENCE_FOR_THE_END
             }
@@ -176,27 +178,27 @@ fn receive(
     output.end();
     match output.into_error() {
         Some(error) => End::Io(error),
-        // How the stream ends matters only when nothing was said before.
+        // How the stream ends matters only if there was no Close and no failure.
         None => end.unwrap_or(End::Lost(lost)),
     }
 }
 
-/// Nothing has come within the tick, or a signal was in the way.
+/// Nothing was received within the tick, or a signal interrupted the read.
 fn is_no_error(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// Measures how long the peer takes to end what is to end.
+/// Measures how long the peer takes to end the connection.
 ///
-/// A fixed time would cut off a peer that still has much to say, or takes what we sent slowly. So it is silence that is
-/// measured, and pings don't break it. But a peer that begins one message after the other for ten times as long has no
-/// intention to close.
+/// A fixed time would cut off a peer that sends much more, or that takes our bytes slowly. So the limit is for silence,
+/// which Pings don't break. But a peer that still begins new messages after ten times the limit does not intend to
+/// close.
 struct Waiting {
     transport: Transport,
-    /// When it has become so.
+    /// When the transport reached this state.
     since: Instant,
     progress: (u64, u64),
-    /// When that was last seen to change.
+    /// When the progress last changed.
     silent_since: Instant,
 }
 
@@ -205,13 +207,13 @@ impl Waiting {
         Self { transport: Transport::Open, since: Instant::now(), progress: (0, 0), silent_since: Instant::now() }
     }
 
-    /// Doesn't count some time that was not the peer's.
+    /// Adds time that does not count against the peer.
     fn excuse(&mut self, time: Duration) {
         self.since += time;
         self.silent_since += time;
     }
 
-    /// Whether the peer's time is over. `progress` is anything that changes while there is some.
+    /// Whether the peer's time is over. `progress` is a value that changes whenever there is progress.
     fn is_over(
         &mut self,
         patience: Duration,
@@ -230,20 +232,20 @@ impl Waiting {
     }
 }
 
-/// How it ended.
+/// How the connection ended.
 #[derive(Debug)]
 enum End {
-    /// With the peer's Close; `ours` if that only repeats the code of a Close that we had sent.
+    /// With the peer's Close; `ours` if it only repeats the code of our own Close.
     Closed { code: Option<CloseCode>, ours: bool, reason: String, message_cut_short: bool },
     /// No connection, or an end without a Close.
     Lost(String),
     /// A file, stdin or stdout failed.
     Io(String),
-    /// The command line is wrong, or asks for what there is not.
+    /// The command line is wrong, or asks for something that is not supported.
     Usage(String),
-    /// The server does not want a WebSocket here, or does not know what that is.
+    /// The server refused, or is not a WebSocket server.
     Refused(String),
-    /// The peer broke the protocol, or a limit of ours.
+    /// The peer broke the protocol, or exceeded one of our limits.
     Failed(Failure),
 }
 

@@ -7,10 +7,10 @@ A WebSocket client for the terminal and for pipes.
 
 Usage: wscat [OPTIONS] URL
 
-Every line of stdin is sent as a text message, every text message that comes is
-printed on stdout. All else, from notices to errors, is on stderr. The end of
-stdin closes the connection; what the server still sends before it agrees is
-printed, too.
+Every line of stdin is sent as a text message. Every received text message is
+printed on stdout. Notices and errors are printed on stderr. The end of stdin
+closes the connection. Messages that arrive before the server answers the Close
+are printed, too.
 
 A line that begins with a slash is a command: /help lists them. //text sends /text.
 
@@ -19,8 +19,8 @@ Options:
   --subprotocol NAME      offer a subprotocol (repeatable, the best one first)
   --origin ORIGIN         say which page the connection is for, as browsers do
   --no-deflate            do not offer compression (permessage-deflate)
-  --output PATH           add the payload of binary messages to a file; without,
-                          they are printed as <binary, N bytes>
+  --output PATH           append the payload of binary messages to a file; without
+                          it, they are printed as <binary, N bytes>
   --max-message BYTES     fail on messages longer than this (no limit)
   --wait SECONDS          wait between the end of stdin and the Close (0.3): some
                           servers drop their last answers when they see a Close
@@ -33,7 +33,7 @@ Options:
   --help                  show this
 
 Exit codes:
-  0  closed with 1000, 1001 or no code, or as we have asked
+  0  closed with 1000, 1001 or no code, or with the code of our Close
   1  no connection, or lost without a Close or inside a message; a file, stdin
      or stdout failed; a line could not be sent (if stdin is not a terminal)
   2  wrong usage

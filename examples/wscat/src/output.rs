@@ -1,4 +1,4 @@
-//! stdout, and the file for binary messages: where the chunks of messages go as they arrive.
+//! stdout, and the file for binary messages: each chunk is written as it is received.
 
 use std::{
     fs::File,
@@ -14,18 +14,18 @@ pub(crate) struct Output {
     stdout: BufWriter<StdoutLock<'static>>,
     stdout_is_terminal: bool,
     file: Option<(PathBuf, BufWriter<File>)>,
-    /// The message whose last chunk has not come.
+    /// The message whose last chunk is not received yet.
     open: Option<Kind>,
-    /// How many bytes of the message have come.
+    /// How many bytes of the message were received.
     bytes: u64,
-    /// How many chunks have come, of all messages.
+    /// How many chunks of all messages were received.
     chunks: u64,
-    /// What went wrong. From then on all is dropped.
+    /// The first error. After it everything is dropped.
     error: Option<String>,
 }
 
 impl Output {
-    /// Payloads of binary messages are added to the file at `path`, if there is one.
+    /// Payloads of binary messages are appended to the file at `path`, if there is one.
     pub(crate) fn new(path: Option<&Path>) -> Result<Self, String> {
         let open = |path: &Path| match File::options().append(true).create(true).open(path) {
             Ok(file) => Ok((path.into(), BufWriter::new(file))),
@@ -42,12 +42,12 @@ impl Output {
         })
     }
 
-    /// Prints text as it is, or on a terminal so that it can't do harm; behind a message the line ends.
+    /// Prints text unchanged, but on a terminal without harmful control characters. Ends the line after the message.
     pub(crate) fn text(&mut self, chunk: Chunk<'_, str>) {
         self.begin(Kind::Text, chunk.first, chunk.data.len());
         self.print(chunk.data, chunk.last);
         if !self.stdout_is_terminal {
-            // On a terminal the text is its own progress.
+            // On a terminal the text itself shows the progress.
             screen::receiving(self.bytes);
         }
         if chunk.last {
@@ -55,7 +55,7 @@ impl Output {
         }
     }
 
-    /// Adds the payload to the file, or only counts it.
+    /// Appends the payload to the file, or only counts it.
     pub(crate) fn binary(&mut self, chunk: Chunk<'_, [u8]>) {
         self.begin(Kind::Binary, chunk.first, chunk.data.len());
         self.write_file(|file| file.write_all(chunk.data));
@@ -69,13 +69,13 @@ impl Output {
         }
     }
 
-    /// Hands on what is buffered: to be called before a wait for the peer.
+    /// Flushes the buffers: call it before a wait for the peer.
     pub(crate) fn flush(&mut self) {
         self.write_stdout(Write::flush);
         self.write_file(Write::flush);
     }
 
-    /// Nothing more will come.
+    /// The connection is over.
     pub(crate) fn end(&mut self) {
         if let Some(kind) = self.open {
             if kind == Kind::Text {
@@ -87,7 +87,7 @@ impl Output {
         }
     }
 
-    /// How many chunks of messages have found their way out.
+    /// How many chunks of messages were written.
     pub(crate) fn chunks(&self) -> u64 {
         self.chunks
     }
@@ -96,12 +96,11 @@ impl Output {
         self.open.is_none()
     }
 
-    /// Whether there was an error; since then everything is dropped.
+    /// Whether there was an error. After it everything is dropped.
     pub(crate) fn is_broken(&self) -> bool {
         self.error.is_some()
     }
 
-    /// The error.
     pub(crate) fn into_error(self) -> Option<String> {
         self.error
     }
@@ -130,7 +129,7 @@ impl Output {
         screen::write_stdout(ends_line, || {
             self.write_stdout(|stdout| {
                 for piece in text.split_inclusive(['\n', '\t']) {
-                    // These two are what text is made of; all other control characters are not for the terminal.
+                    // Text consists of these two; all other control characters are kept from the terminal.
                     let text = piece.trim_end_matches(['\n', '\t']);
                     write!(stdout, "{}{}", Harmless(text.as_bytes()), &piece[text.len()..])?;
                 }

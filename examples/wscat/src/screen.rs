@@ -1,7 +1,7 @@
-//! stderr: notices, errors, and a line of progress below them while something large is on its way.
+//! stderr: notices, errors, and below them a progress line while a large message is transferred.
 //!
-//! If stdout is the same terminal, the two must not write into each other's lines: so all that goes to a terminal goes
-//! through here.
+//! stdout may be the same terminal, and neither may write into the other's lines. So all output for a terminal goes
+//! through this file.
 
 use std::{
     fmt::{self, Display},
@@ -10,12 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is smaller needs no progress line.
+/// Smaller messages need no progress line.
 const LARGE: u64 = 1 << 20;
 
 const REDRAW: Duration = Duration::from_millis(100);
 
-/// Clears the terminal's line behind the cursor.
+/// Clears the terminal's line after the cursor.
 const CLEAR_TO_END: &str = "\x1b[K";
 
 static SCREEN: Mutex<Screen> =
@@ -28,9 +28,9 @@ struct Screen {
     terminal: bool,
     sending: Option<Transfer>,
     receiving: Option<Transfer>,
-    /// When the progress line that stands there was drawn.
+    /// When the current progress line was drawn.
     drawn: Option<Instant>,
-    /// stdout has left the terminal's cursor behind an unfinished line.
+    /// stdout left the terminal's cursor behind an unfinished line.
     mid_line: bool,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn set_up(quiet: bool) {
     screen.terminal = io::stderr().is_terminal();
 }
 
-/// Says what has happened.
+/// Prints a notice.
 pub(crate) fn note(what: &dyn Display) {
     let mut screen = lock();
     if !screen.quiet {
@@ -55,12 +55,12 @@ pub(crate) fn note(what: &dyn Display) {
     }
 }
 
-/// Says what went wrong.
+/// Prints an error.
 pub(crate) fn error(what: &dyn Display) {
     lock().say('!', what);
 }
 
-/// `bytes` of a message that goes out have been sent, of `total` if that is known.
+/// Shows that `bytes` of an outgoing message were sent, of `total` if that is known.
 pub(crate) fn sending(bytes: u64, total: Option<u64>) {
     let mut screen = lock();
     let began = screen.sending.map_or_else(Instant::now, |transfer| transfer.began);
@@ -68,14 +68,14 @@ pub(crate) fn sending(bytes: u64, total: Option<u64>) {
     screen.draw();
 }
 
-/// That message is over.
+/// The outgoing message is over.
 pub(crate) fn sent() {
     let mut screen = lock();
     screen.sending = None;
     screen.redraw();
 }
 
-/// `bytes` of a message that comes in are here. How many will follow, no one knows.
+/// Shows that `bytes` of an incoming message were received. Their total is not known.
 pub(crate) fn receiving(bytes: u64) {
     let mut screen = lock();
     let began = screen.receiving.map_or_else(Instant::now, |transfer| transfer.began);
@@ -83,19 +83,19 @@ pub(crate) fn receiving(bytes: u64) {
     screen.draw();
 }
 
-/// That message is over.
+/// The incoming message is over.
 pub(crate) fn received() {
     let mut screen = lock();
     screen.receiving = None;
     screen.redraw();
 }
 
-/// Shows how progress stands: to be called now and then, as a transfer that stalls has nothing to tell.
+/// Redraws the progress: call it now and then, because a stalled transfer does not.
 pub(crate) fn refresh() {
     lock().draw();
 }
 
-/// Lets stdout, when it is a terminal, write without anybody in between.
+/// Lets stdout write without interruption, in case it is the same terminal.
 pub(crate) fn write_stdout<T>(ends_line: bool, write: impl FnOnce() -> T) -> T {
     let mut screen = lock();
     screen.erase();
@@ -108,7 +108,7 @@ fn lock() -> MutexGuard<'static, Screen> {
     SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-// stderr may be gone. There is nobody left to tell that, so its errors are ignored.
+// stderr may be gone. Nobody would see an error about that, so errors are ignored.
 impl Screen {
     fn say(&mut self, marker: char, what: &dyn Display) {
         self.erase();
@@ -120,7 +120,7 @@ impl Screen {
         self.redraw();
     }
 
-    /// Shows the progress, unless that was done a moment ago.
+    /// Draws the progress, unless that was done a moment ago.
     fn draw(&mut self) {
         if self.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
             self.redraw();
@@ -171,7 +171,7 @@ impl Display for Transfer {
     }
 }
 
-/// Bytes of the peer's as text that does nothing to a terminal: control characters are spelled out.
+/// The peer's bytes as text that is safe on a terminal: control characters are escaped.
 pub(crate) struct Harmless<'a>(pub(crate) &'a [u8]);
 
 impl Display for Harmless<'_> {

@@ -1,4 +1,4 @@
-//! The terminal client, `examples/wscat`, as a process against servers that follow a script.
+//! The terminal client, `examples/wscat`, as a process with servers that follow a script.
 
 use std::{
     fs,
@@ -21,14 +21,14 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 
 #[test]
-fn a_pipe_is_answered_and_closed() {
+fn lines_from_a_pipe_are_sent_and_the_connection_is_closed() {
     let outcome = run(&["--wait", "0"], Some("a\nünïcødé 🎈\n\n//slash\r\n"), |mut server| {
         server.accept();
         for expected in ["a", "ünïcødé 🎈", "", "/slash"] {
             assert_eq!(server.frame(), (TEXT, true, expected.into()));
         }
         assert_eq!(server.frame(), (CLOSE, true, b"\x03\xE8".to_vec()));
-        // What comes between our Close and the server's is printed, too.
+        // Messages between our Close and the server's are printed, too.
         server.send(TEXT, "late, and in".as_bytes(), false);
         server.send(0, " two parts".as_bytes(), true);
         server.send(TEXT, b"", true);
@@ -60,7 +60,7 @@ fn commands() {
 }
 
 #[test]
-fn files_go_out_in_fragments_and_come_in_as_they_arrive() {
+fn files_are_sent_in_fragments_and_written_as_they_arrive() {
     let content: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
     let (sent, received) = (scratch("sent"), scratch("received"));
     fs::write(&sent, &content).unwrap();
@@ -89,9 +89,9 @@ fn files_go_out_in_fragments_and_come_in_as_they_arrive() {
     let _ = (fs::remove_file(sent), fs::remove_file(received));
 }
 
-/// While wscat waits for a server that reads nothing, it takes all that the server sends, pings too.
+/// While wscat waits for a server that doesn't read, it still receives everything, Pings too.
 #[test]
-fn sending_does_not_keep_from_receiving() {
+fn sending_does_not_block_receiving() {
     // More than the buffers of both sockets hold.
     const LEN: u64 = 64 << 20;
     let path = scratch("duplex");
@@ -121,7 +121,7 @@ fn sending_does_not_keep_from_receiving() {
 }
 
 #[test]
-fn the_request_says_what_the_options_say() {
+fn options_change_the_request() {
     let options = ["--header", "X-One: 1", "--header", "X-Two:two: 2", "--subprotocol", "a", "--subprotocol", "b"];
     let outcome = run(&[&options[..], &["--origin", "http://o"]].concat(), Some(""), |mut server| {
         for line in ["X-One: 1", "X-Two: two: 2", "Sec-WebSocket-Protocol: a, b", "Origin: http://o"] {
@@ -136,7 +136,7 @@ fn the_request_says_what_the_options_say() {
 }
 
 #[test]
-fn messages_are_compressed_where_the_server_agrees() {
+fn messages_are_compressed_if_the_server_accepts() {
     let long = "abc".repeat(100);
     let outcome = run(&["--wait", "0"], Some(&long), |mut server| {
         assert!(
@@ -158,8 +158,8 @@ fn messages_are_compressed_where_the_server_agrees() {
 }
 
 #[test]
-fn compression_can_be_done_without() {
-    // The server is not asked, or does not want to.
+fn compression_is_optional() {
+    // Compression is not offered, or the server does not accept it.
     for (options, offered) in [(&["--wait", "0", "--no-deflate"][..], false), (&["--wait", "0"], true)] {
         let long = "abc".repeat(100);
         let outcome = run(options, Some(&long), |mut server| {
@@ -180,7 +180,7 @@ fn a_refusal_is_shown() {
     let outcome = run(&[], None, |mut server| {
         server.write(b"HTTP/1.1 404 Not Found\r\nX-Why: because\r\nContent-Length: 11\r\n\r\nno");
         thread::sleep(Duration::from_millis(50));
-        // The connection stays open: the body's end has to be known by its length.
+        // The connection stays open: only the length tells where the body ends.
         server.write(b"thing\x1B[2J");
         server.wait_for_end();
     });
@@ -259,7 +259,7 @@ fn wrong_usage() {
 }
 
 #[test]
-fn without_an_address_that_answers_there_is_one_line() {
+fn a_failed_connection_prints_one_line() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let port = closed.port();
     for (url, said) in [
@@ -276,12 +276,12 @@ fn without_an_address_that_answers_there_is_one_line() {
 }
 
 #[test]
-fn without_a_handshake_there_is_one_line() {
+fn a_failed_handshake_prints_one_line() {
     type Script = fn(Server);
     #[rustfmt::skip]
     let table: &[(u8, &str, Script)] = &[
-        // Most of them wait for more from us.
-        (3, "no WebSocket server: it says '220 mail.example ESMTP'; is the port right?", |mut server| {
+        // Most of these servers wait for more bytes.
+        (3, "not a WebSocket server: it says '220 mail.example ESMTP'; is the port right?", |mut server| {
             server.write(b"220 mail.example ESMTP\r\n");
             server.wait_for_end();
         }),
@@ -289,14 +289,16 @@ fn without_a_handshake_there_is_one_line() {
             server.write(b"\x15\x03\x01\0\x02\x02\x46");
             server.wait_for_end();
         }),
-        (3, "no WebSocket server: it ended the connection without a response; is the port right", |_| {}),
-        (3, "no WebSocket server: the stream ended inside the HTTP head", |mut server| server.write(b"HTTP/1.1 101 ")),
+        (3, "not a WebSocket server: the connection ended without a response; is the port right", |_| {}),
+        (3, "not a WebSocket server: the stream ended inside the HTTP head", |mut server| {
+            server.write(b"HTTP/1.1 101 ");
+        }),
         (3, "the server refused with status 404; is the path right?", |mut server| {
             server.write(b"HTTP/1.1 404 X\r\n\r\n");
         }),
         (3, "the server refused with status 503", |mut server| server.write(b"HTTP/1.1 503 X\r\n\r\n")),
         (1, "no response to the handshake within 1s; is it a WebSocket server?", |mut server| server.wait_for_end()),
-        // A byte now and then does not make it wait longer.
+        // A byte now and then does not extend the time.
         (1, "no response to the handshake within 1s; is it a WebSocket server?", |mut server| {
             let began = Instant::now();
             for byte in b"HTTP/1.1 101 Switching Protocols" {
@@ -317,7 +319,7 @@ fn without_a_handshake_there_is_one_line() {
 }
 
 #[test]
-fn a_server_that_does_not_close_is_given_up() {
+fn a_server_that_does_not_close_runs_out_of_time() {
     let began = Instant::now();
     let outcome = run(&["--wait", "0", "--close-timeout", "0.3"], Some(""), |mut server| {
         server.accept();
@@ -342,13 +344,13 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// The lines with errors, without their marker.
+    /// The errors, without their marker.
     fn errors(&self) -> Vec<&str> {
         self.stderr.lines().filter_map(|line| line.strip_prefix("! ")).collect()
     }
 }
 
-/// Runs wscat with a server that serves one connection by `script`; without an input its stdin stays open.
+/// Runs wscat with a server that serves one connection by `script`. Without `input` stdin stays open.
 fn run(options: &[&str], input: Option<&str>, script: impl FnOnce(Server) + Send) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -359,12 +361,12 @@ fn run(options: &[&str], input: Option<&str>, script: impl FnOnce(Server) + Send
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take();
         if let Some(input) = input {
-            // It may have ended before it has read all of it.
+            // wscat may end before it read all of it.
             let _ = stdin.take().unwrap().write_all(input.as_bytes());
         }
         let output = child.wait_with_output().unwrap();
         drop(stdin);
-        // If it has not connected, the server would wait for ever.
+        // If wscat did not connect, the server would wait for ever.
         drop(TcpStream::connect(address));
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
@@ -373,7 +375,7 @@ fn run(options: &[&str], input: Option<&str>, script: impl FnOnce(Server) + Send
     })
 }
 
-/// The server's end of a connection, byte by byte.
+/// The server's end of a connection, with raw bytes.
 struct Server {
     socket: TcpStream,
     request: String,
@@ -382,7 +384,7 @@ struct Server {
 impl Server {
     fn new(listener: &TcpListener) -> Self {
         let mut socket = listener.accept().unwrap().0;
-        // Rather fail than hang.
+        // Better fail than hang.
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         socket.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut request = Vec::new();
@@ -411,7 +413,7 @@ impl Server {
         self.socket.write_all(bytes).unwrap();
     }
 
-    /// Accepts, says something in several writes, and ends the stream.
+    /// Accepts, sends bytes in several writes, and ends the stream.
     fn say(mut self, pieces: &[&[u8]]) {
         self.accept();
         for piece in pieces {
@@ -440,7 +442,7 @@ impl Server {
         self.write(&frame);
     }
 
-    /// Reads a frame: its opcode, whether it is the last of its message, its payload.
+    /// Reads a frame: its opcode, whether it is the last of its message, and its payload.
     fn frame(&mut self) -> (u8, bool, Vec<u8>) {
         let (opcode, last, len) = self.header();
         let mask: [u8; 4] = self.bytes();
@@ -474,7 +476,7 @@ impl Server {
         bytes
     }
 
-    /// Waits until wscat has ended the stream, too.
+    /// Waits until wscat ended the stream, too.
     fn wait_for_end(&mut self) {
         while self.socket.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
     }

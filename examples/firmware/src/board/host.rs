@@ -1,4 +1,4 @@
-//! Semihosting: what an emulator or a debugger does for the firmware. Without one the first call stops the machine.
+//! Semihosting: calls that an emulator or a debugger carries out. Without one, the first call stops the machine.
 
 use core::{arch::asm, ffi::CStr};
 
@@ -6,17 +6,17 @@ const SYS_WRITE0: usize = 0x04;
 const SYS_TIME: usize = 0x11;
 const SYS_EXIT: usize = 0x18;
 
-/// Writes a text where the host shows it.
+/// Prints a text on the host.
 pub fn say(text: &CStr) {
     // SAFETY: the host reads up to the zero byte at the end of the text.
     unsafe { call(SYS_WRITE0, text.as_ptr() as usize) };
 }
 
-/// Says `name: number`.
+/// Prints `name: number`.
 pub fn report(name: &CStr, number: usize) {
     let mut digits = [0; 11];
     let mut rest = number;
-    // The last byte is the zero that ends the text.
+    // The last byte stays zero, and ends the text.
     for digit in digits.iter_mut().rev().skip(1) {
         *digit = if rest > 0 || number == 0 { b'0' + (rest % 10) as u8 } else { b' ' };
         rest /= 10;
@@ -48,7 +48,7 @@ pub fn exit(well: bool) -> ! {
 /// `argument` must be what `operation` expects.
 unsafe fn call(operation: usize, argument: usize) -> usize {
     let result;
-    // SAFETY: the host takes two registers, gives back one, and writes no memory in any of the operations above.
+    // SAFETY: the host uses two registers, returns one, and writes no memory in any of the operations above.
     unsafe { asm!("bkpt #0xAB", inout("r0") operation => result, in("r1") argument, options(nostack)) };
     result
 }

@@ -1,4 +1,4 @@
-//! The machine under the firmware: its UARTs, the host that runs it, how deep its stack went. All `unsafe` code is here.
+//! The hardware: its UARTs, the host that runs it, the depth of its stack. All `unsafe` code is here.
 #![no_std]
 
 pub mod host;

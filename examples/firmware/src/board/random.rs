@@ -1,6 +1,6 @@
-/// **Not for a product.** QEMU's machine has no source of randomness, so these numbers can be predicted from the time of day,
-/// and a masking key must not be (RFC 6455 §10.3). On a real chip read its true random number generator (TRNG; often just "RNG"), or
-/// seed a cryptographic generator such as ChaCha from it once.
+/// **Not for a product.** QEMU's machine has no source of randomness, so these numbers can be predicted from the time
+/// of day. A masking key must not be predictable (RFC 6455 §10.3). On a real chip, read its true random number
+/// generator (TRNG; often just "RNG"), or seed a cryptographic generator such as ChaCha from it once.
 pub struct XorShift(u32);
 
 impl XorShift {

@@ -1,4 +1,4 @@
-//! How much of the stack was ever used: cortex-m-rt paints it before `main`, and what is not painted any more was.
+//! How much of the stack was ever used: cortex-m-rt paints it before `main`, and use overwrites the paint.
 
 use core::ptr;
 
@@ -9,10 +9,10 @@ unsafe extern "C" {
     static _stack_end: u32;
 }
 
-/// The most bytes that were in use at once, as far as they were written to.
+/// The most bytes that were in use at once, if they were written to.
 pub fn deepest() -> usize {
     let (top, mut place) = (&raw const _stack_start, &raw const _stack_end);
-    // SAFETY: all words between the two are RAM that no object but the stack has.
+    // SAFETY: all words between the two are RAM, and belong to no object but the stack.
     while place < top && unsafe { ptr::read_volatile(place) } == STACK_PAINT_VALUE {
         place = place.wrapping_add(1);
     }

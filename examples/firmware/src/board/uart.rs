@@ -1,8 +1,8 @@
 use core::ptr;
 
-/// A serial line (ARM PL011), polled: to the firmware it is the byte stream that TCP would be.
+/// A serial line (ARM PL011), polled: the firmware uses it as the byte stream, in place of TCP.
 ///
-/// Before it works on the real chip, its clock and its pins must be switched on. QEMU doesn't mind.
+/// On a real chip, first switch on its clock and its pins. QEMU doesn't need that.
 pub struct Uart {
     registers: usize,
 }
@@ -15,8 +15,8 @@ const CONTROL: usize = 0x30;
 const CANT_READ: u32 = 1 << 4;
 const CANT_WRITE: u32 = 1 << 5;
 
-/// Hangs up: what still comes is dropped until the line has been silent for a moment. TCP, behind QEMU, would else take bytes that nobody has
-/// read for a fault, and forget those that the other side has not read.
+/// Hangs up: drops incoming bytes until the line is silent for a moment. Otherwise TCP, behind QEMU, would see unread
+/// bytes, reset the connection, and discard bytes that the peer has not read yet.
 impl Drop for Uart {
     fn drop(&mut self) {
         let mut silence = 0;
@@ -43,7 +43,7 @@ impl Uart {
         uart
     }
 
-    /// Waits until something has come, and takes what is there: at most as much as `buf` has room for.
+    /// Waits until something is received, and reads as many bytes as fit `buf`.
     pub fn read(&mut self, buf: &mut [u8]) -> usize {
         while !self.has_input() {}
         let mut count = 0;
@@ -61,7 +61,7 @@ impl Uart {
         self.value(FLAGS) & CANT_READ == 0
     }
 
-    /// Waits until all is gone.
+    /// Waits until all bytes are sent.
     pub fn write_all(&mut self, bytes: &[u8]) {
         for byte in bytes {
             while self.value(FLAGS) & CANT_WRITE != 0 {}
@@ -70,12 +70,12 @@ impl Uart {
     }
 
     fn value(&self, register: usize) -> u32 {
-        // SAFETY: the chip has a register there, and reading it touches no memory.
+        // SAFETY: the chip has a register at this address, and reading it touches no memory.
         unsafe { ptr::read_volatile((self.registers + register) as *const u32) }
     }
 
     fn set(&self, register: usize, value: u32) {
-        // SAFETY: the chip has a register there, and writing it touches no memory.
+        // SAFETY: the chip has a register at this address, and writing it touches no memory.
         unsafe { ptr::write_volatile((self.registers + register) as *mut u32, value) }
     }
 }
