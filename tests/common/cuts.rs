@@ -1,7 +1,7 @@
-//! The ways in which bytes are cut into reads.
+//! The cuts of bytes into reads.
 
-/// No cut, a cut behind every byte, and one cut at every place. Bytes that are longer than 512 are cut in two only near
-/// both ends and at some twenty places between.
+/// No cut, a cut behind every byte, and one cut at each place. More than 512 bytes are cut in two only near both ends
+/// and at some twenty places between.
 pub fn every_cut(len: usize) -> impl Iterator<Item = Vec<usize>> {
     let stride = if len > 512 { len / 20 } else { 1 };
     let splits = (0..=len).filter(move |at| *at < 25 || len - at < 25 || at % stride == 0);
@@ -15,7 +15,7 @@ pub fn pieces<'b>(bytes: &'b [u8], cuts: &[usize]) -> Vec<&'b [u8]> {
     starts.zip(ends).map(|(start, end)| &bytes[start..end]).collect()
 }
 
-/// Pieces of these lengths, over and over.
+/// Pieces of these lengths, repeatedly.
 pub fn in_lengths<'s>(mut stream: &'s [u8], lengths: &[usize]) -> Vec<&'s [u8]> {
     let mut pieces = Vec::new();
     for len in lengths.iter().cycle() {

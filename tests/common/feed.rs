@@ -1,4 +1,4 @@
-//! Bytes that are fed to a connection, and what happens.
+//! Feeds bytes to a connection, and records what happens.
 
 use super::{frames::frames, open::Opening};
 use websocket_proto::{
@@ -17,14 +17,14 @@ pub enum Seen {
     Failed(Failure),
 }
 
-/// How the receiver is asked.
+/// How the receiver is called.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
     /// `next_message`
     Whole,
     /// `next_chunk`, chunks assembled
     Chunks,
-    /// `next_message` and `next_chunk` by turns, what they give assembled
+    /// `next_message` and `next_chunk` by turns, their parts assembled
     Mixed,
     /// `next_message`, from a `ReadBuffer` of this capacity
     Buffered(usize),
@@ -47,21 +47,21 @@ impl Mode {
         [Self::Whole, Self::Chunks, Self::Mixed, Self::Buffered(1), Self::Buffered(100_000), Self::MixedBuffered(20)];
 }
 
-/// All that came of some bytes.
+/// Everything that follows from some bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     pub seen: Vec<Seen>,
-    /// The text of a message whose end did not come, as far as it was handed out in chunks.
+    /// The part of an incomplete message that was delivered in chunks.
     pub partial: Vec<u8>,
-    /// The frames that were sent in reply: first byte and payload.
+    /// The replies as frames: first byte and payload.
     pub replies: Vec<(u8, Vec<u8>)>,
     pub end: Result<(), UncleanEnd>,
-    /// How many bytes had come when the failure was reported.
+    /// How many bytes were received when the failure was reported.
     pub failed_after: Option<usize>,
 }
 
 impl Opening {
-    /// [`feed`]s the end that these bytes are for: masked bytes are for the server.
+    /// [`feed`]s the end that these bytes are for: the server if they are masked.
     pub fn feed<S: Storage>(
         &self,
         stores: [S; 2],

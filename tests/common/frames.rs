@@ -1,4 +1,4 @@
-//! Frames as a peer writes them, and as a naive reader takes them apart.
+//! Encodes frames as a peer does, and parses them with a naive reader.
 
 /// A part of what the peer sends.
 #[derive(Clone, Copy, Debug)]
@@ -9,12 +9,12 @@ pub enum Part<'p> {
     H(u8, &'p [u8]),
     /// A header with the MASK bit of the other role.
     WrongMask(u8, &'p [u8]),
-    /// A frame of this first byte and this many payload bytes.
+    /// A frame with this first byte and this many payload bytes.
     Long(u8, usize),
 }
 
 impl Part<'_> {
-    /// The bytes of this part, as the peer of a server (masked) or of a client (not) sends them.
+    /// The bytes of this part, as the peer of a server (masked) or of a client (unmasked) sends them.
     pub fn encode(&self, masked: bool) -> Vec<u8> {
         match *self {
             Part::F(first, payload) => frame(first, payload, masked),
@@ -35,12 +35,12 @@ impl Part<'_> {
     }
 }
 
-/// The bytes of some parts.
+/// The bytes of these parts.
 pub fn encode(parts: &[Part<'_>], masked: bool) -> Vec<u8> {
     parts.iter().flat_map(|part| part.encode(masked)).collect()
 }
 
-/// A frame as the peer of a server (masked) or of a client (not) sends it.
+/// A frame as the peer of a server (masked) or of a client (unmasked) sends it.
 pub fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     let length = match payload.len() {
         len @ 0..=125 => vec![len as u8],
@@ -50,7 +50,7 @@ pub fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     [header(first, &length, masked), masking(payload, masked)].concat()
 }
 
-/// The beginning of a frame: its first byte, the length as given with the MASK bit added, the key.
+/// The beginning of a frame: its first byte, the given length with the MASK bit added, and the key.
 pub fn header(first: u8, length: &[u8], masked: bool) -> Vec<u8> {
     let mut bytes = [&[first], length].concat();
     if masked {
@@ -67,7 +67,7 @@ fn masking(payload: &[u8], masked: bool) -> Vec<u8> {
 
 const PEER_KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
-/// Takes bytes apart into frames, unmasked: a second, naive reader, for what is sent.
+/// Parses frames and unmasks them: a second, naive reader for what is sent.
 pub fn frames(mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     while !wire.is_empty() {

@@ -1,4 +1,4 @@
-//! Heads of HTTP made by editing a good one, and an HTTP parser that has nothing in common with the library's.
+//! HTTP heads made by editing a valid one, and an HTTP parser that shares no code with the library.
 
 use super::store::{Store, store, store_of};
 use websocket_proto::{Config, Event, Input, Receiver, Role, Sender, Storage, server};
@@ -26,12 +26,12 @@ pub fn new_server(config: Config) -> server::Handshake<Store, Store> {
     }
 }
 
-/// The example of RFC 6455 §1.3: its nonce, the key that the client makes of it, and the answer.
+/// The example of RFC 6455 §1.3: its nonce, the client's key, and the server's answer.
 pub const NONCE: [u8; 16] = *b"the sample nonce";
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Nonce, key, answer. The first answer is the RFC's, the others were computed with Python's hashlib.
+/// Nonce, key, answer. The first answer is from the RFC, the others were computed with Python's hashlib.
 #[rustfmt::skip]
 pub const KEYS: [([u8; 16], &str, &str); 5] = [
     (NONCE,                              KEY,                        ACCEPT),
@@ -43,7 +43,7 @@ pub const KEYS: [([u8; 16], &str, &str); 5] = [
                                          "+/+/+/+/+/+/+/+/+/+/+w==", "M0DUs3om0SqzerhOhYSMM7WQuBQ="),
 ];
 
-/// A good head, of which each row of a table changes one thing.
+/// A valid head. Each row of a table changes one thing.
 pub struct Template(pub &'static str);
 
 impl Template {
@@ -51,38 +51,38 @@ impl Template {
         self.0.into()
     }
 
-    /// Another first line.
+    /// With another first line.
     pub fn line(&self, line: impl AsRef<[u8]>) -> Vec<u8> {
         let (_, headers) = self.0.split_once("\r\n").unwrap();
         [line.as_ref(), b"\r\n", headers.as_bytes()].concat()
     }
 
-    /// Another line in place of the header of this name.
+    /// With another line in place of the header of this name.
     pub fn swap(&self, name: &str, line: impl AsRef<[u8]>) -> Vec<u8> {
         let start = self.0.find(&format!("\r\n{name}:")).unwrap_or_else(|| panic!("no {name} to swap")) + 2;
         let len = self.0[start..].find("\r\n").unwrap();
         [&self.0.as_bytes()[..start], line.as_ref(), &self.0.as_bytes()[start + len..]].concat()
     }
 
-    /// Another value for the header of this name.
+    /// With another value of the header of this name.
     pub fn set(&self, name: &str, value: impl AsRef<[u8]>) -> Vec<u8> {
         self.swap(name, [name.as_bytes(), b": ", value.as_ref()].concat())
     }
 
-    /// The header of this name left out.
+    /// Without the header of this name.
     pub fn without(&self, name: &str) -> Vec<u8> {
         let gap = self.swap(name, "\0gap");
         let start = gap.iter().position(|byte| *byte == 0).unwrap();
         [&gap[..start], &gap[start + "\0gap\r\n".len()..]].concat()
     }
 
-    /// Further lines behind the last header.
+    /// With further lines behind the last header.
     pub fn with(&self, lines: impl AsRef<[u8]>) -> Vec<u8> {
         let head = self.0.strip_suffix("\r\n").unwrap();
         [head.as_bytes(), lines.as_ref(), b"\r\n\r\n"].concat()
     }
 
-    /// Grown to exactly `len` bytes by one more header.
+    /// Padded to exactly `len` bytes by one more header.
     pub fn padded_to(&self, len: usize) -> Vec<u8> {
         let pad = len.checked_sub(self.with("Pad: ").len()).expect("the template is longer");
         self.with(format!("Pad: {}", "x".repeat(pad)))
@@ -96,7 +96,7 @@ impl Template {
     }
 }
 
-/// What stands in an HTTP head, and what is behind it.
+/// An HTTP head, and the bytes behind it.
 #[derive(Debug, PartialEq)]
 pub struct Http {
     pub first_line: String,
@@ -106,7 +106,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// Takes apart what the library has written, in which every line is `name: value`. Panics if it isn't.
+    /// Parses a head that the library wrote, in which every line is `name: value`. Panics otherwise.
     pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an empty line");
         let head = core::str::from_utf8(&bytes[..end]).expect("text");
@@ -120,7 +120,7 @@ impl Http {
         Self { first_line, headers: lines.map(header).collect(), body: bytes[end + 4..].to_vec() }
     }
 
-    /// The only value of this header.
+    /// The value of this header, which must not be repeated.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|header| header.0 == name.to_ascii_lowercase());
         let value = values.next();
@@ -129,7 +129,7 @@ impl Http {
     }
 }
 
-/// All events that these inputs make, as text; each must be used up.
+/// All events of these inputs, as text; each input must be used up.
 pub fn receive<'b, R: Role, I: Storage, O: Storage>(
     receiver: &mut Receiver<R, I>,
     sender: &mut Sender<R, O>,

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Code that the tests share.
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 pub mod cuts;

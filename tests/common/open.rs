@@ -5,7 +5,7 @@ use websocket_proto::{Client, Config, Connection, Input, Server, Storage, Uri, c
 
 pub type Keys = fn() -> [u8; 4];
 
-/// Predictable, as a test needs it, and no bytes alike.
+/// Predictable for tests, with four different bytes.
 pub fn keys() -> [u8; 4] {
     [0x1B, 0x2C, 0x8D, 0xFE]
 }
@@ -13,7 +13,7 @@ pub fn keys() -> [u8; 4] {
 pub type ServerEnd<I = Store, O = Store> = Connection<Server, I, O>;
 pub type ClientEnd<I = Store, O = Store> = Connection<Client<Keys>, I, O>;
 
-/// Both ends of a connection, out of a real handshake, with nothing pending.
+/// Both ends of a connection after a real handshake, with nothing pending.
 pub fn open(config: Config) -> (ServerEnd, ClientEnd) {
     open_between([config; 2], [(); 4].map(|()| store()))
 }
@@ -23,7 +23,7 @@ pub fn open_in<S: Storage>(config: Config, stores: [S; 4]) -> (ServerEnd<S, S>, 
     open_between([config; 2], stores)
 }
 
-/// The same of a server and a client with different configurations.
+/// The same with a configuration for the server and one for the client.
 pub fn open_between<S: Storage>(configs: [Config; 2], stores: [S; 4]) -> (ServerEnd<S, S>, ClientEnd<S, S>) {
     let [server_in, server_out, client_in, client_out] = stores;
     let mut client = ask(configs[1], [client_in, client_out]);
@@ -34,8 +34,8 @@ pub fn open_between<S: Storage>(configs: [Config; 2], stores: [S; 4]) -> (Server
     (server, client)
 }
 
-/// A handshake that was made once. Each end opens again from the bytes that it received then: that takes half the time
-/// where a test needs one end only.
+/// A recorded handshake. Each end opens again from the bytes that it received then. That takes half the time if a test
+/// needs one end only.
 pub struct Opening {
     configs: [Config; 2],
     request: Vec<u8>,
@@ -82,7 +82,7 @@ fn finish<S: Storage>(mut client: client::Handshake<Keys, S, S>, response: &[u8]
     client.into_response().unwrap().upgrade().unwrap()
 }
 
-/// Frees the memory that this thread has to spare, to see what a connection has of its own.
+/// Frees the spare memory of this thread, so that only the memory of a connection is counted.
 #[cfg(feature = "alloc")]
 pub fn free_spare() {
     open(Config::new()).0.sender.release();

@@ -1,4 +1,4 @@
-//! What the ends keep their bytes in, unless a test says otherwise.
+//! The stores of both ends, unless a test needs others.
 
 use websocket_proto::FixedStorage;
 
@@ -13,12 +13,12 @@ pub fn store() -> Store {
     store_of(200 << 10)
 }
 
-/// Two of them: the input and the output of one end.
+/// Two stores: the input and the output of one end.
 pub fn stores() -> [Store; 2] {
     [store(), store()]
 }
 
-/// An empty store that can hold `capacity` bytes, or more.
+/// An empty store that can hold at least `capacity` bytes.
 pub fn store_of(capacity: usize) -> Store {
     #[cfg(feature = "alloc")]
     {

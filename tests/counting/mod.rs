@@ -1,4 +1,4 @@
-//! An allocator that counts, for each thread apart: the test harness allocates in its own, and tests run beside each other.
+//! An allocator that counts for each thread: the test harness has its own thread, and tests run at the same time.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -14,7 +14,7 @@ thread_local! {
     static MOST: Cell<isize> = const { Cell::new(0) };
 }
 
-/// One more allocation, or one that grows or shrinks.
+/// Counts one more allocation, or one that grows or shrinks.
 fn ask(size: usize, change: isize) {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
     ASKED.set(ASKED.get() + size);
@@ -46,15 +46,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What some work has done to the memory.
+/// The effect of some work on memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
     pub allocations: usize,
-    /// How many bytes were asked for in all of them.
+    /// How many bytes were requested in all of them.
     pub asked: usize,
-    /// How many bytes it held at most.
+    /// The most bytes that were in use at once.
     pub most: isize,
-    /// How many bytes are left of them; below 0 if it has freed what was there before.
+    /// How many bytes are still in use; below 0 if the work freed earlier memory.
     pub left: isize,
 }
 

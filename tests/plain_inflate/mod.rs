@@ -1,31 +1,32 @@
-//! DEFLATE (RFC 1951) once more, a bit at a time and in the plainest way: slow, short enough to be believed, and strict where every zlib is
-//! generous: it looks back no further than was agreed on, and nothing may be left over. For tests, and for the fuzz targets.
+//! A second DEFLATE decoder (RFC 1951), bit by bit and as plain as possible: slow, but short enough to verify by
+//! reading. It is strict where zlib is lenient: it refers back no further than agreed, and no bits may be left over.
+//! For tests and fuzz targets.
 #![allow(dead_code, reason = "each of them uses its part")]
 
-/// The furthest that any stream can refer back to.
+/// The longest distance in any stream.
 pub const MAX_REACH: usize = 1 << 15;
 
-/// What a sender leaves out at the end of a message (RFC 7692 §7.2.1).
+/// The bytes that a sender removes from the end of a message (RFC 7692 §7.2.1).
 pub const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// What some blocks say.
+/// The result of some blocks.
 #[derive(Debug)]
 pub struct Inflated {
     pub bytes: Vec<u8>,
     pub end: End,
-    /// What is behind them may refer to this: nothing from before the end of a stream.
+    /// The bytes that later blocks may refer to: none from before the end of a stream.
     pub history: Vec<u8>,
-    /// How far back it has referred at most.
+    /// The longest distance in these blocks.
     pub furthest: usize,
-    /// The last block said that it was the last, or there was none.
+    /// The last block was final, or there was none.
     ends_with_a_stream: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Between two blocks, and no bit is left.
+    /// It ends between two blocks, without remaining bits.
     Whole,
-    /// In the middle of something that has no fault yet.
+    /// It ends inside a block, without a fault so far.
     Open,
     TooLong,
     Wrong,
@@ -47,12 +48,12 @@ pub fn message(payload: &[u8], history: &[u8], reach: usize, limit: usize) -> In
     inflate(&[payload, &TAIL].concat(), TAIL.len(), history, reach, limit)
 }
 
-/// The same of a part of the payload, from its beginning, as far as it goes.
+/// Inflates a part of the payload from its beginning, as far as possible.
 pub fn part(payload: &[u8], history: &[u8], reach: usize, limit: usize) -> Inflated {
     inflate(payload, 0, history, reach, limit)
 }
 
-/// The last `tail` bytes must say nothing.
+/// The last `tail` bytes must decode to nothing.
 fn inflate(packed: &[u8], tail: usize, history: &[u8], reach: usize, limit: usize) -> Inflated {
     let most = history.len() + limit;
     let payload = (packed.len() - tail) * 8;
@@ -78,9 +79,9 @@ struct Decoder<'p> {
     at: usize,
     /// Where the tail begins, in bits.
     payload: usize,
-    /// The history, and behind it what has come out.
+    /// The history, and the output behind it.
     window: Vec<u8>,
-    /// Where in it the stream has begun.
+    /// Where the output of the stream begins in it.
     start: usize,
     reach: usize,
     furthest: usize,
@@ -113,7 +114,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Whether it says that it is the last.
+    /// Returns whether the block is final.
     fn block(&mut self) -> Result<bool, End> {
         let is_last = self.bits(1)? == 1;
         match self.bits(2)? {
@@ -172,7 +173,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// The two codes of a block that brings its own.
+    /// Reads the two codes of a block with dynamic codes.
     fn codes(&mut self) -> Result<(Code, Code), End> {
         let (symbols, distances, count) = (self.bits(5)? + 257, self.bits(5)? + 1, self.bits(4)? + 4);
         if symbols > 286 || distances > 30 {
@@ -184,8 +185,8 @@ impl Decoder<'_> {
         }
         let code = Code::new(&lengths);
         if !code.is_complete() {
-            // A code for nothing: zlib, and all that come from it, take every bit for a symbol without a code, and find out only
-            // behind them that the block can't end.
+            // An empty code: zlib and its descendants read each bit as a symbol without a code. They notice only behind
+            // these symbols that the block can't end.
             for _ in 0..if code.symbols.is_empty() { symbols + distances } else { 0 } {
                 self.bits(1)?;
             }
@@ -208,7 +209,7 @@ impl Decoder<'_> {
         let all = symbols + distances;
         let (symbols, distances) = lengths.split_at(symbols);
         let (is_endless, symbols, distances) = (symbols[256] == 0, Code::new(symbols), Code::new(distances));
-        // A code of one symbol and one bit, or of none, is the only one that may be incomplete.
+        // Only a code of no symbol, or of one symbol with one bit, may be incomplete.
         let is_short = |code: &Code| code.symbols.len() <= 1 && code.symbols.len() == usize::from(code.counts[1]);
         let is_code = |code: &Code| code.is_complete() || is_short(code);
         if lengths.len() > all || is_endless || !is_code(&symbols) || !is_code(&distances) {
@@ -236,7 +237,7 @@ impl Decoder<'_> {
     }
 }
 
-/// A Huffman code: how many symbols have a code of each length, and all symbols in the order of their codes.
+/// A Huffman code: the number of codes of each length, and all symbols in the order of their codes.
 struct Code {
     counts: [u16; 16],
     symbols: Vec<usize>,
@@ -251,13 +252,13 @@ impl Code {
         Self { counts, symbols }
     }
 
-    /// Every sequence of bits begins with exactly one of its codes.
+    /// Whether every sequence of bits begins with exactly one code.
     fn is_complete(&self) -> bool {
         (1..16).map(|len| usize::from(self.counts[len]) << (15 - len)).sum::<usize>() == 1 << 15
     }
 }
 
-/// The base of each symbol, and how many bits are added to it.
+/// The base of each symbol, and its number of extra bits.
 #[rustfmt::skip]
 const LENGTHS: [(usize, usize); 29] = [
     (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0), (11, 1), (13, 1), (15, 1), (17, 1), (19, 2), (23, 2),
