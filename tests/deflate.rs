@@ -28,7 +28,7 @@ fn both(deflate: deflate::Config) -> (ServerEnd, ClientEnd) {
     open(config, config)
 }
 
-/// What a server answers to these extension headers.
+/// A server's answer to these extension headers.
 fn answer_to(deflate: deflate::Config, offers: &[&str]) -> (Option<String>, Option<Agreement>) {
     let mut headers = vec![
         ("Host", "example.com"),
@@ -72,7 +72,7 @@ fn d1_d2_d3_what_a_server_answers() {
         (&["permessage-deflate; client_no_context_takeover"],              Some("permessage-deflate; client_no_context_takeover")),
         (&["permessage-deflate;client_no_context_takeover;server_no_context_takeover;server_max_window_bits=12;client_max_window_bits=11"],
             Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; client_max_window_bits=11")),
-        // D2: nonsense declines that offer, and no other.
+        // D2: an invalid offer is declined, and no other.
         (&["permessage-deflate; server_max_window_bits"],                  None),
         (&["permessage-deflate; server_max_window_bits=7"],                None),
         (&["permessage-deflate; server_max_window_bits=16"],               None),
@@ -88,7 +88,7 @@ fn d1_d2_d3_what_a_server_answers() {
         (&["permessage-deflate; mode=\"a\\b\""],                           None),
         (&["x-webkit-deflate-frame"],                                      None),
         (&["PERMESSAGE-DEFLATE"],                                          None),
-        // D3: the first that is acceptable, over lists and lines.
+        // D3: the first acceptable offer, over lists and lines.
         (&["foo, permessage-deflate; server_max_window_bits=9, permessage-deflate"], Some("permessage-deflate; server_max_window_bits=9")),
         (&["permessage-deflate; server_max_window_bits=99, permessage-deflate; client_no_context_takeover"], Some("permessage-deflate; client_no_context_takeover")),
         (&["foo; bar=baz", "permessage-deflate; unknown", "permessage-deflate"], Some(PLAIN)),
@@ -107,11 +107,11 @@ fn what_a_server_wants_is_in_its_answer() {
         Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=9"));
     assert_eq!(answer(small, "permessage-deflate; client_max_window_bits=8; server_max_window_bits=12").as_deref(),
         Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=8"));
-    // A client that does not say that it understands can't be told.
+    // A client that does not announce the parameter can't be asked for a smaller window.
     let (answered, agreement) = answer_to(small, &["permessage-deflate"]);
     assert_eq!(answered.as_deref(), Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10"));
     assert_eq!(agreement.unwrap().receive_window, WindowBits::MAX);
-    // But there may be a limit to that.
+    // The configuration may require it.
     assert_eq!(answer(small.receive_window_limit(bits(12)), "permessage-deflate"), None);
     assert!(answer(small.receive_window_limit(bits(12)), "permessage-deflate; client_max_window_bits=15").is_some());
 }
@@ -145,7 +145,8 @@ fn d4_what_a_client_takes_for_an_answer() {
         (deflate::Config::new(), ", permessage-deflate,",                                         AGREED),
         (deflate::Config::new(), "foo",                                                           REFUSED),
         (deflate::Config::new(), "permessage-deflate; cl\u{e9}ent",                                REFUSED),
-        // Offered: server_no_context_takeover; server_max_window_bits=12; client_max_window_bits=10, and with 15 as a fallback.
+        // Offered: server_no_context_takeover; server_max_window_bits=12; client_max_window_bits=10, then a fallback
+        // with 15.
         (small, "permessage-deflate; server_no_context_takeover; server_max_window_bits=12", AGREED),
         (small, "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=9", AGREED),
         (small, "permessage-deflate; server_no_context_takeover",                         AGREED),
@@ -194,7 +195,7 @@ fn what_a_client_offers() {
     );
 }
 
-/// Every pair of configurations ends up with two views of the same.
+/// Every pair of configurations leads to two views of the same agreement.
 #[test]
 fn both_ends_agree() {
     let some = [8, 9, 12, 15].map(bits);
@@ -234,7 +235,7 @@ fn noise(seed: u64) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Feeds bytes to a server, or a client, in every mode and cut, and checks what happens.
+/// Feeds bytes to a server and a client, in every mode and cut, and checks what happens.
 fn everywhere(deflate: deflate::Config, parts: &[Part<'_>], check: impl Fn(&Trace)) {
     let opening = Opening::new(Config::new().deflate(deflate));
     for masked in [true, false] {
@@ -247,12 +248,12 @@ fn everywhere(deflate: deflate::Config, parts: &[Part<'_>], check: impl Fn(&Trac
     }
 }
 
-/// D12, D6: the examples of RFC 7692 §7.2.3, and what else is legal.
+/// D12, D6: the examples of RFC 7692 §7.2.3, and other valid messages.
 #[test]
 #[rustfmt::skip]
 fn d6_d12_what_is_legal() {
     const HELLO: &[u8] = &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
-    /// The same, as what it was in the window.
+    /// The same message, as a reference to the window.
     const AGAIN: &[u8] = &[0xF2, 0x00, 0x11, 0x00, 0x00];
     /// The same as a stream of its own: a final block, and no byte behind it.
     const ONE_SHOT: &[u8] = &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
@@ -310,7 +311,7 @@ fn d6_d12_what_is_legal() {
         ("binary",                        &[F(0xC2, HELLO)], &[Seen::Binary(b"Hello".into())]),
     ];
     for (label, parts, seen) in table {
-        // What keeps the window, and what only its end.
+        // With 15 bits the decompressor is kept, with 9 only the end of its output.
         for window in [15, 9] {
             let deflate = deflate::Config::new().receive_window(bits(window)).send_window(bits(window));
             everywhere(deflate, parts, |trace| {
@@ -318,7 +319,7 @@ fn d6_d12_what_is_legal() {
                 assert_eq!(trace.end, Err(UncleanEnd::WithoutClose));
             });
         }
-        // What refers to an earlier message needs a window that is kept.
+        // A message that refers to an earlier one needs a window that is kept.
         if !parts.iter().any(|part| matches!(part, F(_, AGAIN))) {
             everywhere(deflate::Config::new().receive_takeover(false).send_takeover(false), parts, |trace| {
                 assert_eq!(trace.seen, *seen, "{label}, no context takeover");
@@ -366,7 +367,7 @@ fn f2_d10_d11_what_is_not() {
             assert_eq!(trace.replies[0].1[..2], code.to_be_bytes(), "{label}");
         });
     }
-    // Behind a last block nothing is remembered, whatever keeps the window.
+    // Behind a final block nothing is remembered, whatever the window.
     for window in [9, 15] {
         let forgotten: &[Part<'_>] =
             &[F(0xC1, &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00]), F(0xC1, &[0xF2, 0x00, 0x11, 0x00, 0x00])];
@@ -374,12 +375,12 @@ fn f2_d10_d11_what_is_not() {
             assert_eq!(trace.seen, [text("Hello"), Seen::Failed(Failure::Inflate)], "a window of {window}");
         });
     }
-    // Nothing negotiated: F1.
+    // Without an agreement: F1.
     let (server, _) = common::open(Config::new());
     assert_eq!(feed(server, &frame(0xC1, HELLO, true), [], Mode::Whole).seen, [Seen::Failed(Failure::ReservedBits(0x40))]);
 }
 
-/// D11: nothing follows a wrong byte, however much more of the message has been decompressed, or is garbage.
+/// D11: nothing is delivered after a wrong byte, even if more of the message was decompressed, or is garbage.
 #[test]
 fn d11_nothing_follows_a_wrong_byte() {
     let broken = |front: usize, back: usize| [&[b'a'; 9000][..front], b"\xFF", &[b'b'; 40_000][..back]].concat();
@@ -395,8 +396,8 @@ fn d11_nothing_follows_a_wrong_byte() {
     }
 }
 
-/// A message of the largest size is received, whatever deflate makes of it: the default limit for frames allows for
-/// what deflate adds to bytes that it can't make shorter.
+/// A message at the limit is received, whatever its compressed length: the default limit for frames allows for the
+/// bytes that deflate adds to incompressible data.
 #[test]
 fn a_message_at_the_limit_may_be_longer_when_compressed() {
     const MAX: usize = 1 << 20;
@@ -429,7 +430,7 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
             }
         }
     }
-    // The limits themselves: of messages, with and without compression; of frames, by default and as configured.
+    // The limits: for messages, with and without compression; for frames, by default and as configured.
     let limit = (MAX + MAX / 8 + MAX / 64 + 64) as u64;
     let length = |len: u64| [&[127][..], &len.to_be_bytes()].concat();
     let rows = [
@@ -443,7 +444,7 @@ fn a_message_at_the_limit_may_be_longer_when_compressed() {
         (Config::new().max_message(1 << 40), 0x82, 1 << 40, None),
     ];
     for (config, first, len, failure) in rows {
-        // In chunks, which no store limits: one of 32 bits could not hold the longest.
+        // In chunks, which no store limits: a 32-bit store could not hold the longest.
         let trace = feed(open(config, config).0, &common::header(first, &length(len), true), [], Mode::Chunks);
         assert_eq!(trace.seen, Vec::from_iter(failure.map(Seen::Failed)), "{first:#x} with {len} bytes");
     }
@@ -453,7 +454,7 @@ fn effort(level: u8) -> Level {
     Level::new(level).unwrap()
 }
 
-/// What C's zlib makes of a message.
+/// A message compressed by C's zlib.
 fn zlib(message: &[u8], level: u32) -> Vec<u8> {
     let mut packed = Vec::with_capacity(message.len() + (64 << 10));
     let mut zlib = flate2::Compress::new(flate2::Compression::new(level), false);
@@ -462,15 +463,15 @@ fn zlib(message: &[u8], level: u32) -> Vec<u8> {
     packed
 }
 
-/// A sender's frames, and the connection that made them.
+/// The frames of a sender, and the end that sent them.
 fn sent(end: &mut ServerEnd) -> Vec<(u8, Vec<u8>)> {
     let sent = frames(end.sender.pending());
     end.sender.consume(usize::MAX);
     sent
 }
 
-/// With a threshold of 1 a message that does not get shorter is sent as it is; with 0 it is compressed as well, to the
-/// bytes of RFC 7692 §7.2.3.1 and §7.2.3.6.
+/// With a threshold of 1, a message that does not get shorter is sent uncompressed. With 0 it is compressed as well, to
+/// the bytes of RFC 7692 §7.2.3.1 and §7.2.3.6.
 #[test]
 fn d12_what_is_sent_is_as_short_as_the_rfcs() {
     let (mut server, _) = both(deflate::Config::new().threshold(1));
@@ -500,7 +501,7 @@ fn d12_what_is_sent_is_as_short_as_the_rfcs() {
 enum Way {
     Whole,
     Vectored,
-    /// Each but the last takes this percentage of what remains.
+    /// Each fragment but the last takes this percentage of the rest.
     Fragments(&'static [usize]),
     Prepared,
 }
@@ -521,7 +522,7 @@ fn send<R: Role, S: Storage>(sender: &mut Sender<R, S>, way: Way, mut message: &
     }
 }
 
-/// A message is sent compressed only if that makes it shorter, by one byte at least.
+/// A message is sent compressed only if that saves at least one byte.
 #[test]
 fn d7_a_message_that_stays_as_long_is_sent_uncompressed() {
     let mut equal = 0;
@@ -540,8 +541,7 @@ fn d7_a_message_that_stays_as_long_is_sent_uncompressed() {
     assert!(equal > 0, "some are as long");
 }
 
-/// Every message, in every way to send it, is marked as compressed and arrives; and the one after it can still refer to
-/// the one before it.
+/// Every message, sent in any way, is marked as compressed and arrives. The next one can still refer to it.
 #[test]
 #[rustfmt::skip]
 fn d7_a_threshold_of_0_compresses_every_message() {
@@ -558,7 +558,7 @@ fn d7_a_threshold_of_0_compresses_every_message() {
         Way::Whole, Way::Vectored, Way::Prepared,
         Way::Fragments(&[]), Way::Fragments(&[50]), Way::Fragments(&[0, 50, 100]), Way::Fragments(&[0, 0]),
     ];
-    // The window, and whether messages are remembered, and prepared ones: in its shared form none is.
+    // The window, whether messages are remembered, and whether prepared ones are: never in their shared form.
     let kinds = [(15, true, false), (9, true, true), (15, false, false), (9, false, false)];
     for (label, message) in messages {
         for (window, takeover, remembers_prepared) in kinds {
@@ -598,24 +598,24 @@ fn d7_a_threshold_of_0_compresses_every_message() {
     }
 }
 
-/// Connections that compress every message share even a form that is longer than the message; others send the message
-/// uncompressed.
+/// Connections that compress every message share a compressed form even if it is longer than the message. Others send
+/// the message uncompressed.
 #[test]
 fn prepared_messages_that_grow_are_shared_too() {
     let message: Vec<u8> = noise(1).take(1000).collect();
     let [all, some] = [0, 1].map(|threshold| deflate::Config::new().threshold(threshold));
-    // The shared form refers to nothing that was sent before; a connection's own form does.
+    // The shared form refers to no earlier message; a connection's own form does.
     let [shared, own, plain] = [(0xC2, 1001..1100), (0xC2, 0..100), (0x82, 1000..1001)];
     let table = [
         ([all, all, some], [&shared, &shared, &plain], true),
-        // The first one has found that it is not worth keeping.
+        // The first connection found that the shared form is not worth keeping.
         ([some, all, all], [&plain, &own, &own], false),
     ];
     for (connections, expected, is_kept) in table {
         let news = Prepared::new(&message[..]);
         for (deflate, (first, len)) in connections.into_iter().zip(expected) {
             let (mut server, client) = both(deflate);
-            // It gets shorter, so that the connection remembers it.
+            // The message gets shorter, so the connection remembers it.
             let before = message.repeat(2);
             server.sender.send_binary(&before).unwrap();
             server.sender.send_prepared(&news).unwrap();
@@ -629,8 +629,8 @@ fn prepared_messages_that_grow_are_shared_too() {
     }
 }
 
-/// A message that must be compressed needs space for its longest compressed form, one that may be sent uncompressed
-/// only its own length. What does not fit is refused whole.
+/// A message that must be compressed needs space for its longest compressed form. One that may be sent uncompressed
+/// needs only its own length. A message that does not fit is refused whole.
 #[test]
 #[rustfmt::skip]
 fn d7_a_message_that_may_grow_needs_space_for_that() {
@@ -679,7 +679,7 @@ fn d7_what_is_compressed_and_what_is_not() {
     server.sender.send_text(&text).unwrap();
     server.sender.compress(true);
     server.sender.send_text(&text).unwrap();
-    // What does not get shorter goes as it is, and the next message still fits the receiver's window.
+    // A message that does not get shorter is sent uncompressed, and the next message still fits the receiver's window.
     let noise: Vec<u8> = noise(1).take(1000).collect();
     server.sender.send_binary(&noise).unwrap();
     server.sender.send_text(&text).unwrap();
@@ -703,7 +703,7 @@ fn d7_what_is_compressed_and_what_is_not() {
     assert_eq!(texts, 6);
 }
 
-/// D9: what comes out is bounded while it comes out.
+/// D9: the output is limited during decompression.
 #[test]
 fn d9_bombs() {
     let bomb = |len: usize| {
@@ -734,8 +734,8 @@ fn d9_bombs() {
     }
 }
 
-/// D9: `next_chunk` returns exactly the bytes up to the limit before it fails. Lengths and limits lie around each other, and
-/// around 8 KiB, the size of the buffer for decompressed bytes.
+/// D9: `next_chunk` returns exactly the bytes up to the limit before it fails. Lengths and limits are close to each
+/// other, and to 8 KiB, the size of the buffer for decompressed bytes.
 #[test]
 fn d9_up_to_the_limit_a_message_is_good() {
     const ROOM: usize = 8 << 10;
@@ -782,7 +782,7 @@ fn d9_up_to_the_limit_a_message_is_good() {
 /// proves the fault, or is a valid empty message.
 #[test]
 fn threat_12_input_that_makes_no_progress() {
-    // The payload, and how many bytes of it prove the fault.
+    // The payload, and how many of its bytes prove the fault.
     #[rustfmt::skip]
     let wrong: &[(&str, &[u8], usize)] = &[
         ("a stream that ends, with bits left over",  &[0x03, 0x80], 2),
@@ -830,13 +830,13 @@ fn threat_12_input_that_makes_no_progress() {
     }
 }
 
-/// A short message comes out at once, if it lies whole in the input: around the most that goes in and the most that comes out at once,
-/// twice the same message, so that the second refers to the first.
+/// A short message that lies whole in the input is decompressed at once. The lengths are close to the longest input and
+/// output of one step. Each message is sent twice, so that the second refers to the first.
 #[test]
 fn messages_come_out_at_once_or_piece_by_piece() {
     let mut noise = noise(1);
     let long = (8185..8200).map(|len| Seen::Text(["ё", &"piece by piece ".repeat(600)[..len - 2]].concat()));
-    // What can't be compressed gets a few bytes longer.
+    // Incompressible data gets a few bytes longer.
     let messages: Vec<Seen> =
         (2030..2060).map(|len| Seen::Binary(noise.by_ref().take(len).collect())).chain(long).collect();
     for takeover in [true, false] {
@@ -863,7 +863,7 @@ fn messages_come_out_at_once_or_piece_by_piece() {
     }
 }
 
-/// Whatever comes behind a compressed message in the same read: first that is told of, all of it.
+/// Bytes behind a compressed message in the same read: the whole message is delivered first.
 #[test]
 fn what_follows_a_compressed_message_comes_behind_it() {
     const LIMIT: u64 = 20_000;
@@ -882,7 +882,7 @@ fn what_follows_a_compressed_message_comes_behind_it() {
     let behind = [
         (frame(0x89, b"ping", true), Some(Seen::Ping(b"ping".to_vec()))),
         (frame(0x82, &[7; 1000], true), Some(Seen::Binary(vec![7; 1000]))),
-        // The rest of it may never come.
+        // The rest may never arrive.
         (frame(0x82, &[7; 1000], true)[..500].to_vec(), None),
         (frame(0x81, &[b'a'; 1000], true)[..500].to_vec(), None),
         (frame(0xC2, &[0x00; 1000], true)[..1].to_vec(), None),
@@ -930,7 +930,7 @@ fn prepared_messages_are_compressed_once_and_understood_by_all() {
             let event = client.receiver.next_message(&mut input, &mut client.sender);
             assert_eq!(event, Some(Event::Text(&expected)), "{index}");
         }
-        // A client has to mask it.
+        // A client must mask it.
         client.sender.send_prepared(&news).unwrap();
         let mut wire = client.sender.pending().to_vec();
         let event = server.receiver.next_message(&mut Input::new(&mut wire), &mut server.sender);
@@ -972,7 +972,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is agreed on, every message arrives as it was: in one frame or in fragments, in any cut and mode.
+    /// With any agreement, every message arrives unchanged: in one frame or in fragments, in any cut and mode.
     #[test]
     fn messages_survive(
         server_window in window(),

@@ -1,4 +1,4 @@
-//! permessage-deflate against others: C's zlib at the far end, and an inflater that takes RFC 1951 at its word.
+//! permessage-deflate compared with C's zlib at the other end, and with an inflater that follows RFC 1951 strictly.
 #![cfg(feature = "deflate")]
 
 mod common;
@@ -17,12 +17,12 @@ use websocket_proto::{
     server,
 };
 
-/// The receiving end of one direction of a connection, which takes the RFC at its word.
+/// A receiver for one direction of a connection that follows the RFC strictly.
 struct StrictInflater {
     reach: usize,
-    /// What may be referred to.
+    /// The bytes that may be referred to.
     history: Vec<u8>,
-    /// The longest distance that was referred to.
+    /// The longest distance so far.
     furthest: usize,
 }
 
@@ -31,12 +31,12 @@ impl StrictInflater {
         Self { reach: 1 << window_bits, history: Vec::new(), furthest: 0 }
     }
 
-    /// What comes may refer to nothing before it.
+    /// Later messages may refer to nothing before them.
     fn forget(&mut self) {
         self.history.clear();
     }
 
-    /// What a message with this payload says.
+    /// The message in this payload.
     fn message(&mut self, payload: &[u8]) -> Result<Vec<u8>, End> {
         let Inflated { bytes, end, history, furthest, .. } =
             plain_inflate::message(payload, &self.history, self.reach, isize::MAX as usize);
@@ -46,7 +46,7 @@ impl StrictInflater {
     }
 }
 
-/// What the two ends have agreed on, as the server sees it.
+/// The agreement, as the server sees it.
 #[derive(Clone, Copy, Debug)]
 struct Terms {
     send_window: u8,
@@ -58,7 +58,7 @@ struct Terms {
 impl Terms {
     const LARGEST: Self = Self { send_window: 15, receive_window: 15, send_takeover: true, receive_takeover: true };
 
-    /// The server's end of a connection on these terms. At the other end is whatever the test puts there.
+    /// The server's end of a connection with these terms. The test supplies the other end.
     fn open(self, config: Config) -> ServerEnd {
         let offer = format!(
             "permessage-deflate; server_max_window_bits={}; client_max_window_bits={}{}{}",
@@ -87,18 +87,19 @@ impl Terms {
     }
 }
 
-/// Without limits of its own, and everything is compressed.
+/// Without limits of its own, and with everything compressed.
 fn config(deflate: deflate::Config) -> Config {
     let all = 1 << 30;
     Config::new().max_frame(all).max_message(all).high_water(1 << 30).deflate(deflate.threshold(0))
 }
 
-/// The window for C's zlib, which has none of 8 bits: of 9 it uses so little that one of 8 is enough for what comes of it.
+/// The window for C's zlib, which has none of 8 bits. With 9 it uses so few of these bytes that a reader with 8
+/// understands it.
 fn bits_in_c(window: u8) -> u8 {
     window.max(9)
 }
 
-/// What C's zlib reads in a message. The room is small, so that it must look in its window for what it would find in a larger one.
+/// Inflates a message with C's zlib. The output buffer is small, so zlib must find earlier bytes in its window.
 fn inflate(zlib: &mut Decompress, payload: &[u8]) -> Vec<u8> {
     let bytes = [payload, &TAIL].concat();
     let (mut rest, mut out, mut room) = (&bytes[..], Vec::new(), [0; 100]);
@@ -115,11 +116,11 @@ fn inflate(zlib: &mut Decompress, payload: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Where a message is cut while it is compressed, how what is before the cut is flushed, and the level of what follows if that was
-/// the end of a stream.
+/// Where to cut a message during compression, how to flush before the cut, and the level behind it if the flush ended
+/// the stream.
 type Step = (Index, FlushCompress, u32);
 
-/// What C's zlib makes of a message: the payload.
+/// Compresses a message with C's zlib. Returns the payload.
 fn deflate(zlib: &mut Compress, message: &[u8], steps: &[Step]) -> Vec<u8> {
     let (mut packed, mut rest) = (Vec::new(), message);
     for (cut, flush, level) in steps {
@@ -143,7 +144,7 @@ fn effort(level: u8) -> Level {
     Level::new(level).unwrap()
 }
 
-/// What a compressor makes of it that knows nothing of messages: a stream, and nothing behind it.
+/// Compresses without any message boundaries: a stream, and nothing behind it.
 fn one_shot(zlib: &mut Compress, message: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     zlib.reset();
@@ -154,7 +155,7 @@ fn one_shot(zlib: &mut Compress, message: &[u8]) -> Vec<u8> {
 
 fn deflate_part(zlib: &mut Compress, part: &[u8], flush: FlushCompress, packed: &mut Vec<u8>) {
     let before = zlib.total_in();
-    // Also for what an earlier part has left inside.
+    // Also space for the output that an earlier part left inside.
     packed.reserve(2 * part.len() + (300 << 10));
     zlib.compress_vec(part, packed, flush).unwrap();
     assert_eq!(zlib.total_in() - before, part.len() as u64);
@@ -172,7 +173,7 @@ fn bytes(seen: &Seen) -> &[u8] {
     as_message(seen).as_bytes()
 }
 
-/// Bytes without any pattern, the same for the same seed.
+/// Bytes without a pattern, the same for the same seed.
 fn noise(seed: u64) -> impl Iterator<Item = u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     iter::repeat_with(move || {
@@ -183,7 +184,7 @@ fn noise(seed: u64) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Noise that repeats after `period` bytes: what a compressor makes of it are distances of just that.
+/// Noise that repeats after `period` bytes: compressors use exactly this distance.
 fn periodic(seed: u64, period: usize, len: usize) -> Vec<u8> {
     noise(seed).take(period).collect::<Vec<_>>().into_iter().cycle().take(len).collect()
 }
@@ -193,12 +194,12 @@ fn json(id: u32) -> String {
     format!(r#"{{"id":{id},"user":{{"name":"{word}","tags":["{word}","x"]}},"text":"{word} has said {}"}}"#, id * 7)
 }
 
-/// What most messages are like: each has much in common with the others.
+/// Typical messages: each shares much with the others.
 fn talk() -> impl Strategy<Value = Seen> {
     (0..1000_u32, 1..30_u32).prop_map(|(id, count)| Seen::Text((id..id + count).map(json).collect()))
 }
 
-/// Few seeds, so that messages have something in common; and periods around the sizes of windows.
+/// Few seeds, so that messages share content; and periods around the sizes of windows.
 fn message() -> impl Strategy<Value = Seen> {
     let period = prop_oneof![
         1..600_usize,
@@ -224,7 +225,8 @@ fn message() -> impl Strategy<Value = Seen> {
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
-    // The largest more often: it is where most connections are, and where contexts are kept and prepared messages shared.
+    // The largest window more often: most connections use it, and only with it contexts are kept and prepared messages
+    // shared.
     let window = || prop_oneof![8..=15_u8, Just(15)];
     (window(), window(), any::<[bool; 2]>()).prop_map(|(send_window, receive_window, takeover)| Terms {
         send_window,
@@ -244,14 +246,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((any::<Index>(), flush, 0..=9_u32), 0..4)
 }
 
-/// Ascending places in something of this length, and its end.
+/// Ascending places in this length, and its end.
 fn ends(cuts: &[Index], len: usize) -> Vec<usize> {
     let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(len + 1)).chain([len]).collect();
     ends.sort_unstable();
     ends
 }
 
-/// The payload of a message, in frames as a client would send it.
+/// The payload of a message, in frames as a client would send them.
 fn in_frames(message: &Seen, payload: &[u8], cuts: &[Index]) -> Vec<u8> {
     let ends = ends(cuts, payload.len());
     let starts = [0].iter().chain(&ends);
@@ -263,7 +265,7 @@ fn in_frames(message: &Seen, payload: &[u8], cuts: &[Index]) -> Vec<u8> {
     frames.collect::<Vec<_>>().concat()
 }
 
-/// A server's sender, and what the socket has taken.
+/// A server's sender, and the bytes that the socket took.
 struct Out {
     sender: Sender<Server, Vec<u8>>,
     wire: Vec<u8>,
@@ -279,7 +281,7 @@ impl Out {
         self.sender.consume(usize::MAX);
     }
 
-    /// Sends something, if need be when the socket has taken what waits. What was refused first has left nothing behind.
+    /// Sends, and if that is refused again after the socket took the pending bytes. A refusal must change nothing.
     fn insist(&mut self, mut send: impl FnMut(&mut Sender<Server, Vec<u8>>) -> Result<(), SendError>) {
         let before = self.sender.pending().len();
         match send(&mut self.sender) {
@@ -293,7 +295,7 @@ impl Out {
         }
     }
 
-    /// A message in one frame; or in fragments, when it is cut.
+    /// Sends a message in one frame, or in fragments if there are cuts.
     fn send(&mut self, message: &Seen, cuts: &[Index]) {
         let message = as_message(message);
         if cuts.is_empty() {
@@ -316,7 +318,7 @@ impl Out {
         }
     }
 
-    /// A message by a vectored write, of which the socket takes a share.
+    /// Sends a message by a vectored write, of which the socket takes a share.
     fn write(&mut self, message: &Seen, taken: Index) {
         self.drain();
         let frame = self.sender.vectored_frame(as_message(message)).unwrap();
@@ -327,14 +329,14 @@ impl Out {
     }
 }
 
-/// The messages among the frames: whether they are compressed, and their payload.
+/// The messages in these frames: whether they are compressed, and their payload.
 fn messages(wire: &[u8]) -> Vec<(bool, Vec<u8>)> {
     let (mut messages, mut open) = (Vec::new(), None);
     for (first, payload) in frames(wire) {
         let (compressed, mut so_far) = match first & 0x7F {
             0x00 => open.take().expect("a message to continue"),
             0x01 | 0x02 => (false, Vec::new()),
-            // Said of the message in its first frame, and of no other.
+            // Only the first frame of a message is marked.
             0x41 | 0x42 => (true, Vec::new()),
             0x09 => continue,
             first => panic!("a frame that begins with {first:#04x}"),
@@ -350,7 +352,7 @@ fn messages(wire: &[u8]) -> Vec<(bool, Vec<u8>)> {
     messages
 }
 
-/// The receiving end of a server's messages, twice.
+/// Two receivers for a server's messages.
 struct Readers {
     strict: StrictInflater,
     zlib: Decompress,
@@ -366,7 +368,7 @@ impl Readers {
         }
     }
 
-    /// Both find in what is on the wire what was sent.
+    /// Both must find the sent messages in these bytes.
     fn check<'m>(&mut self, wire: &[u8], sent: impl IntoIterator<Item = &'m Seen>) {
         let mut sent = sent.into_iter();
         for (compressed, payload) in messages(wire) {
@@ -389,14 +391,14 @@ impl Readers {
     }
 }
 
-/// Something that is sent.
+/// One thing to send.
 #[derive(Clone, Debug)]
 enum Act {
     Message(Seen, Vec<Index>),
     /// Not compressed.
     Plain(Seen),
     Vectored(Seen, Index),
-    /// One of those that are prepared.
+    /// One of the prepared messages.
     Prepared(Index),
     Ping,
 }
@@ -414,7 +416,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Payloads that are compressed messages, or were before something happened to them.
+/// Payloads of compressed messages, some of them damaged.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     let compressed = (message(), 0..=9_u32, steps()).prop_map(|(message, level, steps)| {
         deflate(&mut Compress::new(Compression::new(level), false), bytes(&message), &steps)
@@ -444,7 +446,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What we send is what was meant: to C's zlib with the window that was agreed on, and to the RFC.
+    /// Sent messages arrive at C's zlib with the agreed window, and at the strict inflater.
     #[test]
     fn what_is_sent_is_understood(
         terms in terms(),
@@ -461,8 +463,8 @@ proptest! {
         Readers::new(terms).check(&out.wire, sent.iter().map(|(message, _)| message));
     }
 
-    /// Whatever goes between, as it is, compressed by others, in pieces or not at all because the socket was too slow: the readers
-    /// remember what the sender takes them to remember.
+    /// Messages may be uncompressed, prepared, in pieces, or refused because the socket was too slow: the readers
+    /// always remember what the sender assumes.
     #[test]
     fn nothing_between_messages_breaks_the_stream(
         terms in terms(),
@@ -504,7 +506,7 @@ proptest! {
         Readers::new(terms).check(&out.wire, expected);
     }
 
-    /// What C's zlib makes of a message, however it flushes, ends and begins again, is received as that message.
+    /// A message that C's zlib compressed is received, however zlib flushes, ends and begins the stream.
     #[test]
     fn what_others_send_is_received(
         terms in terms(),
@@ -536,8 +538,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// D10: what is no compressed message to the RFC is none to us, what is one is what it says, and the next is read as if nothing
-    /// had been.
+    /// D10: a payload that the RFC does not allow fails. A valid one is its message, and does not affect the next one.
     #[test]
     fn what_is_wrong_is_wrong_to_us(payload in payload(), terms in terms()) {
         const HELLO: [u8; 7] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
@@ -553,18 +554,18 @@ proptest! {
     }
 }
 
-/// D5: distances are within the window that was agreed on, also in the one of 8 bits that no zlib has. What is sent has noise in it
-/// that comes again after almost a window, so they are large where they can be.
+/// D5: distances are within the agreed window, also within that of 8 bits, which zlib does not have. The messages
+/// repeat noise after almost a window, so distances are as large as possible.
 #[test]
 fn distances_are_within_the_window() {
     for bits in 8..=15 {
-        // One of each way that zlib has to search, and the best of them.
+        // One level for each way of searching in zlib, and the best one.
         for level in [1, 2, 6, 9] {
             let terms = Terms { send_window: bits, ..Terms::LARGEST };
             let mut out = Out::new(terms.open(config(deflate::Config::new().level(effort(level)))));
             let mut readers = Readers::new(terms);
             let window = 1 << bits;
-            // A compressor looks back a window less 262 bytes, and takes one of 512 for that of 8 bits.
+            // A compressor looks back a window less 262 bytes, and uses a window of 512 bytes for one of 8 bits.
             let reach = window.max(512) - 262;
             let sent = [reach, reach + 1, window, window + 1]
                 .map(|period| Seen::Binary(periodic(period as u64, period, 2 * period + 1000)));
@@ -577,7 +578,7 @@ fn distances_are_within_the_window() {
     }
 }
 
-/// What is said again is referred to where it is for the reader, with a message of another compressor between.
+/// A repeated message is found in the reader's window, even with a prepared message in between.
 #[test]
 fn a_prepared_message_is_in_the_readers_window() {
     let news = Seen::Text((500..530).map(json).collect());
@@ -592,7 +593,7 @@ fn a_prepared_message_is_in_the_readers_window() {
     Readers::new(Terms::LARGEST).check(&out.wire, [&text, &news, &text]);
 }
 
-/// Whoever used a context before, the next connection knows nothing of what was said.
+/// Whoever used a context before, the next connection knows nothing of earlier messages.
 #[test]
 fn what_one_connection_has_heard_is_unknown_to_the_next() {
     static POOL: Pool = Pool::new(1);
@@ -600,7 +601,7 @@ fn what_one_connection_has_heard_is_unknown_to_the_next() {
     let config = config(deflate::Config::new().pool(&POOL));
     let secret = Seen::Text((0..20).map(json).collect());
 
-    // Were the compressor to remember, what is said twice would be shorter.
+    // If the compressor remembered, a repeated message would be shorter.
     let said = [(); 3].map(|()| {
         let mut out = Out::new(terms.open(config));
         out.send(&secret, &[]);
@@ -609,7 +610,8 @@ fn what_one_connection_has_heard_is_unknown_to_the_next() {
     });
     assert!(said[0] == said[1] && said[1] == said[2]);
 
-    // And were the decompressor to, this would ask it for the secret: the first match of the second message is in the first.
+    // If the decompressor remembered, this would read the secret: the first match of the second message is in the
+    // first.
     let mut zlib = Compress::new(Compression::new(9), false);
     let payloads = [(); 2].map(|()| deflate(&mut zlib, bytes(&secret), &[]));
     let garbage = Seen::Failed(Failure::Inflate);
@@ -623,19 +625,19 @@ fn what_one_connection_has_heard_is_unknown_to_the_next() {
     assert_eq!(feed(terms.open(config), &wire, [], Mode::Whole).seen, [secret, garbage]);
 }
 
-/// What has a window of less than 15 bits remembers as much, and no more.
+/// A window of less than 15 bits holds exactly its size.
 #[test]
 fn a_small_window_is_remembered_whole() {
     for bits in 8..15 {
         let window = 1_usize << bits;
         for distance in [window, window + 1] {
-            // A stored block of as much, and 3 bytes from as far back, in a block with the RFC's fixed words.
+            // A stored block of this length, then 3 bytes from this distance, in a block with fixed codes.
             let first: Vec<u8> = noise(1).take(distance).collect();
             let len = (distance as u16).to_le_bytes();
             let stored = [&[0x00, len[0], len[1], !len[0], !len[1]], &first[..], &[0x00]].concat();
             let mut match_of_3 = Bits::default();
             match_of_3.put(0b010, 3);
-            // The word after that of 256, seven zeros: a length of 3. Words come with their highest bit first.
+            // The code after that of 256, seven zeros: a length of 3. Codes are sent with their highest bit first.
             match_of_3.put(0b100_0000, 7);
             let (symbol, extra, base) = (4..30)
                 .map(|symbol| (symbol, (symbol - 2) / 2, ((2 + symbol % 2) << ((symbol - 2) / 2)) + 1))
@@ -667,11 +669,11 @@ fn a_small_window_is_remembered_whole() {
     }
 }
 
-/// The longest compressed form of a message or fragment is known before it is compressed. What is accepted leaves space
+/// The longest compressed form of a message or fragment is known before compression. An accepted message leaves space
 /// for a Close.
 #[test]
 fn a_message_that_may_not_fit_is_refused() {
-    // The words that a block with the RFC's fixed ones has for these are of 9 bits.
+    // These bytes have fixed codes of 9 bits.
     let worst: Vec<u8> = noise(1).map(|byte| byte % 112 + 144).take(4000).collect();
     for level in [1, 2, 4, 6, 9] {
         for memory_level in [1, 2, 8] {
@@ -697,7 +699,7 @@ fn a_message_that_may_not_fit_is_refused() {
     }
 }
 
-/// Bits that become bytes, the lowest first.
+/// Collects bits into bytes, the lowest first.
 #[derive(Default)]
 struct Bits {
     bytes: Vec<u8>,

@@ -1,6 +1,6 @@
-//! What compression holds in memory, and when: counted by an allocator of this test's own.
+//! How much memory compression holds, and when: counted by this test's allocator.
 //!
-//! The table for the documentation: `cargo test --test deflate_memory -- --nocapture between_messages`
+//! Prints the table for the documentation: `cargo test --test deflate_memory -- --nocapture between_messages`
 #![cfg(feature = "deflate")]
 
 mod common;
@@ -16,23 +16,23 @@ use websocket_proto::{
     deflate::{self, Level, Pool, WindowBits},
 };
 
-/// Keeps nothing: what a connection lets go of is free.
+/// Keeps nothing: memory that a connection releases is freed.
 static NO_POOL: Pool = Pool::new(0);
 
-/// The most that a half has on the heap when it remembers nothing: what was agreed on, and how far it has got.
+/// The most heap of a half that remembers nothing: the agreement, and its progress.
 const STATE: isize = 300;
 
-/// The most that a compressor has. Its table of hashes is always of 128 KiB; zlib's has that size at memory level 9.
+/// The most memory of a compressor. Its hash table always has 128 KiB; zlib's has that size at memory level 9.
 fn compressor(window: u8, memory_level: u8) -> isize {
     (4 << window) + (128 << 10) + (7 << (memory_level + 6)) + (4 << 10)
 }
 
-/// The most that is kept of a decompressor: of those with smaller windows, only what is in the window.
+/// The most memory that is kept of a decompressor: for smaller windows, only the content of the window.
 fn decompressor(window: u8) -> isize {
     if window == 15 { 48 << 10 } else { 1 << window }
 }
 
-/// One line of the table.
+/// One row of the table.
 struct Case {
     label: &'static str,
     /// Window and memory level of a sender that remembers.
@@ -64,7 +64,7 @@ fn bits(bits: u8) -> WindowBits {
     WindowBits::new(bits).unwrap()
 }
 
-/// What the one has sent comes to the other; the number of messages.
+/// Delivers the sent bytes to the other end. Returns the number of messages.
 fn pass<R: Role, P: Role>(from: &mut Sender<R, Vec<u8>>, to: &mut Connection<P, Vec<u8>, Vec<u8>>) -> usize {
     let mut wire = from.pending().to_vec();
     from.consume(usize::MAX);
@@ -81,7 +81,7 @@ fn text(words: usize) -> String {
     r#"{"text":"the same and over again"}"#.repeat(words)
 }
 
-/// Short messages and long ones, in both directions, until every window is full.
+/// Short and long messages in both directions, until every window is full.
 fn converse(server: &mut ServerEnd, client: &mut ClientEnd) {
     for round in 1..20 {
         server.sender.send_text(&text(round * round * 3)).unwrap();
@@ -90,9 +90,9 @@ fn converse(server: &mut ServerEnd, client: &mut ClientEnd) {
     }
 }
 
-/// What the halves of a connection hold after some messages.
+/// The memory of the halves of a connection after some messages.
 fn held(config: Config) -> (isize, isize) {
-    // The client leaves everything to the server.
+    // The client leaves all choices to the server.
     let client = Config::new().deflate(deflate::Config::new());
     let (mut server, mut client) = open_between([config, client], [(); 4].map(|()| Vec::new()));
     converse(&mut server, &mut client);
@@ -110,7 +110,7 @@ fn an_agreement_is_a_few_hundred_bytes() {
     assert!(left <= 4 * STATE, "{left} bytes for both halves of both ends");
 }
 
-/// The figures that the documentation quotes, and what they follow from.
+/// The figures in the documentation, and their parts.
 #[test]
 #[rustfmt::skip]
 fn what_is_held_between_messages() {
@@ -143,7 +143,7 @@ fn what_is_held_between_messages() {
         senders.push(sender);
     }
     println!("\n{table}");
-    // Smaller is smaller.
+    // Smaller settings take less memory.
     let [default, _, _, _, windows_of_14, windows_of_12, windows_of_9, smallest, level_9, level_5, level_1] = senders[..]
     else {
         panic!()
@@ -152,7 +152,7 @@ fn what_is_held_between_messages() {
     assert!(level_9 > default && default > level_5 && level_5 > level_1 && level_1.min(windows_of_9) > smallest);
 }
 
-/// A message in flight has a context, and a thousand idle connections share what is in the pool.
+/// A message in flight has a context, and a thousand idle connections share the pool's contexts.
 #[test]
 fn connections_that_forget_hold_nothing() {
     static POOL: Pool = Pool::new(4);
@@ -174,7 +174,7 @@ fn connections_that_forget_hold_nothing() {
     let room = 8 << 10;
     assert!(left <= contexts + room + (4 << 10), "{left} bytes are left, and two contexts have {contexts}");
 
-    // Messages that are open at the same time need as many, of which only some stay.
+    // Messages that are open at the same time need as many contexts. Only some of these are kept.
     let Measured { most, left, .. } = measure(|| {
         for last in [false, true] {
             for (server, client) in &mut ends[..20] {
@@ -190,7 +190,7 @@ fn connections_that_forget_hold_nothing() {
     assert!(-left >= 2 * contexts && POOL.idle() == (0, 0));
 }
 
-/// With room to keep, what was allocated for one message serves the next.
+/// If enough memory is kept, the memory of one message serves the next.
 #[test]
 fn a_warm_connection_allocates_nothing_for_a_message() {
     static POOL: Pool = Pool::new(2);
@@ -213,13 +213,13 @@ fn a_warm_connection_allocates_nothing_for_a_message() {
         };
         let first = round();
         assert!(first.most > 0 && first.left > 0);
-        // The second finds the first again, and is shorter: its end comes in one piece with all else.
+        // The second message refers to the first and is shorter: its end is decompressed in one piece with the rest.
         round();
         assert_eq!([round(), round()], [NOTHING; 2]);
     }
 }
 
-/// Whatever is kept: a short message comes out into a room of the pool's.
+/// In any configuration, a short message is decompressed into a buffer of the pool.
 #[test]
 fn a_short_message_that_comes_needs_no_memory_of_its_own() {
     static POOL: Pool = Pool::new(2);
@@ -243,7 +243,7 @@ fn a_short_message_that_comes_needs_no_memory_of_its_own() {
     }
 }
 
-/// A connection that has failed, or been left, has given its contexts back.
+/// A connection that failed or was dropped returned its contexts.
 #[test]
 fn connections_that_end_hold_nothing() {
     static POOL: Pool = Pool::new(8);
@@ -385,20 +385,21 @@ fn release_frees_only_unused_memory() {
     }
 }
 
-/// So many zeros, compressed: about a thousandth of them.
+/// This many MiB of zeros, compressed to about a thousandth.
 fn zeros(mebibytes: usize) -> Vec<u8> {
     let mut zlib = Compress::new(Compression::new(9), false);
     let mut mebibyte = Vec::with_capacity(4 << 10);
     zlib.compress_vec(&vec![0; 1 << 20], &mut mebibyte, FlushCompress::Full).unwrap();
     assert!(mebibyte.len() < 1100 && mebibyte.ends_with(&[0x00, 0x00, 0xFF, 0xFF]));
-    // After a full flush nothing refers to what was before, so that it can be said again. What comes last is an empty block.
+    // After a full flush nothing refers to earlier bytes, so the bytes can be repeated. An empty block ends the
+    // message.
     [mebibyte.repeat(mebibytes), vec![0x00]].concat()
 }
 
-/// What it takes to read a compressed message, whatever is in it: a context, a piece of 8 KiB, a little of the input.
+/// The memory for reading any compressed message: a context, a piece of 8 KiB, a little of the input.
 const READING: isize = (48 + 8 + 4) << 10;
 
-/// A message much larger than memory is allowed to be passes through in chunks.
+/// A message much larger than the memory limit is received in chunks.
 #[test]
 fn chunks_are_never_stored() {
     let config = Config::new().max_frame(1 << 40).max_message(1 << 40).deflate(deflate::Config::new().pool(&NO_POOL));
@@ -415,7 +416,7 @@ fn chunks_are_never_stored() {
     assert!(most <= READING, "{most} bytes");
 }
 
-/// Threat 3: a bomb is worth what is allowed, however it is packed.
+/// Threat 3: a bomb costs no more than the limit, however it is packed.
 #[test]
 fn a_bomb_costs_what_is_allowed() {
     const LIMIT: usize = 1 << 20;
@@ -427,7 +428,7 @@ fn a_bomb_costs_what_is_allowed() {
         });
         fragments.collect::<Vec<_>>().concat()
     };
-    // Each message within the limit, and one that refers to them and is not.
+    // Each message is within the limit, then one refers to them and is over it.
     let within = frame(0xC2, &zeros(1), true);
     let wires =
         [frame(0xC2, &bomb, true), fragments(1000), fragments(20), [within.repeat(20), fragments(700)].concat()];
@@ -449,10 +450,10 @@ fn a_bomb_costs_what_is_allowed() {
                     });
                     let Some(Failure::MessageTooLong { len, limit }) = failure else { panic!("{failure:?}") };
                     assert!(limit == LIMIT as u64 && len <= limit + (8 << 10), "noticed at {len}");
-                    // A `Vec` that grows may have room for twice what is in it.
+                    // A `Vec` that grows may have space for twice its content.
                     let bound = READING + if whole { 2 * LIMIT as isize } else { 0 };
                     assert!(most <= bound, "{most} of {bound} bytes");
-                    // The Close that says so waits for the socket.
+                    // The Close that reports this is pending.
                     assert!(left <= STATE, "{left} bytes are left");
                 }
             }
@@ -460,7 +461,7 @@ fn a_bomb_costs_what_is_allowed() {
     }
 }
 
-/// Reads everything; the failure in it.
+/// Reads everything. Returns the failure.
 fn last_failure(server: &mut ServerEnd, input: &mut Input<'_>, whole: bool) -> Option<Failure> {
     let (rx, tx) = (&mut server.receiver, &mut server.sender);
     let mut failure = None;
@@ -481,7 +482,7 @@ fn last_failure(server: &mut ServerEnd, input: &mut Input<'_>, whole: bool) -> O
     failure
 }
 
-/// What a message is compressed into is the thread's to lend, as its output is.
+/// The memory for a compressed message is spare memory of the thread, like that for its output.
 #[test]
 fn a_warm_sender_that_keeps_nothing_allocates_nothing() {
     static POOL: Pool = Pool::new(4);

@@ -71,7 +71,7 @@ fn to_client<S: Storage>([input, output]: [S; 2], stream: &[u8], cuts: &[usize],
     }
 }
 
-/// Feeds a handshake until it has what it needs. Returns how many bytes it used.
+/// Feeds a handshake until it is complete. Returns how many bytes it used.
 fn read_head(stream: &[u8], cuts: &[usize], mut read: impl FnMut(&mut Input<'_>) -> bool) -> usize {
     let mut used = 0;
     for piece in pieces(stream, cuts) {
@@ -97,7 +97,7 @@ fn events<R: Role, I: Storage, O: Storage>(
     feed(connection, behind, cuts, mode).seen.iter().map(line).collect()
 }
 
-/// How an event is written in a file.
+/// An event as a line of a file.
 fn line(seen: &Seen) -> String {
     match seen {
         Seen::Text(text) if text.len() > 100 => format!("text of {} bytes", text.len()),
@@ -110,7 +110,7 @@ fn line(seen: &Seen) -> String {
     }
 }
 
-/// What happens in one role, which is the same in every cut and mode and over both stores.
+/// The events in one role, which are the same in every cut and mode and over both stores.
 fn replay(label: &str, server: bool, stream: &[u8]) -> Vec<String> {
     let whole = to(server, stores(), stream, &[], Mode::Whole);
     for mode in Mode::ALL {

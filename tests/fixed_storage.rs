@@ -1,6 +1,6 @@
 //! Connections over arrays: messages and output that don't fit, and a transport of one byte at a time.
 //!
-//! `FixedStorage` must differ from a store that grows in its size alone: `receiving.rs` has the rules for both.
+//! `FixedStorage` must differ from a store that grows only in its size: `receiving.rs` has the rules for both.
 
 mod common;
 
@@ -16,12 +16,12 @@ use websocket_proto::{
     Uri, client, frame::CloseCode, server,
 };
 
-/// F22: a length beyond 32 bits is over any store's size.
+/// F22: a length beyond 32 bits exceeds the size of any store.
 #[test]
 fn f22_lengths_beyond_32_bits() {
     let opening = Opening::new(Config::new().max_frame(u64::MAX).max_message(u64::MAX));
     let feed = |masked, bytes: &[u8], cuts| opening.feed([fixed(300), fixed(300)], masked, bytes, cuts, Mode::Whole);
-    // Cut to 32 bits, they would be 5, 0 and 2^32 - 1 bytes.
+    // Truncated to 32 bits, they would be 5, 0 and 2^32 - 1 bytes.
     for len in [(1 << 32) + 5, 1 << 32, (1_u64 << 63) - 1] {
         for masked in [true, false] {
             let length = [&[127][..], &len.to_be_bytes()].concat();
@@ -32,7 +32,7 @@ fn f22_lengths_beyond_32_bits() {
                 assert_eq!(trace.seen, [text("before"), Seen::Failed(failure)], "{cuts:?}");
                 assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes());
             }
-            // The sum of fragments is not cut either.
+            // The sum of fragments is not truncated either.
             let second = [&[127][..], &((1_u64 << 32) - 1).to_be_bytes()].concat();
             let bytes = encode(&[F(0x02, b"123456"), H(0x80, &second)], masked);
             let trace = feed(masked, &bytes, vec![7]);
@@ -43,12 +43,12 @@ fn f22_lengths_beyond_32_bits() {
 
 const CAPACITY: usize = 160;
 
-/// The stores of a connection that can keep messages of `CAPACITY` bytes.
+/// The stores of a connection for messages of `CAPACITY` bytes.
 fn small() -> [Fixed; 2] {
     [fixed(CAPACITY), fixed(600)]
 }
 
-/// A message that lies whole in the input is lent from there, however long it is: it needs nothing of the store.
+/// A message that lies whole in the input is lent from it, however long it is: it needs no space in the store.
 #[test]
 fn whole_messages_are_lent_from_the_input() {
     for len in [0, 1, 125, 126, 32_767, 32_768, 32_769, 65535, 65536] {
@@ -65,7 +65,8 @@ fn whole_messages_are_lent_from_the_input() {
     }
 }
 
-/// What came before is delivered, then 1009 at the header that says too much, whatever has come of the message.
+/// Earlier messages are delivered. Then the header that exceeds the store fails with 1009, whatever part of the message
+/// was received.
 #[test]
 fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost() {
     let euros = "€".repeat(CAPACITY / 3) + "x";
@@ -84,7 +85,7 @@ fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost
             let mut bytes = encode(&[&before, fragments].concat(), masked);
             let length = if more < 126 { vec![more as u8] } else { vec![126, 0, more as u8] };
             bytes.extend(header(first, &length, masked));
-            // The key is not needed to know it.
+            // The masking key is not needed to find this.
             let proved_at = bytes.len() - if masked { 4 } else { 0 };
             bytes.extend(frame(0x89, b"too late", masked));
 
@@ -121,7 +122,7 @@ fn a_message_larger_than_the_store_fails_with_1009_and_nothing_before_it_is_lost
     }
 }
 
-/// In chunks no store is needed; one that is asked for whole messages after some chunks keeps what was handed out.
+/// Chunks need no store. If the rest is read as a whole message, the store keeps what the chunks delivered.
 #[test]
 fn chunks_need_no_store() {
     let opening = Opening::new(Config::new());
@@ -133,7 +134,7 @@ fn chunks_need_no_store() {
             let trace = opening.feed(small(), masked, &bytes, cuts.iter().copied(), Mode::Chunks);
             assert_eq!((trace.seen, trace.replies), (vec![Seen::Text(text.clone())], vec![]), "{cuts:?}");
         }
-        // The first read is a chunk's, all others are for whole messages: 160 more bytes fit, and not the 161st.
+        // The first read takes a chunk, all others whole messages: 160 more bytes fit, and 161 do not.
         for (total, fits) in [(CAPACITY + 9, true), (CAPACITY + 10, false)] {
             let bytes = frame(0x82, &vec![3; total], masked);
             let start = bytes.len() - total + 9;
@@ -149,7 +150,7 @@ fn chunks_need_no_store() {
     }
 }
 
-/// The lengths of a first chunk that ends at `cut`, and of the rest, which comes in two reads.
+/// The lengths of a first chunk that ends at `cut`, and of the rest, which arrives in two reads.
 fn chunk_then_whole<R: Role>(
     connection: Connection<R, Fixed, Fixed>,
     mut bytes: Vec<u8>,
@@ -178,7 +179,7 @@ fn chunk_then_whole<R: Role>(
     panic!("no end of the message")
 }
 
-/// A store that is too small: 1009 at the header, whether the message was received in one read or not.
+/// A store that is too small: 1009 at the header, whether one read brought the message or not.
 #[test]
 fn a_message_larger_than_the_store_is_refused_at_its_header() {
     let opening = Opening::new(Config::new());
@@ -193,17 +194,17 @@ fn a_message_larger_than_the_store_is_refused_at_its_header() {
                 assert_eq!(trace.replies[0].1[..2], 1009_u16.to_be_bytes());
             }
         }
-        // In chunks the store is not needed.
+        // Chunks don't need the store.
         let bytes = frame(0x82, &[7; 1000], masked);
         let trace = opening.feed(stores(), masked, &bytes, [9], Mode::Chunks);
         assert_eq!(trace.seen, [Seen::Binary(vec![7; 1000])]);
-        // Accepted in chunks, then asked for whole.
+        // Begun in chunks, then read as a whole message.
         let trace = opening.feed(stores(), masked, &bytes, [9, 500], Mode::Mixed);
         assert_eq!(trace.seen, [Seen::Failed(Failure::MessageTooLong { len: 1000, limit: 300 })]);
     }
 }
 
-/// The rest of a message that was begun in chunks is whole only if it fits the store, however it is cut.
+/// The rest of a message that began in chunks must fit the store, in every cut.
 #[test]
 fn what_is_left_of_a_streamed_message_must_fit_the_store() {
     let rest = |pieces: &[usize]| {
@@ -235,7 +236,7 @@ fn what_is_left_of_a_streamed_message_must_fit_the_store() {
     assert_eq!(rest(&[799, 1]).len(), 1);
 }
 
-/// An echo of what came before goes out before the Close, and the transport may go when both have.
+/// The echo of an earlier message is sent before the Close, and the transport closes after both.
 #[test]
 fn an_echo_is_sent_before_the_close_for_a_message_that_is_too_large() {
     let opening = Opening::new(Config::new());
@@ -277,8 +278,8 @@ fn an_echo_is_sent_before_the_close_for_a_message_that_is_too_large() {
 /// 125 bytes behind it.
 const SMALLEST: [usize; 2] = [256, 262];
 
-/// Runs a test on the connection of each role, whose output can hold so many bytes more than the smallest. `$key` is
-/// the length of a masking key: 0 or 4.
+/// Runs a test on the connection of each role, whose output is this many bytes larger than the smallest. `$key` is the
+/// length of a masking key: 0 or 4.
 macro_rules! in_both_roles {
     ($more:expr, |$connection:ident, $capacity:ident, $key:ident| $body:block) => {{
         for more in $more {
@@ -304,7 +305,7 @@ fn peer_sends<R: Role>(connection: &mut Connection<R, Fixed, Fixed>, key: usize,
     assert!(connection.receiver.next_message(&mut input, &mut connection.sender).is_some());
 }
 
-/// All that is sent, taken away piece by piece.
+/// All frames that are sent, consumed in steps.
 fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>, step: usize) -> Vec<(u8, Vec<u8>)> {
     let mut wire = Vec::new();
     while !tx.pending().is_empty() {
@@ -329,7 +330,7 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
         let most = longest(room, key);
         let frame_len = |payload: usize| payload + key + if payload < 126 { 2 } else { 4 };
 
-        // Never: the store is too small for it, even when it is empty.
+        // Never: the frame exceeds even the empty store.
         let payload = vec![8; most + 1];
         let never = SendError::FrameTooLong { len: frame_len(payload.len()), limit: room };
         assert_eq!(tx.send_binary(&payload), Err(never));
@@ -337,7 +338,7 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
         assert_eq!(tx.vectored_frame(&payload[..]).err(), Some(never));
         assert_eq!((tx.pending().len(), tx.backlog()), (0, 0));
 
-        // A refused fragment has begun nothing, and the longest frame fits, to the last byte, each time.
+        // A refused fragment begins no message, and the longest frame fits to the last byte, each time.
         let longest_frame = [(0x82, vec![8; most])];
         for step in [5, 1, 1000] {
             tx.send_binary(&payload[..most]).unwrap();
@@ -349,7 +350,7 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
         assert_eq!(tx.pending(), &whole[3..]);
         tx.consume(usize::MAX);
 
-        // Not now: something waits.
+        // Not now: other bytes are pending.
         tx.send_binary(&payload[..room - 100 - 2 - key]).unwrap();
         tx.consume(3);
         let before = tx.pending().to_vec();
@@ -374,7 +375,7 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
     });
 }
 
-/// Whatever is written between, the bytes that wait move to the front whole when there is no room behind them.
+/// When the space behind the pending bytes is too small, they move to the front whole, whatever is written between.
 #[test]
 fn every_byte_is_kept_while_the_output_goes_round() {
     in_both_roles!(0..3, |connection, _capacity, _key| {
@@ -400,7 +401,7 @@ fn every_byte_is_kept_while_the_output_goes_round() {
     });
 }
 
-/// A refused fragment is the caller's still, and the message goes on with it.
+/// A refused fragment stays with the caller, and the message can continue with it.
 #[test]
 fn a_fragmented_message_goes_on_after_a_refusal() {
     in_both_roles!(0..3, |connection, capacity, key| {
@@ -419,7 +420,7 @@ fn a_fragmented_message_goes_on_after_a_refusal() {
     });
 }
 
-/// With the smallest output there is, and however full it is, the longest Pong and the longest Close follow.
+/// With the smallest output, however full it is, the longest Pong and the longest Close follow.
 #[test]
 fn a_pong_and_a_close_are_always_possible() {
     let reason = "r".repeat(123);
@@ -437,7 +438,7 @@ fn a_pong_and_a_close_are_always_possible() {
             assert!(tx.pending().starts_with(&before));
             assert!(tx.pending().len() <= capacity);
             assert_eq!(tx.transport(), Transport::Closing);
-            // The Pong for the older Ping goes if it has room, and the newest anyway: before or behind the Close.
+            // The Pong for the older Ping is sent if it fits, and the newest in any case: before or behind the Close.
             let old_fits = (2 + key + filled) + (2 + key + 3) <= capacity - 127 - key;
             let mut sent = drain(tx, step);
             let mut expected = vec![data, (0x8A, b"old".to_vec()), pong.clone(), close.clone()];
@@ -458,7 +459,7 @@ fn a_pong_and_a_close_are_always_possible() {
     }
 }
 
-/// However much of it has been written, and however full it is again.
+/// The same, however many bytes were written, and however full the output is again.
 #[test]
 fn a_close_finds_its_room_wherever_the_output_begins() {
     let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
@@ -484,7 +485,8 @@ fn a_close_finds_its_room_wherever_the_output_begins() {
     }
 }
 
-/// Idle, it answers the longest Ping and the longest Close at once; in a client they fill it to the last byte.
+/// An idle connection answers the longest Ping and the longest Close at once; in a client they fill the output to the
+/// last byte.
 #[test]
 fn a_pong_and_a_close_fit_the_smallest_output() {
     let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
@@ -499,7 +501,7 @@ fn a_pong_and_a_close_fit_the_smallest_output() {
     });
 }
 
-/// Also behind a response that nobody has taken yet, however long it is: one that would leave no room for a Close is
+/// The same behind a response that is still pending, however long it is. A response that leaves no space for a Close is
 /// refused.
 #[test]
 fn a_close_finds_its_room_behind_the_response() {
@@ -533,7 +535,7 @@ fn a_close_finds_its_room_behind_the_response() {
     }
 }
 
-/// A Pong that found no room is not sent behind the Close: nobody waits for it any more.
+/// A Pong that did not fit is not sent behind the Close: nobody waits for it any more.
 #[test]
 fn no_pong_follows_a_close() {
     in_both_roles!(0..170, |connection, capacity, key| {
@@ -547,7 +549,7 @@ fn no_pong_follows_a_close() {
     });
 }
 
-/// The peer learns of its failure behind as much as may wait.
+/// A failure is explained to the peer behind the largest possible backlog.
 #[test]
 fn a_failure_is_explained_behind_a_full_output() {
     in_both_roles!(0..30, |connection, capacity, key| {
@@ -565,17 +567,17 @@ fn a_failure_is_explained_behind_a_full_output() {
 
 const LIMITS: Config = Config::new().max_frame(200).max_message(300).max_fragments(3);
 
-/// Both ends, and what they saw.
+/// Both ends, and the events that they saw.
 struct Pair {
     server: ServerEnd<Fixed, Fixed>,
     client: ClientEnd<Fixed, Fixed>,
-    /// What the server's application saw; it echoes messages.
+    /// The events at the server's application, which echoes messages.
     at_server: Vec<Seen>,
     at_client: Vec<Seen>,
 }
 
 impl Pair {
-    /// One byte each way. Whether one went.
+    /// Moves one byte each way. Returns whether one was moved.
     fn step(&mut self) -> bool {
         let mut moved = false;
         if let Some(byte) = take_byte(&mut self.client.sender) {
@@ -627,7 +629,7 @@ fn receive_byte<R: Role>(byte: u8, end: &mut Connection<R, Fixed, Fixed>, seen: 
     assert!(input.is_empty());
 }
 
-/// A pair whose handshake too went byte by byte.
+/// A pair whose handshake was also transferred byte by byte.
 fn pair_byte_by_byte() -> Pair {
     let request = client::Request::new(Uri::parse("ws://example.com/chat?room=1").unwrap());
     let mut client = client::Handshake::with_storage(LIMITS, &request, keys as Keys, fixed(400), fixed(600)).unwrap();
@@ -650,7 +652,7 @@ fn pair_byte_by_byte() -> Pair {
     Pair { server, client, at_server: vec![], at_client: vec![] }
 }
 
-/// Sends one thing after another, each while those before it are under way, as far as the output has room.
+/// Sends one message after another while earlier ones are in transit, as far as they fit the output.
 fn talk(pair: &mut Pair) -> [Vec<Seen>; 2] {
     let text = "Κόσμε 世界 🦀 ".repeat(6);
     let binary: Vec<u8> = (0..200).collect();
@@ -683,7 +685,7 @@ fn talk(pair: &mut Pair) -> [Vec<Seen>; 2] {
     [at_server, at_client]
 }
 
-/// The order in which a Pong of ours and the answers of the other end arrive depends on the sizes of what is under way.
+/// Sorts the events: the order of our Pong and the other end's answers depends on the sizes in transit.
 fn sorted(seen: &[Seen]) -> Vec<String> {
     let mut seen: Vec<_> = seen.iter().map(|seen| format!("{seen:?}")).collect();
     seen.sort();
@@ -718,7 +720,7 @@ fn a_transport_of_one_byte_at_a_time() {
     }
 }
 
-/// The same, when one of them sends more than the other can keep: it learns why, behind all that was echoed.
+/// The same, when one end sends more than the other can store: it learns why, behind all echoes.
 #[test]
 fn one_byte_at_a_time_until_a_message_is_too_large() {
     let mut pair = pair_byte_by_byte();
@@ -738,9 +740,9 @@ fn one_byte_at_a_time_until_a_message_is_too_large() {
     assert_eq!(pair.client.receiver.end_of_input(), Ok(()));
 }
 
-/// A slow reader of an output that stays full decides how often bytes are moved, but not how many: what is pending
-/// stays where it is in memory, or is short, or was preceded by at least as many bytes that were written. (To move it
-/// each time took 7 µs for each frame of 100 bytes with 1 MiB.)
+/// A slow reader of an output that stays full decides how often bytes are moved, but not how many: pending bytes stay
+/// in their place in memory, or are few, or follow at least as many written bytes. (Moving them each time took 7 µs for
+/// each frame of 100 bytes with 1 MiB.)
 #[test]
 fn a_full_output_moves_little_however_slowly_it_is_read() {
     for capacity in [600, 4000, 5000, 100_000, 1 << 20] {
@@ -750,7 +752,7 @@ fn a_full_output_moves_little_however_slowly_it_is_read() {
             let (mut server, _) = open_in(config, stores);
             let tx = &mut server.sender;
             let (mut number, mut sent, mut wire, mut moved, mut written) = (0_u32, Vec::new(), Vec::new(), 0, 0);
-            // Until the output has been filled and emptied a few times, or long enough to see.
+            // Until the output was filled and emptied a few times, or long enough to measure.
             while written < (3 * capacity).min(taken * 20_000) {
                 let before = tx.pending().as_ptr();
                 let payload = [&number.to_be_bytes()[..], &[7; 96]].concat();
@@ -762,7 +764,7 @@ fn a_full_output_moves_little_however_slowly_it_is_read() {
                 };
                 match outcome {
                     Ok(()) => {
-                        // A limit is believed to the last byte, wherever the output begins.
+                        // The limit is exact to the last byte, wherever the output begins.
                         assert!(waiting + 102 <= capacity - 127);
                         number += 1;
                         sent.push((0x82, payload));
@@ -798,8 +800,8 @@ fn a_full_output_moves_little_however_slowly_it_is_read() {
     }
 }
 
-/// A Pong that waits apart goes before the next frame. If it is what makes the output go round, the frame is behind all
-/// of it, not in the middle.
+/// A Pong that waits separately goes before the next frame. If it wraps around in the output, the whole frame follows
+/// it.
 #[test]
 fn a_vectored_frame_goes_behind_a_pong_that_makes_the_output_go_round() {
     let (mut server, _) = open_in(Config::new(), [fixed(400), fixed(5000), fixed(400), fixed(400)]);
@@ -826,7 +828,7 @@ fn a_vectored_frame_goes_behind_a_pong_that_makes_the_output_go_round() {
     assert!(frames(&wire) == expected);
 }
 
-/// The parts of a vectored write are whole and in order, also when the output goes on at the beginning of the array.
+/// The parts of a vectored write are whole and in order, also when the output wraps around in its array.
 #[test]
 fn a_vectored_frame_follows_an_output_that_goes_round() {
     let stores = [fixed(400), fixed(6000), fixed(400), fixed(400)];

@@ -1,5 +1,5 @@
-//! Memory for a message doubles with what is received of it, and does not exceed what was announced, whatever the reads
-//! are.
+//! The memory for a message doubles with the received bytes, and does not exceed the announced length, however the
+//! bytes are read.
 #![cfg(feature = "alloc")]
 
 mod common;
@@ -12,19 +12,19 @@ use websocket_proto::{Config, Input, ReadBuffer};
 /// How bytes are read.
 #[derive(Clone, Copy, Debug)]
 enum Reading {
-    /// To a buffer that is nobody's own.
+    /// To a buffer of the test.
     Plain,
-    /// To a `ReadBuffer` alone.
+    /// To a `ReadBuffer`, with `room`.
     Room,
-    /// To a `ReadBuffer`, or where the receiver assembles the message.
+    /// To a `ReadBuffer` or the receiver's store, with `room_for`.
     RoomFor,
 }
 
-/// Reads in pieces of this size. Returns how many bytes of messages were received, and how many bytes of the rooms for
-/// them were filled with zeros.
+/// Reads in pieces of this size. Returns how many bytes of messages were received, and how many bytes of the lent space
+/// were filled with zeros.
 fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize, reading: Reading, memory: &mut [u8]) -> (usize, usize) {
     let (mut received, mut zeroed) = (0, 0);
-    // The addresses of the last room: what is lent again was counted before.
+    // The addresses of the last lent space: bytes that are lent again were counted before.
     let mut known = 0..0;
     let mut buffer = ReadBuffer::new(memory);
     let mut rest = bytes;
@@ -42,7 +42,7 @@ fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize, reading: Reading,
                 };
                 let piece;
                 (piece, rest) = rest.split_at_mut(size.min(rest.len()).min(room.len()));
-                // No byte of a read is zero, nor one that was lent before: those that are were just filled with zeros.
+                // No byte of a read is zero, and no byte that was lent before. So zeros were just filled in.
                 let start = room.as_ptr() as usize;
                 let again = if known.contains(&start) { room.len().min(known.end - start) } else { 0 };
                 known = start..start + room.len();
@@ -70,7 +70,7 @@ fn memory_doubles_up_to_what_was_announced() {
         ("mostly ASCII", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaж"),
     ];
     let mut memory = vec![0xFF; 72 << 10];
-    // Less in reads of one byte, which take the most time.
+    // Fewer bytes in reads of one byte, which take the most time.
     let cases = [(1000, &[1, 100, 1448, 16_384][..]), (100_000, &[1]), (400_000, &[100, 1448, 16_384])];
     for (len, sizes) in cases {
         let mut messages = vec![("binary", 0x82, vec![0xA5; len])];
@@ -79,7 +79,7 @@ fn memory_doubles_up_to_what_was_announced() {
             let len = payload.len();
             for &size in sizes {
                 for reading in [Reading::Plain, Reading::Room, Reading::RoomFor] {
-                    // Another room makes no difference to a plain buffer, and little to the slowest reads.
+                    // Two sizes of the buffer. A plain buffer does not depend on it, and the slowest reads hardly do.
                     let rooms = if size == 1 || matches!(reading, Reading::Plain) { 1 } else { 2 };
                     for room in [16 << 10, 72 << 10].into_iter().take(rooms) {
                         let (mut server, _) = open(Config::new());
@@ -102,12 +102,12 @@ fn memory_doubles_up_to_what_was_announced() {
     }
 }
 
-/// The same where nobody knows how long the message will be. What is held is at most twice what was received.
+/// The same if the message's length is not known. The memory is at most twice the received bytes.
 #[test]
 fn memory_doubles_while_fragments_are_received() {
     let mut memory = vec![0xFF; 72 << 10];
     let cases = [1_usize, 100, 5000, 150_000].into_iter().flat_map(|fragment| {
-        // Less in reads of one byte, which take the most time.
+        // Fewer bytes in reads of one byte, which take the most time.
         [(fragment, 100_000, &[1][..]), (fragment, 300_000, &[1448, 16_384])]
     });
     for (fragment, total, sizes) in cases {
@@ -137,7 +137,7 @@ fn memory_doubles_while_fragments_are_received() {
     }
 }
 
-/// The beginning of a code point that a read has cut is not stored yet, but memory is asked for with it.
+/// The beginning of a code point that a read cut is not stored yet, but memory is requested for it, too.
 #[test]
 fn memory_for_a_code_point_that_is_cut_is_asked_for_once() {
     let (mut server, _) = open(Config::new());

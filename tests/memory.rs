@@ -1,4 +1,4 @@
-//! What memory is held, and when: counted by an allocator of this test's own.
+//! How much memory is held, and when: counted by this test's allocator.
 #![cfg(feature = "alloc")]
 
 mod common;
@@ -11,7 +11,7 @@ use websocket_proto::{
     server,
 };
 
-/// Feeds bytes in pieces of this size; the number of messages seen.
+/// Feeds bytes in pieces of this size. Returns the number of messages.
 fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
     let mut messages = 0;
     for piece in bytes.chunks_mut(size) {
@@ -23,7 +23,7 @@ fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
     messages
 }
 
-/// What is left of some work, but for what the thread has to spare.
+/// The memory that some work leaves, without the thread's spare memory.
 fn left(work: impl FnOnce()) -> isize {
     free_spare();
     measure(|| {
@@ -61,7 +61,7 @@ fn an_owned_message_is_moved_out_of_the_store() {
     }
 }
 
-/// With the defaults each sender keeps memory for a message of 1 KiB; asked to, a connection keeps nothing.
+/// With the defaults, each sender keeps memory for a message of 1 KiB. With `keep(0)` a connection keeps nothing.
 #[test]
 fn an_idle_connection_holds_a_kib_or_nothing() {
     for (config, most) in [(Config::new(), 1040), (Config::new().keep(0), 0)] {
@@ -90,8 +90,8 @@ fn an_idle_connection_holds_a_kib_or_nothing() {
     }
 }
 
-/// The loop of the README with nothing configured: once it has run, it allocates nothing for messages of up to 1 MiB, sent,
-/// echoed, in fragments or cut by reads. It needs threads, which have memory to spare.
+/// The README's loop with the default configuration: after a warm-up it allocates nothing for messages of up to 1 MiB,
+/// sent, echoed, in fragments or cut by reads. It needs threads, which have spare memory.
 #[cfg(feature = "std")]
 #[test]
 fn a_loop_with_the_defaults_allocates_nothing() {
@@ -113,7 +113,7 @@ fn a_loop_with_the_defaults_allocates_nothing() {
                             client.sender.consume(usize::MAX);
                         })
                     };
-                    // The memory of each size becomes as large as is needed.
+                    // Until the memory of each kind has its final size.
                     for _ in 0..3 {
                         round();
                     }
@@ -124,7 +124,7 @@ fn a_loop_with_the_defaults_allocates_nothing() {
     }
 }
 
-/// Whatever the reads are, memory for a message of 1 MiB in fragments does not become too large to be lent again.
+/// Memory for a message of 1 MiB in fragments never becomes too large to be lent again, however it is read.
 #[cfg(feature = "std")]
 #[test]
 fn a_loop_that_only_receives_allocates_nothing() {
@@ -157,7 +157,7 @@ fn fragments(opcode: u8, payload: &[u8], fragment: usize) -> Vec<u8> {
     frames.collect::<Vec<_>>().concat()
 }
 
-/// The loop of the README; the number of messages that it has echoed.
+/// The README's loop. Returns the number of echoed messages.
 #[cfg(feature = "std")]
 fn echo(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
     let Connection { receiver: rx, sender: tx } = server;
@@ -179,7 +179,7 @@ fn echo(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
     messages
 }
 
-/// Memory stays with a receiver for the messages of one input, and no longer: not behind its end, nor when it is released.
+/// A receiver keeps memory for the messages of one input, but not beyond its end, nor after a release.
 #[test]
 fn memory_goes_back_at_the_end_of_the_input() {
     let (mut server, _) = open(Config::new());
@@ -193,7 +193,7 @@ fn memory_goes_back_at_the_end_of_the_input() {
     ] {
         let mut room = bytes.clone();
         assert_eq!(left(|| assert_eq!(feed(&mut server, &mut room, usize::MAX), messages)), 0, "{messages} messages");
-        // Where the loop stops early, `release` finds it.
+        // If the loop stops early, `release` frees the memory.
         for stop in 1..=messages {
             let mut room = bytes.clone();
             let held = left(|| {
@@ -209,7 +209,7 @@ fn memory_goes_back_at_the_end_of_the_input() {
     }
 }
 
-/// Memory for a message that is too long for a thread's spare memory is used again for the next one of the same input.
+/// Memory that is too large for the thread's spare memory is used again for the next message of the same input.
 #[test]
 fn messages_of_one_input_share_their_memory() {
     let (mut server, _) = open(Config::new().max_message(4 << 20));
@@ -221,8 +221,8 @@ fn messages_of_one_input_share_their_memory() {
     assert_eq!((round(1), round(3)), (2, 2));
 }
 
-/// A message in fragments was received; behind it the input ends in the middle of something. The memory for the message
-/// stays neither for what needs none yet, nor for the first bytes of another one.
+/// Behind a message in fragments, the input ends inside the next item. The memory of the message is not kept for an
+/// item that needs none yet, nor for the first bytes of another message.
 #[test]
 fn memory_of_a_message_is_not_held_by_the_beginning_of_what_follows() {
     let message = [frame(0x02, &[1; 250_000], true), frame(0x80, &[2; 250_000], true)].concat();
@@ -259,12 +259,12 @@ fn memory_of_a_message_is_not_held_by_the_beginning_of_what_follows() {
     }
 }
 
-/// Threat 2: large memory that one connection has used must not be held by a peer that sends little.
+/// Threat 2: a peer that sends little can't hold large memory of another connection.
 #[cfg(feature = "std")]
 #[test]
 fn spare_memory_is_lent_by_what_was_received() {
     for len in [100, 1000, 1040, 1041, 5000, 50_000, 500_000] {
-        // What a message of 1 MiB leaves, in reads of every size.
+        // The memory that a message of 1 MiB leaves, in reads of every size.
         let (mut other, _) = open(Config::new());
         for size in [500, 5000, 50_000, 500_000] {
             assert_eq!(feed(&mut other, &mut frame(0x82, &vec![1; 1 << 20], true), size), 1);
@@ -309,7 +309,7 @@ fn messages_that_come_whole_are_never_copied() {
     assert_eq!(measure(|| assert_eq!(feed(&mut server, &mut bytes, usize::MAX), 2)), NOTHING);
 }
 
-/// Nor where their header was received before them.
+/// The same if the header was received earlier.
 #[test]
 fn a_payload_that_comes_whole_is_not_copied() {
     let (mut server, _) = open(Config::new());
@@ -324,7 +324,7 @@ fn a_payload_that_comes_whole_is_not_copied() {
     }
 }
 
-/// Threat 2: what a header announces costs nothing.
+/// Threat 2: the length in a header allocates nothing.
 #[test]
 fn announced_lengths_allocate_nothing() {
     let config = Config::new().max_frame(1 << 40).max_message(1 << 40);
@@ -337,7 +337,7 @@ fn announced_lengths_allocate_nothing() {
         let mut bytes = announced;
         assert_eq!(measure(|| assert_eq!(feed(&mut server, &mut bytes, 1), 0)), NOTHING);
     }
-    // And what has come of it costs what has come.
+    // The received part allocates only its own length.
     let (mut server, _) = open(config);
     let mut bytes = [header(0x82, &[127, 0, 0, 0, 0, 0x7F, 0, 0, 0], true), vec![0; 10_000]].concat();
     let Measured { most, .. } = measure(|| assert_eq!(feed(&mut server, &mut bytes, 100), 0));
@@ -364,7 +364,7 @@ fn fragments_cost_what_is_in_them() {
     assert!(matches!(server.receiver.end_of_input(), Err(UncleanEnd::Failed(_))));
 }
 
-/// A message many times larger than memory is allowed to be passes through in chunks.
+/// A message much larger than the memory limit is received in chunks.
 #[test]
 fn chunks_are_never_stored() {
     let (mut server, _) = open(Config::new().max_frame(1 << 40).max_message(1 << 40));
@@ -384,7 +384,7 @@ fn chunks_are_never_stored() {
     assert_eq!((allocations, received), (0, 256 << 20));
 }
 
-/// Threat 7: a head buys no more than its limit, whatever it is made of.
+/// Threat 7: a head takes no more memory than its limit, whatever it contains.
 #[test]
 fn heads_are_bounded() {
     let head = [b"GET / HTTP/1.1\r\n".to_vec(), b"X: y\r\n".repeat(100_000)].concat();
@@ -400,7 +400,7 @@ fn heads_are_bounded() {
     assert!(most < 64 << 10, "{most} bytes");
 }
 
-/// A refusal, a failure or a Close lets go of what was stored.
+/// A refusal, a failure or a Close frees stored bytes.
 #[test]
 fn a_failed_connection_holds_nothing() {
     for end in [frame(0x83, b"", true), frame(0x88, b"", true)] {
@@ -415,7 +415,7 @@ fn a_failed_connection_holds_nothing() {
     }
 }
 
-/// Found by fuzzing: a Close whose code is wrong fails the connection before the rest of it has come.
+/// Found by fuzzing: a Close with a wrong code fails the connection before the rest of it is received.
 #[test]
 fn a_control_frame_that_fails_is_let_go_of() {
     let (mut server, _) = open(Config::new());
@@ -438,7 +438,7 @@ fn a_control_frame_that_fails_is_let_go_of() {
     assert_eq!(left, 0);
 }
 
-/// What is kept for the next message is freed with the transport: there is no next message.
+/// Memory that is kept for the next message is freed with the transport: there is no next message.
 #[test]
 fn a_sender_without_a_transport_holds_nothing() {
     let (mut server, _) = open(Config::new().keep(16 << 10));
@@ -458,7 +458,7 @@ fn send_frame<R: Role>(tx: &mut Sender<R, Vec<u8>>, len: usize) {
     assert_eq!(tx.pending().len() - before, len);
 }
 
-/// The last count may be exactly the rest, or more. Memory that is not kept is the thread's to spare.
+/// The last count may be exactly the rest, or more. Memory that is not kept becomes spare memory of the thread.
 #[test]
 fn consuming_the_last_byte_lets_go_of_the_memory() {
     fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
@@ -482,7 +482,7 @@ fn consuming_the_last_byte_lets_go_of_the_memory() {
     check(&mut client.sender);
 }
 
-/// `Config::keep` is exact: memory of that size stays for the next message, and a byte more does not.
+/// `Config::keep` is exact: memory of that size is kept for the next message, and one byte more is not.
 #[test]
 fn each_half_keeps_exactly_the_configured_memory() {
     const KEEP: usize = 5000;
@@ -494,7 +494,7 @@ fn each_half_keeps_exactly_the_configured_memory() {
         assert_eq!(again.allocations == 0, is_kept, "{needed}: {again:?}");
     }
     let config = Config::new().keep(KEEP);
-    // Memory of the handshake is kept too.
+    // The memory of the handshake is kept, too.
     let open = || {
         let (mut server, mut client) = open(config);
         server.receiver.release();
@@ -557,7 +557,7 @@ fn release_frees_only_unused_memory() {
         assert_eq!(measure(|| rx.release()), NOTHING, "inside a message");
         let mut input = Input::new(&mut last);
         assert_eq!(rx.next_message(&mut input, &mut tx), Some(Event::Binary(&message)));
-        // In the second round the message was lent by the last call.
+        // In the second round the last call lent the message.
         if is_cleared {
             assert_eq!(
                 measure(|| assert_eq!(rx.next_message(&mut input, &mut tx), None)),
@@ -571,7 +571,7 @@ fn release_frees_only_unused_memory() {
 }
 
 /// Threat 5: a peer reads as fast as we send, but the output is never empty. Fewer bytes are moved than sent, and the
-/// memory is at most four times what is pending.
+/// memory is at most four times the backlog.
 #[test]
 fn an_output_that_is_never_empty_costs_linear_work() {
     fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>, waiting: usize, len: usize) {
@@ -600,7 +600,7 @@ fn an_output_that_is_never_empty_costs_linear_work() {
     }
 }
 
-/// State of an open connection without heap. The figures are of a 64-bit machine; with 32 bits it is less.
+/// The size of an open connection, without heap. The figures are for a 64-bit machine; with 32 bits it is smaller.
 #[test]
 fn a_connection_is_256_bytes() {
     let sizes = (size_of::<Receiver<Server, Vec<u8>>>(), size_of::<Sender<Server, Vec<u8>>>());
@@ -608,7 +608,7 @@ fn a_connection_is_256_bytes() {
     assert!(size_of::<ClientEnd>() <= size_of::<Connection<Server, Vec<u8>, Vec<u8>>>() + 16);
 }
 
-/// A connection may outlive what its thread has to spare, as a value of the thread that is used while the thread ends.
+/// A connection may outlive its thread's spare memory: as a thread-local value that is used while the thread ends.
 #[cfg(feature = "std")]
 #[test]
 fn connections_work_while_their_thread_ends() {
@@ -641,7 +641,7 @@ fn connections_work_while_their_thread_ends() {
     thread::spawn(|| {
         let [first, last] = connections;
         FIRST.set(Some(first));
-        // Gives the thread memory to spare, between the two: values are dropped in some order.
+        // Gives the thread spare memory, between the two connections: the order of their drops is not defined.
         drop(AtTheEnd(open(Config::new()).0, done));
         LAST.set(Some(last));
     })

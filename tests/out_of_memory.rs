@@ -1,8 +1,8 @@
-//! An allocator that refuses: every allocation of the library once, in each state, and from there on all of them.
+//! An allocator that refuses each allocation of the library once, in each state, and then all later ones, too.
 //!
-//! What was delivered stays delivered, what fails says that memory was out, and the peer gets no false reply.
-//! (`zlib-rs` panics when it has no memory, as the documentation of the module `deflate` says. Its requests are granted
-//! here: they are the only ones that are aligned to 64 bytes.)
+//! Delivered data stays delivered, errors say that memory is out, and the peer gets no false reply. (`zlib-rs` panics
+//! without memory, as the documentation of the module `deflate` says. Its requests are granted here: only they are
+//! aligned to 64 bytes.)
 #![cfg(feature = "deflate")]
 
 mod common;
@@ -27,11 +27,11 @@ use websocket_proto::{
 struct Refusing;
 
 thread_local! {
-    /// Whether the library is at work, whose allocations are meant.
+    /// Whether the library runs, whose allocations count.
     static ARMED: Cell<bool> = const { Cell::new(false) };
-    /// How many are granted until one is refused.
+    /// How many allocations are granted before one is refused.
     static GRANTED: Cell<usize> = const { Cell::new(usize::MAX) };
-    /// Whether all others are refused as well.
+    /// Whether all later ones are refused, too.
     static FOR_GOOD: Cell<bool> = const { Cell::new(false) };
     static REFUSED: Cell<usize> = const { Cell::new(0) };
 }
@@ -69,7 +69,7 @@ unsafe impl GlobalAlloc for Refusing {
 #[global_allocator]
 static REFUSING: Refusing = Refusing;
 
-/// Lets the library work; what the test itself allocates is granted.
+/// Runs the library. Allocations of the test itself are granted.
 fn armed<T>(work: impl FnOnce() -> T) -> T {
     ARMED.set(true);
     let done = work();
@@ -77,10 +77,11 @@ fn armed<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Plays a scene with its first allocation refused, then with its second, and so on to the last; and the same with all
-/// refused from there on. Returns how many there are.
+/// Plays a scene with its first allocation refused, then its second, and so on to the last. Then the same with all
+/// later allocations refused, too. Returns the number of allocations.
 fn each_refused(scene: impl Fn()) -> usize {
-    // One scene at a time: what another has given to the pool would not be asked for.
+    // One scene at a time: otherwise a scene could use memory of the pool that another one returned, without an
+    // allocation.
     static STAGE: Mutex<()> = Mutex::new(());
     let _alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut places = 0;
@@ -110,7 +111,7 @@ fn bits(bits: u8) -> WindowBits {
 static POOL: Pool = Pool::new(2);
 
 fn config() -> Config {
-    // What is kept is asked for again when it shrinks.
+    // Kept memory is requested again when it shrinks.
     Config::new()
         .keep(300)
         .deflate(deflate::Config::new().pool(&POOL).send_takeover(false).receive_takeover(false).threshold(0))
@@ -169,7 +170,7 @@ fn connect(config: Config, piece: usize) -> Option<Ends> {
     }
 }
 
-/// Both ends with nothing pending. What the handshake asks for is granted.
+/// Both ends with nothing pending. The handshake's allocations are granted.
 fn open(config: Config) -> Ends {
     let granted = GRANTED.replace(usize::MAX);
     let (mut server, client) = connect(config, usize::MAX).unwrap();
@@ -181,7 +182,7 @@ fn open(config: Config) -> Ends {
 #[test]
 fn in_the_handshake() {
     for piece in [7, usize::MAX] {
-        // The last has the longest offer and the longest answer.
+        // The last one has the longest offer and the longest answer.
         let deflate = config().deflate(
             deflate::Config::new()
                 .pool(&POOL)
@@ -224,7 +225,7 @@ fn in_the_handshake() {
     assert!(places >= 3, "{places} places");
 }
 
-/// What a client sends, and what a server is to see of it.
+/// A client's bytes, and the events that a server must see.
 fn conversation() -> (Vec<u8>, Vec<Seen>) {
     let (_, mut client) = connect(config(), usize::MAX).unwrap();
     let cyrillic = "ж".repeat(4000);
@@ -269,7 +270,7 @@ fn while_messages_are_received() {
                 assert_eq!(trace.seen[good..], [Seen::Failed(Failure::OutOfMemory)]);
                 assert_eq!(trace.end, Err(UncleanEnd::Failed(Failure::OutOfMemory)));
             }
-            // Pongs are right or missing, and the last word is the truth or missing.
+            // Each Pong is right or missing, and so is the final Close.
             for (first, payload) in &trace.replies {
                 match (first, &payload[..]) {
                     (0x8A, b"between") => {}
@@ -283,7 +284,7 @@ fn while_messages_are_received() {
     }
 }
 
-/// As [`common::feed`], with the library armed and nothing else.
+/// Like [`common::feed`], with only the library's allocations counted.
 fn receive(connection: Connection<Server, Vec<u8>, Vec<u8>>, wire: &[u8], size: usize, mode: Mode) -> Trace {
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     tx.consume(usize::MAX);
@@ -293,7 +294,7 @@ fn receive(connection: Connection<Server, Vec<u8>, Vec<u8>>, wire: &[u8], size: 
     let mut buffer = ReadBuffer::new(&mut memory[..]);
     let mut rest = wire;
     while !rest.is_empty() {
-        // In long reads all memory is asked for; in short ones the thread has some to spare.
+        // With long reads all memory is requested; with short ones the thread has some to spare.
         if size > 100 {
             common::free_spare();
         }
@@ -359,7 +360,7 @@ fn receive(connection: Connection<Server, Vec<u8>, Vec<u8>>, wire: &[u8], size: 
 fn while_messages_are_sent() {
     let text = "text that can be compressed, text that can be compressed";
     let long = "long ".repeat(1000);
-    // A compressor that remembers must forget what found no memory on its way to the peer.
+    // A compressor with takeover must forget a message that was not sent for lack of memory.
     let remembering = Config::new().deflate(deflate::Config::new().pool(&POOL).threshold(0));
     for config in [Config::new().keep(300), config(), remembering] {
         let places = each_refused(|| {
@@ -380,7 +381,8 @@ fn while_messages_are_sent() {
                     1 => (&long[..], armed(|| tx.send(Message::from(&long)))),
                     2 => ("begun and ended", {
                         let begun = armed(|| tx.send_text_fragment("begun and ", false));
-                        // The first part was accepted, or there is no message; the other is sent until it is accepted.
+                        // The first part was accepted, or there is no message; the second part is repeated until it is
+                        // accepted.
                         if begun.is_ok() {
                             while let Err(error) = armed(|| tx.send_text_fragment("ended", true)) {
                                 assert_eq!(error, SendError::OutOfMemory);
@@ -406,7 +408,7 @@ fn while_messages_are_sent() {
                     Err(error) => assert_eq!(error, SendError::OutOfMemory),
                 }
                 if !tx.is_open() {
-                    // A frame that may be written in part could not be kept: none of it waits, and nothing more is
+                    // The rest of a partly written frame could not be stored: no part of it waits, and nothing more is
                     // sent.
                     assert_eq!((tx.transport(), tx.backlog()), (Transport::CloseNow, 0));
                     return;
@@ -421,7 +423,7 @@ fn while_messages_are_sent() {
     }
 }
 
-/// A vectored write of which the socket takes a part: while the connection is open the stream is whole, and afterwards
+/// A vectored write of which the socket takes a part. While the connection is open the stream is whole; afterwards
 /// nothing waits.
 #[test]
 fn while_frames_are_written_in_part() {
@@ -468,7 +470,7 @@ fn write_in_part<R: Role>(mut connection: Connection<R, Vec<u8>, Vec<u8>>, taken
     assert!(frames(&wire) == expected, "{taken} bytes taken");
 }
 
-/// Two connections that share a prepared message: each gets it or is told that memory was out, and what follows can be
+/// Two connections share a prepared message. Each sends it or reports that memory is out, and later messages can be
 /// read.
 #[test]
 fn while_a_prepared_message_is_shared() {
@@ -503,7 +505,7 @@ fn while_a_prepared_message_is_shared() {
     }
 }
 
-/// Pings behind a backlog: a Pong has the payload of its Ping, or there is none. What was told so far is told.
+/// Pings behind a backlog: a Pong has the payload of its Ping, or there is none. Earlier events stay delivered.
 #[test]
 fn while_pings_are_answered() {
     let places = each_refused(|| {
@@ -512,7 +514,7 @@ fn while_pings_are_answered() {
         let (mut pings, mut wire) = (Vec::new(), Vec::new());
         for number in 0..150_u32 {
             let payload = [&number.to_be_bytes()[..], &[7; 100]].concat();
-            // Every third is cut, and so is kept until it is whole.
+            // Every third Ping is cut, and so is stored until it is whole.
             let mut bytes = frame(0x89, &payload, true);
             let (front, back) = bytes.split_at_mut(if number % 3 == 0 { 50 } else { 0 });
             for piece in [front, back] {
@@ -547,7 +549,7 @@ fn while_pings_are_answered() {
     assert!(places >= 8, "{places} places");
 }
 
-/// A Ping of "hello" while memory is out was once answered later, with nothing.
+/// A Ping of "hello" while memory was out was once answered later, with an empty Pong.
 #[test]
 fn an_earlier_pong_is_better_than_an_empty_one() {
     let (mut server, _) = open(Config::new());
@@ -574,7 +576,7 @@ fn an_earlier_pong_is_better_than_an_empty_one() {
     assert_eq!(frames(&wire).pop(), Some((0x8A, b"earlier".to_vec())));
 }
 
-/// A Close that finds no memory ends the connection without one, and lies to nobody.
+/// A Close without memory ends the connection silently, and the peer gets no wrong code.
 #[test]
 fn while_it_closes() {
     let places = each_refused(|| {
@@ -595,7 +597,7 @@ fn while_it_closes() {
     assert!(places >= 1, "{places} places");
 }
 
-/// A client that can't answer a Close has not closed, so it doesn't wait for the server to end the stream.
+/// A client that can't answer a Close is not closed, so it doesn't wait for the server to end the stream.
 #[test]
 fn a_close_that_is_not_answered_is_no_end_in_order() {
     let (_, mut client) = connect(Config::new().keep(0), usize::MAX).unwrap();

@@ -1,5 +1,5 @@
-//! Two real endpoints joined in memory, under any interleaving of sends, partial writes and partial reads: every
-//! message arrives once, in order, as it was, and both ends close cleanly.
+//! Two real ends joined in memory, with sends, partial writes and partial reads in any order: every message arrives
+//! once, in order, unchanged, and both ends close in order.
 
 mod common;
 
@@ -11,11 +11,11 @@ use websocket_proto::{
     Config, Connection, Event, FixedStorage, Input, Role, SendError, Storage, Transport, frame::CloseCode,
 };
 
-/// One end, and what is on its way to it.
+/// One end, and the bytes on their way to it.
 struct End<R, I: Storage, O: Storage> {
     connection: Connection<R, I, O>,
     incoming: VecDeque<u8>,
-    /// What the application has sent and received.
+    /// The messages that the application sent and received.
     sent: Vec<Message>,
     received: Vec<Message>,
     /// Fragments of the open message.
@@ -36,13 +36,13 @@ enum Operation {
     Text(String),
     Binary(Vec<u8>),
     Fragment(Vec<u8>, bool),
-    /// A vectored write of which the socket takes this much.
+    /// A vectored write of which the socket takes this many bytes.
     Vectored(Vec<u8>, usize),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     /// The network takes this many pending bytes.
     Write(usize),
-    /// The other end reads this many bytes that are on their way.
+    /// The other end reads this many of the bytes on their way.
     Read(usize),
     Close(u16),
 }
@@ -162,7 +162,7 @@ fn play<S: Storage>(config: Config, stores: [S; 4], operations: &[(bool, Operati
             client.apply(operation, &mut server.incoming);
         }
     }
-    // One end closes; both are drained, a few bytes at a time, until the transport may go.
+    // One end closes. Then both write and read a few bytes at a time, until the transport may close.
     if server_closes {
         server.apply(&Operation::Close(code), &mut client.incoming);
     } else {
@@ -174,7 +174,7 @@ fn play<S: Storage>(config: Config, stores: [S; 4], operations: &[(bool, Operati
         client.write(89, &mut server.incoming);
         server.read(83);
         client.read(101);
-        // A Pong may still follow the Close of the one who closes.
+        // The end that closes may still send a Pong behind its Close.
         let all_written = server.connection.sender.is_empty() && client.connection.sender.is_empty();
         if all_written && client.closed.is_some() && server.closed.is_some() {
             break;
@@ -211,7 +211,7 @@ proptest! {
     }
 }
 
-/// Every ping is answered while the pongs have room, whatever else is under way.
+/// Every Ping is answered while the backlog of Pongs has space, whatever else is in transit.
 #[test]
 fn every_ping_is_answered_in_order() {
     let (server, client) = open(Config::new());
@@ -228,7 +228,7 @@ fn every_ping_is_answered_in_order() {
     assert_eq!(client.pongs, 30);
 }
 
-/// Both close at the same moment: each takes the other's Close for the answer.
+/// Both ends close at the same time: each takes the other's Close for the answer.
 #[test]
 fn closes_that_cross() {
     let (server, client) = open(Config::new());
@@ -245,7 +245,7 @@ fn closes_that_cross() {
     assert_eq!(client.connection.sender.transport(), Transport::AwaitEnd);
 }
 
-/// Messages that cross our Close on the way still arrive.
+/// Messages that arrive after our Close are still delivered.
 #[test]
 fn messages_arrive_until_the_peers_close() {
     let (server, client) = open(Config::new());

@@ -1,4 +1,4 @@
-//! What holds for all frames, all messages and all bytes.
+//! Properties of all frames, all messages and all bytes.
 
 mod common;
 
@@ -35,7 +35,7 @@ fn header() -> impl Strategy<Value = Header> {
     })
 }
 
-/// Places to cut, as shares of the length.
+/// Places to cut, in proportion to the length.
 fn cuts() -> impl Strategy<Value = Vec<prop::sample::Index>> {
     prop::collection::vec(any::<prop::sample::Index>(), 0..12)
 }
@@ -46,7 +46,7 @@ fn at(cuts: &[prop::sample::Index], len: usize) -> Vec<usize> {
     cuts
 }
 
-/// Bytes that are frames more often than chance would have it.
+/// Bytes that are frames more often than random ones.
 fn wire(masked: bool) -> impl Strategy<Value = Vec<u8>> {
     let payload = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..10),
@@ -102,7 +102,7 @@ proptest! {
         prop_assert_eq!(pieces, payload);
     }
 
-    /// Threat 2 and invariant 2: nothing depends on how the bytes were cut, not even how garbage fails.
+    /// Threat 2 and invariant 2: nothing depends on the cuts, not even how garbage fails.
     #[test]
     fn any_bytes_come_to_the_same_in_any_cut(
         to_server in wire(true),
@@ -122,7 +122,7 @@ proptest! {
                 prop_assert_eq!(&run((0..bytes.len()).collect(), mode), &whole, "byte by byte");
                 prop_assert_eq!(&run(at(&cuts, bytes.len()), mode), &whole, "cut by chance");
             }
-            // Both ways of asking tell the same story.
+            // Both functions return the same.
             let (whole, mut chunks) = (run(vec![], Mode::Whole), run(at(&cuts, bytes.len()), Mode::Chunks));
             chunks.partial.clear();
             prop_assert_eq!(whole, chunks);
@@ -163,7 +163,7 @@ proptest! {
     }
 }
 
-/// Of a message, whether it is text, its letters over and over, and how long it is at least.
+/// A message: whether it is text, the letters that it repeats, and its least length.
 fn long_message() -> impl Strategy<Value = (bool, &'static str, usize)> {
     let letters = prop::sample::select(vec!["a", "ж", "世界", "a line of ASCII, and then ж"]);
     let len = prop_oneof![0..3000_usize, 16_000..17_000_usize, 60_000..70_000_usize, 0..150_000_usize];
@@ -173,7 +173,8 @@ fn long_message() -> impl Strategy<Value = (bool, &'static str, usize)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Lent from the buffer, copied from it, or never in it: a long message is what was sent, as is what follows it.
+    /// Lent from the buffer, copied from it, or never in it: a long message arrives unchanged, and so does the next
+    /// one.
     #[test]
     fn long_messages_survive_any_read_buffer_and_any_cut(
         messages in prop::collection::vec(long_message(), 1..6),

@@ -1,5 +1,5 @@
-//! Masking keys and nonces (RFC 6455 §4.1, §5.3, §10.3; threat 9): a client asks its source once for each frame, and
-//! the keys of the system's source look random.
+//! Masking keys and nonces (RFC 6455 §4.1, §5.3, §10.3; threat 9): a client calls its source once for each frame, and
+//! the keys from the system's source look random.
 
 mod common;
 
@@ -40,7 +40,7 @@ fn keys(mut wire: &[u8]) -> Vec<[u8; 4]> {
     keys
 }
 
-/// The first four answers of the source are the nonce, and each further one is the key of the next frame of any kind.
+/// The first four answers of the source are the nonce, and each further one is the key of the next frame.
 #[test]
 fn each_frame_asks_for_one_key() {
     // The first four answers are the example of §1.3, all others differ.
@@ -76,7 +76,7 @@ fn each_frame_asks_for_one_key() {
     drop(tx.vectored_frame("dropped").unwrap());
     wire.extend_from_slice(tx.pending());
     tx.consume(usize::MAX);
-    // More than fit into the queue of Pongs: the newest is stored separately.
+    // More Pongs than fit the queue: the newest is stored separately.
     for _ in 0..50 {
         peer_sends(&mut tx, frame(0x89, &[7; 125], false));
     }
@@ -119,7 +119,7 @@ fn each_compressed_frame_asks_for_one_key() {
     tx.send_text(&text).unwrap();
     tx.send_text_fragment(&text, false).unwrap();
     tx.send_text_fragment(&text, true).unwrap();
-    // This gets longer by compression and is sent as it is.
+    // Compression makes this message longer, so it is sent uncompressed.
     tx.send_binary(&(0..=255).collect::<Vec<u8>>()).unwrap();
     tx.send_prepared(&Prepared::new(&*text)).unwrap();
     drop(tx.vectored_frame(&*text).unwrap());

@@ -1,4 +1,4 @@
-//! Where a read buffer has reads go: to itself or straight to the receiver's store; and how much it reads.
+//! Where the bytes of a read go, to the read buffer or straight to the receiver's store, and how many are read.
 #![cfg(feature = "alloc")]
 
 mod common;
@@ -10,7 +10,8 @@ use websocket_proto::{
     Chunk, ChunkEvent, Config, Connection, Event, Failure, FixedStorage, Input, ReadBuffer, Storage, server,
 };
 
-/// Reads bytes in pieces of this size into the buffer, as often as its room takes; how many bytes of messages came.
+/// Reads bytes in pieces of this size into the buffer, as far as they fit. Returns how many bytes of messages were
+/// received.
 fn feed_buffer(server: &mut ServerEnd, buffer: &mut ReadBuffer<&mut [u8]>, mut bytes: &[u8], size: usize) -> usize {
     let mut received = 0;
     while !bytes.is_empty() {
@@ -38,7 +39,7 @@ fn what_lies_whole_in_a_read_buffer_is_not_copied() {
     assert!(allocations > 0, "a message that a read has cut is stored");
 }
 
-/// Nothing stays in it, so the connections may take turns in the middle of their messages.
+/// No bytes stay in the buffer, so connections may take turns in the middle of their messages.
 #[test]
 fn one_buffer_serves_any_number_of_connections() {
     let mut room = vec![0; 10_000];
@@ -66,7 +67,7 @@ fn one_buffer_serves_any_number_of_connections() {
     }
 }
 
-/// More than the room can't have been read.
+/// A read can't bring more bytes than the free space.
 #[test]
 fn no_more_than_the_room_is_received() {
     let mut buffer = ReadBuffer::new([7; 10]);
@@ -75,7 +76,7 @@ fn no_more_than_the_room_is_received() {
     assert_eq!(buffer.received(0).remaining(), []);
 }
 
-// Without `std` only binary messages are: less code is worth more there.
+// Without `std` this is done for binary messages only: there, less code matters more.
 #[cfg(feature = "std")]
 #[test]
 fn ascii_is_read_straight_to_the_store_and_other_text_is_not() {
@@ -88,7 +89,7 @@ fn ascii_is_read_straight_to_the_store_and_other_text_is_not() {
     assert_eq!(feed_buffer(&mut server, &mut buffer, &ascii[..32_000], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), ascii.len() - 32_000);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &ascii[32_000..], usize::MAX), 200_000);
-    // What follows other text is read to the buffer, as much at a time as it holds.
+    // Behind non-ASCII text, bytes are read to the buffer, up to its capacity.
     let mixed = frame(0x81, &[&[b'a'; 100_000], "ж".as_bytes(), &[b'a'; 99_998]].concat(), true);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[..90_000], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), mixed.len() - 90_000);
@@ -98,7 +99,7 @@ fn ascii_is_read_straight_to_the_store_and_other_text_is_not() {
     assert_eq!(feed_buffer(&mut server, &mut buffer, &mixed[118_192..], usize::MAX), 200_000);
 }
 
-/// What was read to a receiver's store is nothing to anyone else; a handshake that is given it waits for more.
+/// Bytes that were read to a receiver's store are not in the buffer. A handshake that reads from it waits for more.
 #[test]
 fn what_is_elsewhere_is_no_head() {
     let (mut server, _) = open(Config::new());
@@ -112,7 +113,7 @@ fn what_is_elsewhere_is_no_head() {
     assert!(!handshake.read(&mut buffer.received(count)));
 }
 
-/// The caller's mistake is told as such, and no peer is blamed for it.
+/// A mistake of the caller is reported as one, and the peer is not blamed.
 #[test]
 fn what_was_read_for_another_receiver_or_before_something_else_fails() {
     let long = frame(0x82, &[1; 200_000], true);
@@ -142,7 +143,7 @@ fn what_was_read_for_another_receiver_or_before_something_else_fails() {
     fails(&mut reader, buffer.received(20_000));
 }
 
-/// What is read of the next one to the buffer has to be copied.
+/// The beginning of the next message must be copied if it is read to the buffer.
 #[test]
 fn behind_a_long_message_little_is_read_until_more_comes() {
     let (mut server, _) = open(Config::new().keep(200_000));
@@ -153,7 +154,7 @@ fn behind_a_long_message_little_is_read_until_more_comes() {
     assert_eq!(buffer.room_for(&mut server.receiver).len(), 50_000);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &long, usize::MAX), 200_000);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), few);
-    // The next one, which needs no more memory, is read to its place all but for that.
+    // The next message needs no more memory, and is read to the store except for these bytes.
     assert_eq!(feed_buffer(&mut server, &mut buffer, &long[..few], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), long.len() - few);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &long[few..], usize::MAX), 200_000);
@@ -173,10 +174,10 @@ fn a_warm_connection_reads_large_messages_where_they_belong() {
     let bytes = frame(0x82, &[1; 200_000], true);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes, usize::MAX), 200_000);
     assert_eq!(measure(|| assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes, 5000), 200_000)), NOTHING);
-    // The beginning comes through the buffer; then there is room for all that is missing.
+    // The beginning is read to the buffer. Then the store has free space for the rest.
     assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..4096], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), bytes.len() - 4096);
-    // For the last few there is no read of their own: what comes behind them can come with them.
+    // The last few bytes have no separate read: the bytes behind them can be read with them.
     assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[4096..bytes.len() - 8192], usize::MAX), 0);
     assert_eq!(buffer.room_for(&mut server.receiver).len(), 8192);
     assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[bytes.len() - 8192..][..1], 1), 0);
@@ -184,7 +185,7 @@ fn a_warm_connection_reads_large_messages_where_they_belong() {
     assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[bytes.len() - 8191..], usize::MAX), 200_000);
 }
 
-/// Threat 2: in memory that is not there already, no more room is offered than has come.
+/// Threat 2: new memory offers no more free space than was received before.
 #[test]
 fn announced_lengths_make_no_room() {
     let (mut server, _) = open(Config::new().max_frame(1 << 40).max_message(1 << 40));
@@ -198,7 +199,8 @@ fn announced_lengths_make_no_room() {
     assert!((5000..=10_000).contains(&most), "{most} bytes for 5000");
 }
 
-/// New memory is written to before it is lent: only so much at a time that it is still in the cache when it is read to.
+/// New memory is filled before it is lent: only as many bytes at a time as are still in the cache when they are read
+/// to.
 #[test]
 fn of_new_memory_128_kib_are_lent_at_a_time() {
     let (mut server, _) = open(Config::new());
@@ -211,7 +213,7 @@ fn of_new_memory_128_kib_are_lent_at_a_time() {
     }
 }
 
-/// Threat 5: fragments that are cut where the memory for them ends make it grow by as much as there is, each time.
+/// Threat 5: fragments that are cut where their memory ends double that memory each time.
 #[test]
 fn fragments_in_a_read_buffer_are_not_copied_over_and_over() {
     let (mut server, _) = open(Config::new());
@@ -274,8 +276,8 @@ fn a_store_that_offers_less_than_the_buffer_is_not_used() {
     let (mut server, _) = open(Config::new());
     let mut room = vec![0; 20_000];
     let mut buffer = ReadBuffer::new(&mut room[..]);
-    // The header is 8 bytes. The store's memory is as large as the first part of the message, then twice as large; when
-    // that is full, it grows by what is missing.
+    // The header has 8 bytes. The store's memory is as large as the first part of the message, then twice as large.
+    // When that is full, it grows by the rest of the message.
     let bytes = frame(0x82, &[1; 60_000], true);
     let rows = [
         (0, 20_000),
@@ -283,7 +285,8 @@ fn a_store_that_offers_less_than_the_buffer_is_not_used() {
         (30_000, 20_000),
         (39_992, 20_016),
         (bytes.len() - 20_000, 20_000),
-        // Less than the buffer is read to the buffer, and little after a read to the store.
+        // A store with less free space than the buffer is not used, and after a read to the store the buffer offers
+        // little.
         (bytes.len() - 19_999, 4096),
     ];
     for (come, room) in rows {
@@ -294,7 +297,7 @@ fn a_store_that_offers_less_than_the_buffer_is_not_used() {
     }
 }
 
-/// An array has all its memory from the beginning: what is missing of a frame is read straight into it.
+/// An array has all its memory from the beginning: the rest of a frame is read straight into it.
 #[test]
 fn the_rest_of_a_frame_is_read_into_an_array() {
     let stores = [(); 4].map(|()| FixedStorage::new(vec![0; 64_000]));
@@ -317,7 +320,7 @@ fn the_rest_of_a_frame_is_read_into_an_array() {
     }
 }
 
-/// Reads bytes in pieces that end at these places; the messages, which have to be text.
+/// Reads bytes in pieces that end at these places. Returns the messages, which must be text.
 fn texts<S: Storage>(server: ServerEnd<S, S>, bytes: &[u8], ends: [usize; 3]) -> Vec<String> {
     let Connection { receiver: mut rx, sender: mut tx } = server;
     let mut buffer = ReadBuffer::new(vec![0; 20_000]);
@@ -338,7 +341,8 @@ fn texts<S: Storage>(server: ServerEnd<S, S>, bytes: &[u8], ends: [usize; 3]) ->
     texts
 }
 
-/// A code point that a read has cut is joined before the store has room again, also where the read brought no more.
+/// A code point that a read cut is completed before the store offers space again, even if the read brought nothing
+/// else.
 #[test]
 fn a_code_point_that_is_cut_is_not_continued_in_the_store() {
     let text = ["a".repeat(12_000), "語".into(), "a".repeat(30_000)].concat();

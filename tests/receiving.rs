@@ -1,7 +1,7 @@
-//! The rows F1 to F22 of the conformance table: bytes in, events, replies and outcome out.
+//! The rows F1 to F22 of the conformance table: input bytes, and the expected events, replies and outcome.
 //!
-//! Every row runs in both roles, asked for whole messages, for chunks and for both by turns; in every cut; over a store
-//! that grows and over one that has just enough space; and again with more behind it.
+//! Every row runs in both roles; for whole messages, for chunks and for both by turns; in every cut; over a store that
+//! grows and one with just enough space; and again with more bytes behind it.
 
 mod common;
 
@@ -17,15 +17,15 @@ use websocket_proto::{
     frame::{CloseCode, CloseError, ForbiddenCloseCode, HeaderError},
 };
 
-/// The limits of the rows that don't say otherwise.
+/// The limits of all rows that don't set others.
 const LIMITS: Config = Config::new().max_frame(130).max_message(200).max_fragments(3);
 
-/// The smallest stores for these limits: the longest message, and the longest replies of a row.
+/// The smallest stores for these limits: for the longest message, and the longest replies of a row.
 fn tight() -> [Fixed; 2] {
     [fixed(200), fixed(524)]
 }
 
-/// What happens over a store that grows. Over one that does not, the same must happen.
+/// Feeds a store that grows, and checks that the same happens over one that does not.
 #[track_caller]
 fn feed_both(opening: &Opening, masked: bool, bytes: &[u8], cuts: &[usize], mode: Mode) -> Trace {
     let trace = opening.feed(stores(), masked, bytes, cuts.iter().copied(), mode);
@@ -34,7 +34,7 @@ fn feed_both(opening: &Opening, masked: bool, bytes: &[u8], cuts: &[usize], mode
     trace
 }
 
-/// Where the failure is proved, in the last part.
+/// The place in the last part that proves the failure.
 #[derive(Clone, Copy, Debug)]
 enum At {
     /// At this byte of its header, counted from 1.
@@ -44,7 +44,7 @@ enum At {
 }
 use At::{Byte, Payload};
 
-/// Runs `check` on what happens in every role, mode and cut.
+/// Runs `check` on the outcome in every role, mode and cut.
 #[track_caller]
 fn everywhere(config: Config, parts: &[Part<'_>], check: impl Fn(&Trace)) {
     let opening = Opening::new(config);
@@ -58,7 +58,7 @@ fn everywhere(config: Config, parts: &[Part<'_>], check: impl Fn(&Trace)) {
     }
 }
 
-/// A row that ends in a failure: reported once, behind `before`, at the byte that proves it.
+/// A row that ends in a failure. The failure is reported once, behind `before`, at the byte that proves it.
 #[track_caller]
 fn fails(label: &str, parts: &[Part<'_>], before: &[Seen], failure: Failure, code: u16, at: At) {
     fails_with(LIMITS, label, parts, before, failure, code, at);
@@ -78,7 +78,7 @@ fn fails_with(config: Config, label: &str, parts: &[Part<'_>], before: &[Seen], 
                 "{label}"
             );
             assert_eq!(&payload[2..], failure.reason().as_bytes(), "{label}");
-            // Beside it just the pongs for pings before.
+            // Besides, only Pongs for earlier Pings.
             let pings = before.iter().filter(|seen| matches!(seen, Seen::Ping(_))).count();
             assert_eq!(trace.replies.len(), pings + 1, "{label}");
         });
@@ -101,7 +101,7 @@ fn fails_with(config: Config, label: &str, parts: &[Part<'_>], before: &[Seen], 
     }
 }
 
-/// A row in which all is well: exactly these events, and these replies.
+/// A valid row: exactly these events, and these replies.
 #[track_caller]
 fn passes(label: &str, parts: &[Part<'_>], seen: &[Seen], replies: &[(u8, &[u8])], end: Result<(), UncleanEnd>) {
     everywhere(LIMITS, parts, |trace| {
@@ -174,7 +174,7 @@ fn f5_masks() {
     }
 }
 
-/// On byte 1 and on byte 2 more than one thing may be wrong: which is named must not depend on cuts.
+/// Bytes 1 and 2 may have more than one fault: which one is reported must not depend on the cuts.
 #[test]
 fn several_faults_in_one_header_are_named_the_same_in_every_cut() {
     let opening = Opening::new(Config::new());
@@ -196,7 +196,7 @@ fn several_faults_in_one_header_are_named_the_same_in_every_cut() {
     }
 }
 
-/// A length of 2^63 - 1: the largest that there is.
+/// A length of 2^63 - 1: the largest one.
 const HUGE: &[u8] = &[127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 
 #[test]
@@ -207,7 +207,7 @@ fn f8_lengths_over_a_limit_fail_at_the_header() {
     fails("F8 message", &[Long(0x02, 130), H(0x80, &[71])], &[], Failure::MessageTooLong { len: 201, limit: 200 }, 1009, Byte(2));
     fails("F8 message, longer", &[Long(0x02, 130), H(0x80, &[126, 0, 126])], &[], Failure::MessageTooLong { len: 256, limit: 200 }, 1009, Byte(4));
     fails("F8 message of many", &[Long(0x02, 130), F(0x00, b""), H(0x80, &[71])], &[], Failure::MessageTooLong { len: 201, limit: 200 }, 1009, Byte(2));
-    // Also where all of it is there.
+    // The same if the whole frame was received.
     fails("F8 whole fragment", &[F(0x02, b"x"), Long(0x80, 131)], &[], Failure::FrameTooLong { len: 131, limit: 130 }, 1009, Byte(4));
     fails("F8 whole message", &[Long(0x02, 130), Long(0x80, 126)], &[], Failure::MessageTooLong { len: 256, limit: 200 }, 1009, Byte(4));
     // The sum of fragments must not wrap around.
@@ -218,7 +218,7 @@ fn f8_lengths_over_a_limit_fail_at_the_header() {
     passes("F8 message at the limit", &[Long(0x02, 130), Long(0x80, 70)], &[Seen::Binary(vec![b'x'; 200])], &[], OPEN);
 }
 
-/// Lengths around the forms' borders, as they are sent and at the borders of reads.
+/// Lengths around the limits of each form, and at the ends of reads.
 #[test]
 fn lengths_at_the_borders_of_their_forms() {
     let opening = Opening::new(Config::new());
@@ -281,7 +281,7 @@ fn f10_text_that_is_not_utf8() {
     passes("F10 good", &[F(0x81, message.as_bytes())], &[text(message)], &[], OPEN);
     passes("F10 good, cut everywhere", &[F(0x01, b"\xCE\x9A\xE4"), F(0x00, b"\xB8\x96\xF0\x9F"), F(0x80, b"\xA6\x80!")], &[text("Κ世🦀!")], &[], OPEN);
     let opening = Opening::new(Config::new());
-    // The same text in fragments of every size, cut inside code points too.
+    // The same text in fragments of every size, also cut inside code points.
     for size in 1..message.len() {
         for masked in [true, false] {
             let pieces: Vec<_> = message.as_bytes().chunks(size).collect();
@@ -299,7 +299,7 @@ fn f10_text_that_is_not_utf8() {
     }
 }
 
-/// Chunks give what is good before they fail, however it is cut.
+/// Chunks deliver all valid text before they fail, in every cut.
 #[test]
 fn f10_chunks_give_the_valid_text_before_the_failure() {
     let opening = Opening::new(LIMITS);
@@ -314,8 +314,9 @@ fn f10_chunks_give_the_valid_text_before_the_failure() {
     }
 }
 
-/// Long text takes other ways than short text, and ASCII others than the rest: lent from the buffer, read to where it
-/// belongs, or copied. None of them may show, nor make a fault known later than by the read that brings it.
+/// Long text is handled in other ways than short text, and ASCII in others than the rest: lent from the buffer, read
+/// straight to the store, or copied. The results must be the same, and a fault must be found in the read that brings
+/// it.
 #[test]
 fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
     const LEN: usize = 40_000;
@@ -326,7 +327,7 @@ fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
         let mut bad = ascii.clone();
         bad[place] = 0xFF;
         texts.push((bad, Some(place)));
-        // A letter of two bytes, whole and cut; and behind it one that is wrong.
+        // A letter of two bytes, whole and cut; and behind it a wrong byte.
         let mut good = ascii.clone();
         good[place] = 0xD0;
         match good.get_mut(place + 1) {
@@ -400,7 +401,7 @@ fn f12_f13_pings_and_pongs() {
     passes("F12 payload", &[F(0x89, b"\x00\xFFhey")], &[ping(b"\x00\xFFhey")], &[(0x8A, b"\x00\xFFhey")], OPEN);
     passes("F12 125 bytes", &[F(0x89, &[0xFE; 125])], &[ping(&[0xFE; 125])], &[(0x8A, &[0xFE; 125])], OPEN);
     passes("F12 one after another", &[F(0x89, b"1"), F(0x89, b""), F(0x89, b"3")], &[ping(b"1"), ping(b""), ping(b"3")], &[(0x8A, b"1"), (0x8A, b""), (0x8A, b"3")], OPEN);
-    // No byte of an earlier frame is left in a later one's answer.
+    // No byte of an earlier frame is left in the answer to a later one.
     passes("F12 long, then short", &[F(0x89, &[1; 100]), F(0x89, b""), F(0x89, b"ab")], &[ping(&[1; 100]), ping(b""), ping(b"ab")], &[(0x8A, &[1; 100]), (0x8A, b""), (0x8A, b"ab")], OPEN);
     passes("F12 between fragments, inside a code point", &[F(0x01, b"\xE4\xB8"), F(0x89, b"?"), F(0x00, b""), F(0x8A, b"!"), F(0x80, b"\x96")],
         &[ping(b"?"), pong(b"!"), text("世")], &[(0x8A, b"?")], OPEN);
@@ -438,7 +439,7 @@ fn f15_f16_every_close_code() {
         let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
         for masked in [true, false] {
             let bytes = frame(0x88, &code.to_be_bytes(), masked);
-            // Whole and in the middle of the code.
+            // Whole, and cut in the middle of the code.
             let cuts = if code % 2 == 0 { vec![] } else { vec![bytes.len() - 1] };
             let mode = if masked { Mode::Whole } else { Mode::Chunks };
             let trace = opening.feed(stores(), masked, &bytes, cuts, mode);
@@ -462,7 +463,7 @@ fn f15_f16_every_close_code() {
         let body = code.to_be_bytes();
         passes("F16 code", &[F(0x88, &body)], &[close(code, "")], &[(0x88, &body)], Ok(()));
     }
-    // A bad code is known before its reason was received.
+    // A wrong code is found before the reason is received.
     let failure = Failure::Close(CloseError::Code(ForbiddenCloseCode(1005)));
     fails("F15 bad code, long reason", &[F(0x88, b"\x03\xEDreason")], &[], failure, 1002, Payload(2));
 }
@@ -490,7 +491,7 @@ fn f20_f21_order_and_ends() {
     }
 }
 
-/// The echo of a message that came with a bad frame behind it in one read goes out before the Close.
+/// If one read brings a message and a bad frame behind it, the echo is sent before the Close.
 #[test]
 fn f20_an_echo_can_be_sent_before_the_failure() {
     let (server, _) = open(Config::new());
@@ -506,7 +507,8 @@ fn f20_an_echo_can_be_sent_before_the_failure() {
     assert_eq!((sent[1].0, &sent[1].1[..2]), (0x88, &1002_u16.to_be_bytes()[..]));
 }
 
-/// F10: when the good beginning of a text has been given, and nobody has asked for more, it is known all the same.
+/// F10: if the valid beginning of a text was delivered, the end of the stream reports the failure even if nobody asks
+/// for another event.
 #[test]
 fn f10_the_end_comes_before_the_failure_is_asked_for() {
     let (mut server, _) = open(Config::new());
@@ -523,11 +525,11 @@ fn f10_the_end_comes_before_the_failure_is_asked_for() {
     assert_eq!(server.receiver.payload_remaining(), 0, "nothing more is to come");
 }
 
-/// F22: a length beyond 32 bits is never cut to the size of a pointer: it can be streamed, over any store.
+/// F22: a length beyond 32 bits is never truncated to the size of a pointer: it can be streamed, over any store.
 #[test]
 fn f22_lengths_beyond_32_bits() {
     let opening = Opening::new(Config::new().max_frame(u64::MAX).max_message(u64::MAX));
-    // Cut to 32 bits, they would be 5, 0 and 2^32 - 1 bytes.
+    // Truncated to 32 bits, they would be 5, 0 and 2^32 - 1 bytes.
     for len in [(1 << 32) + 5, 1 << 32, (1_u64 << 63) - 1] {
         for masked in [true, false] {
             let length = [&[127][..], &len.to_be_bytes()].concat();
@@ -542,8 +544,8 @@ fn f22_lengths_beyond_32_bits() {
     }
 }
 
-/// F22: over a store that grows, a length is refused where no memory could hold it, and waited for elsewhere; the sum
-/// of fragments too.
+/// F22: over a store that grows, a length is refused if no memory could hold it, and accepted otherwise; so is the sum
+/// of fragments.
 #[test]
 #[cfg(feature = "alloc")]
 fn f22_lengths_beyond_memory() {

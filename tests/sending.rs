@@ -1,4 +1,4 @@
-//! The sender: what goes out, what is refused, and what a peer that does not read can make of it.
+//! The sender: what it sends, what it refuses, and what happens if the peer does not read.
 
 mod common;
 
@@ -8,7 +8,7 @@ use websocket_proto::{
     Server, Storage, Transport, frame::CloseCode,
 };
 
-/// Runs a test with the sender of either role. `$masked` is whether its frames are.
+/// Runs a test with the sender of either role. `$masked` is whether its frames are masked.
 macro_rules! in_both_roles {
     ($config:expr, |$tx:ident, $masked:ident| $body:block) => {{
         let (server, client) = open($config);
@@ -34,7 +34,7 @@ fn frames_are_as_the_rfc_draws_them() {
     let (mut server, mut client) = open(Config::new());
     server.sender.send_text("Hello").unwrap();
     client.sender.send_text("Hello").unwrap();
-    // RFC 6455 §5.7, but for the key.
+    // RFC 6455 §5.7, except for the key.
     assert_eq!(server.sender.pending(), b"\x81\x05Hello");
     let key = common::keys();
     let masked: Vec<u8> = b"Hello".iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
@@ -66,7 +66,7 @@ fn fragments_are_one_message_and_control_frames_pass_between() {
         tx.send_text_fragment("a", false).unwrap();
         tx.send_ping(b"p").unwrap();
         tx.send_text_fragment("", false).unwrap();
-        // Nothing else may begin.
+        // No other message may begin.
         assert_eq!(tx.send_text("x"), Err(SendError::MessageOpen));
         assert_eq!(tx.send_binary_fragment(b"x", true), Err(SendError::MessageOpen));
         assert_eq!(tx.vectored_frame("x").err(), Some(SendError::MessageOpen));
@@ -120,7 +120,7 @@ fn a_fragment_after_close_is_refused() {
 fn the_high_water_mark_hands_the_message_back() {
     in_both_roles!(Config::new().high_water(1000), |tx, masked| {
         let header = if masked { 8 } else { 4 };
-        // Whatever its size, a message that finds nothing waiting is accepted.
+        // A message of any size is accepted if nothing is pending.
         tx.send_binary(&[1; 5000]).unwrap();
         assert_eq!(tx.backlog(), 5000 + header);
         let refused = tx.send_binary(&[]).unwrap_err();
@@ -129,17 +129,17 @@ fn the_high_water_mark_hands_the_message_back() {
         assert_eq!(tx.vectored_frame("x").err(), Some(refused));
         assert!(matches!(tx.send_ping(b"x"), Err(SendError::Backlog { .. })));
         assert_eq!(tx.pending().len(), 5000 + header);
-        // A refused first fragment has begun nothing.
+        // A refused first fragment begins no message.
         tx.consume(5000);
         tx.send_binary(&[2; 100]).unwrap();
-        // Exactly up to the mark, and not one more.
+        // Exactly up to the mark, and not one byte more.
         let room = 1000 - tx.backlog();
         let payload = vec![3; room - header];
         assert!(matches!(tx.send_binary(&[&payload[..], &[3]].concat()), Err(SendError::Backlog { .. })));
         tx.send_binary(&payload).unwrap();
         assert_eq!(tx.backlog(), 1000);
         assert!(matches!(tx.send_text(""), Err(SendError::Backlog { .. })));
-        // Closing works under any backlog; its frame has a header of its own, a code and a reason.
+        // A Close is accepted with any backlog; its frame has a header, a code and a reason.
         let closing = header - 2 + 2 + 8;
         tx.close(CloseCode::TRY_AGAIN_LATER, "too slow").unwrap();
         assert_eq!(tx.transport(), Transport::Closing);
@@ -152,7 +152,7 @@ fn the_high_water_mark_hands_the_message_back() {
     });
 }
 
-/// Threat 11: 5 000 pings to an endpoint whose own output is not read.
+/// Threat 11: 5 000 Pings to an end whose output is not read.
 #[test]
 fn a_flood_of_pings_is_answered_in_a_bounded_space() {
     let (server, _) = open(Config::new());
@@ -171,13 +171,13 @@ fn a_flood_of_pings_is_answered_in_a_bounded_space() {
     }
     let numbers: Vec<u32> =
         pongs.iter().map(|(_, payload)| u32::from_be_bytes(payload[..4].try_into().unwrap())).collect();
-    // In order while there was room, then the newest.
+    // In order while there was space, then the newest.
     let room = 4096 / 127;
     assert_eq!(numbers[..room as usize], (0..room).collect::<Vec<_>>());
     assert_eq!(numbers[room as usize..], [4999]);
 }
 
-/// As many pongs as queue one by one, and their bytes.
+/// The Pongs that are queued one by one, and their bytes.
 fn flood<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> usize {
     let before = tx.pending().len();
     for _ in 0..40 {
@@ -195,13 +195,13 @@ fn the_newest_pong_goes_before_the_next_message() {
         ping(&mut tx, b"old");
         ping(&mut tx, b"new");
         assert_eq!(tx.backlog(), queued + header + 3);
-        // It is not starved by messages that keep coming.
+        // Messages can't delay it forever.
         tx.send_text("next").unwrap();
         let sent = drain(&mut tx);
         assert_eq!(sent[sent.len() - 2..], [(0x8A, b"new".to_vec()), (0x81, b"next".to_vec())]);
         assert!(tx.is_empty());
 
-        // Without them it follows as soon as there is room, behind all that was pending.
+        // Without messages it follows as soon as there is space, behind the earlier backlog.
         let queued = flood(&mut tx);
         ping(&mut tx, b"by itself");
         assert_eq!(tx.pending().len(), queued);
@@ -212,7 +212,7 @@ fn the_newest_pong_goes_before_the_next_message() {
     });
 }
 
-/// What is pending may be on its way while replies arrive: it only grows, at its end.
+/// Pending bytes may be in a write while replies are added: they only grow, at their end.
 #[test]
 fn what_is_pending_stays_as_it_is_until_it_is_consumed() {
     in_both_roles!(Config::new(), |tx, _masked| {
@@ -230,7 +230,7 @@ fn what_is_pending_stays_as_it_is_until_it_is_consumed() {
     });
 }
 
-/// What a receiver owes for these bytes of a client's.
+/// The reply that a receiver owes for these bytes of a client.
 fn owed(mut bytes: Vec<u8>) -> OwnedReply {
     let mut receiver = open(Config::new()).0.receiver;
     let mut owed = None;
@@ -250,7 +250,7 @@ fn peer_fails<R: Role, S: Storage>(tx: &mut Sender<R, S>) {
     tx.reply(&owed(vec![0xFF]));
 }
 
-/// Which of them may be dropped for a newer one, on a way of their own.
+/// Tells which replies may be dropped for a newer one, if they are sent by another way.
 #[test]
 fn a_reply_says_whether_it_is_a_pong() {
     for (bytes, is_pong) in [(frame(0x89, b"?", true), true), (frame(0x88, b"", true), false), (vec![0xFF], false)] {
@@ -259,7 +259,7 @@ fn a_reply_says_whether_it_is_a_pong() {
     }
 }
 
-/// "unless it already received a Close frame" (§5.5.2): our own is no reason to leave a ping unanswered.
+/// "unless it already received a Close frame" (§5.5.2): our own Close is no reason to leave a Ping unanswered.
 #[test]
 fn pings_are_answered_until_the_peer_has_closed() {
     in_both_roles!(Config::new(), |tx, client| {
@@ -300,7 +300,7 @@ fn every_way_to_close_and_what_the_transport_does_then() {
         assert_eq!(drain(&mut tx), [(0x88, 4000_u16.to_be_bytes().to_vec())]);
         assert_eq!(tx.transport(), if client { Transport::AwaitEnd } else { Transport::CloseNow });
     });
-    // The peer closes with much before it: nothing is lost, and the Close comes last.
+    // The peer closes behind a long backlog: nothing is lost, and the Close is last.
     in_both_roles!(Config::new(), |tx, client| {
         tx.send_binary(&[0; 9_000]).unwrap();
         peer_closes(&mut tx, &[]);
@@ -311,7 +311,7 @@ fn every_way_to_close_and_what_the_transport_does_then() {
         tx.consume(usize::MAX);
         assert_eq!(tx.transport(), if client { Transport::AwaitEnd } else { Transport::CloseNow });
     });
-    // The peer breaks the protocol: at once, in both roles.
+    // The peer breaks the protocol: close at once, in both roles.
     in_both_roles!(Config::new(), |tx, _client| {
         peer_fails(&mut tx);
         assert_eq!(tx.transport(), Transport::Closing);
@@ -319,14 +319,14 @@ fn every_way_to_close_and_what_the_transport_does_then() {
         assert_eq!(drain(&mut tx)[0].1[..2], 1002_u16.to_be_bytes());
         assert_eq!(tx.transport(), Transport::CloseNow);
     });
-    // Threat 16: it breaks the protocol while we are closing. One Close is enough.
+    // Threat 16: the peer breaks the protocol while we are closing. One Close is enough.
     in_both_roles!(Config::new(), |tx, _client| {
         tx.close_without_code().unwrap();
         peer_fails(&mut tx);
         assert_eq!(drain(&mut tx), [(0x88, vec![])]);
         assert_eq!(tx.transport(), Transport::CloseNow);
     });
-    // Threat 16: two Closes, and a failure behind.
+    // Threat 16: two Closes, and a failure behind them.
     in_both_roles!(Config::new(), |tx, client| {
         peer_closes(&mut tx, &[]);
         peer_closes(&mut tx, &1000_u16.to_be_bytes());
@@ -377,7 +377,7 @@ fn a_vectored_frame_of_a_server_copies_nothing_and_a_dropped_one_is_not_lost() {
     assert_eq!(frame.slices().iter().map(|slice| slice.len()).collect::<Vec<_>>(), [0, 4, 1000]);
     frame.sent(1004);
     assert!(server.sender.is_empty());
-    // A write that failed with WouldBlock leaves through `?`.
+    // A write that failed with WouldBlock is left with `?`.
     drop(server.sender.vectored_frame("dropped").unwrap());
     drop(client.sender.vectored_frame("dropped").unwrap());
     assert_eq!(drain(&mut server.sender), [(0x81, b"dropped".to_vec())]);
@@ -413,7 +413,7 @@ fn every_partial_write_gives_the_same_bytes() {
 
 #[test]
 fn a_fixed_store_says_what_it_can_take_and_always_has_room_for_a_close() {
-    // 127 bytes are for a Close.
+    // 127 bytes are kept free for a Close.
     let (mut server, _) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new([0; 327])));
     let tx = &mut server.sender;
     assert_eq!(tx.send_binary(&[0; 197]), Err(SendError::FrameTooLong { len: 201, limit: 200 }));
@@ -421,9 +421,9 @@ fn a_fixed_store_says_what_it_can_take_and_always_has_room_for_a_close() {
     let full = SendError::Backlog { waiting: 200, limit: 200 };
     assert_eq!(tx.send_binary(&[]), Err(full));
     assert_eq!(tx.send_ping(&[]), Err(full));
-    // A vectored frame is refused when its rest would not fit, and not after half of it was written.
+    // A vectored frame is refused if its rest would not fit, before any part of it is written.
     assert_eq!(tx.vectored_frame(&[3; 10][..]).err(), Some(full));
-    // The newest Pong waits apart, and follows when there is room for it and a Close.
+    // The newest Pong waits separately, and follows when it fits beside a Close.
     ping(tx, b"old");
     ping(tx, &[5; 125]);
     assert_eq!((tx.pending().len(), tx.backlog()), (200, 327));
@@ -459,8 +459,8 @@ fn a_store_that_could_not_answer_the_peer_is_refused_by_the_handshake() {
     assert_eq!(server(256), Ok(()));
 }
 
-/// Whatever the peer is owed is pending as soon as it is: a loop that writes what is pending and then sleeps in `read` has left nothing
-/// unsaid, however much it had to write before.
+/// Every reply is pending at once. So a loop that writes the pending bytes and then blocks in `read` leaves nothing
+/// unsent, whatever the backlog was.
 #[test]
 fn a_reply_behind_any_backlog_is_pending_at_once() {
     for len in [0, 1, 4000, 4080, 4090, 4091, 4096, 5000, 100_000] {
@@ -499,8 +499,8 @@ fn any_order_of_writes_and_sends_through_a_small_store_keeps_every_byte() {
     assert_eq!(frames(&wire), sent);
 }
 
-/// An echo of pings and messages by turns, to a peer that doesn't read: each message takes the newest pong with it, and they are
-/// more than the first four thousand bytes.
+/// An echo of Pings and messages by turns, to a peer that doesn't read: each message takes the newest Pong with it, so
+/// the Pongs exceed 4 KiB.
 #[test]
 fn pongs_before_messages_are_counted_as_far_as_they_go() {
     let (mut server, _) = open(Config::new());
@@ -522,7 +522,7 @@ fn pongs_before_messages_are_counted_as_far_as_they_go() {
     assert!(server.sender.is_empty());
 }
 
-/// A read has found the stream's end: nobody waits for anything that was sent, in whatever state it was.
+/// A read found the end of the stream: nobody waits for sent bytes any more, in any state.
 #[test]
 fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
     type Step = fn(&mut Sender<Server, Store>);
@@ -560,7 +560,7 @@ fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
         }
         assert_eq!(tx.close(CloseCode::NORMAL, ""), Err(SendError::TransportLost), "{label}");
         assert_eq!(tx.close_without_code(), Err(SendError::TransportLost), "{label}");
-        // What the receiver still finds to say goes nowhere.
+        // Later replies of the receiver are dropped.
         ping(tx, b"late");
         peer_closes(tx, b"");
         peer_fails(tx);
@@ -569,15 +569,14 @@ fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
         assert_eq!((tx.backlog(), tx.transport()), (0, Transport::CloseNow), "{label}");
         assert_eq!(tx.send_text("text"), Err(SendError::TransportLost), "{label}");
     }
-    // After a late Close a client doesn't wait for the stream's end, which has been read.
+    // After a late Close a client doesn't wait for the end of the stream, which was read already.
     let (_, mut client) = open(Config::new());
     client.sender.transport_lost();
     peer_closes(&mut client.sender, b"");
     assert_eq!(client.sender.transport(), Transport::CloseNow);
 }
 
-/// A client that waits for the server to end the stream needn't any more, and a compressed message that has begun is
-/// forgotten.
+/// A client no longer waits for the server to end the stream, and a compressed message that began is forgotten.
 #[test]
 fn without_a_transport_a_client_waits_for_nothing() {
     type Step = fn(&mut Sender<Client<Keys>, Store>);
@@ -608,8 +607,8 @@ fn without_a_transport_a_client_waits_for_nothing() {
     }
 }
 
-/// For interfaces that own a buffer while they write. The bytes are those that are pending, whatever was consumed before
-/// and whatever is queued meanwhile.
+/// For interfaces that own a buffer while they write. The bytes are the pending ones, whatever was consumed before and
+/// whatever is queued meanwhile.
 #[cfg(feature = "alloc")]
 #[test]
 fn pending_bytes_are_taken_by_exchange() {

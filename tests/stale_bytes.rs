@@ -9,7 +9,7 @@ use websocket_proto::{Config, Connection, Event, FixedStorage, Input, Reply, Rol
 /// The payload of the earlier frame.
 const SECRET: [u8; 125] = [b'#'; 125];
 
-/// Takes all frames that are sent.
+/// Consumes and returns all frames that are sent.
 fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<Frame> {
     let mut wire = Vec::new();
     while !tx.is_empty() {
@@ -19,8 +19,8 @@ fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<Frame> {
     frames(&wire)
 }
 
-/// Receives two frames, each cut in two, and returns the replies. They go to the sender as they are or owned, and are
-/// taken after each frame or at the end.
+/// Receives two frames, each cut in two, and returns the replies. They go to the sender as borrowed or owned replies,
+/// and are consumed after each frame or at the end.
 fn replies<R: Role, S: Storage>(
     connection: Connection<R, S, S>,
     frames: [(&[u8], usize); 2],
@@ -106,7 +106,7 @@ fn a_reply_has_no_bytes_of_an_earlier_frame() {
 fn newest_pong<R: Role, S: Storage>(connection: Connection<R, S, S>, masked: bool, closes: bool) {
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     for payload in [&SECRET[..], &SECRET, b"short", b"", b"so"] {
-        // More than fit into any store.
+        // More than fit any store.
         for _ in 0..40 {
             let mut ping = frame(0x89, &SECRET, masked);
             assert_eq!(rx.next_message(&mut Input::new(&mut ping), &mut tx), Some(Event::Ping(&SECRET)));

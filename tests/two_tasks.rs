@@ -1,4 +1,4 @@
-//! One thread reads and another writes: what the reader finds out, the writer has to be told.
+//! One thread reads and another writes: the writer must learn what the reader finds out.
 #![cfg(feature = "std")]
 
 use std::{
@@ -16,7 +16,7 @@ use websocket_proto::{
 
 type Tx = Sender<Server, Vec<u8>>;
 
-/// A sender that both share.
+/// A sender that both threads share.
 struct Shared {
     sender: Mutex<Tx>,
     changed: Condvar,
@@ -30,7 +30,7 @@ impl Shared {
     }
 }
 
-/// Writes until everything has been said; how the transport stood then.
+/// Writes until everything is sent. Returns the state of the transport at the end.
 fn write(mut socket: TcpStream, shared: &Shared) -> Transport {
     let mut copy = Vec::new();
     loop {
@@ -46,12 +46,12 @@ fn write(mut socket: TcpStream, shared: &Shared) -> Transport {
         copy.clear();
         copy.extend_from_slice(guard.pending());
         drop(guard);
-        // A write that fails is found out by the reader as well.
+        // The reader notices a failed write, too.
         let _ = socket.write_all(&copy).and_then(|()| socket.flush());
     }
 }
 
-/// Reads and echoes until the stream ends, then tells the writer if that must know.
+/// Reads and echoes until the stream ends, then tells the writer if it must know.
 fn read(mut socket: TcpStream, mut rx: Receiver<Server, Vec<u8>>, shared: &Shared) -> Result<(), UncleanEnd> {
     let mut buf = [0; 4096];
     loop {
@@ -69,7 +69,7 @@ fn read(mut socket: TcpStream, mut rx: Receiver<Server, Vec<u8>>, shared: &Share
     }
 }
 
-/// A client that does this; how reader and writer have ended, and what is said of a message after that.
+/// Runs this client. Returns how reader and writer ended, and the error of a later message.
 fn serve(client: impl FnOnce(TcpStream) + Send + 'static) -> (Result<(), UncleanEnd>, Transport, Option<SendError>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -106,7 +106,7 @@ fn serve(client: impl FnOnce(TcpStream) + Send + 'static) -> (Result<(), Unclean
 #[test]
 fn a_writer_ends_when_the_peer_has_gone() {
     let lost = (Err(UncleanEnd::WithoutClose), Transport::CloseNow, Some(SendError::TransportLost));
-    // At once, after an echo, and in the middle of a message; by an end of the stream, and by a reset.
+    // At once, after an echo, and in the middle of a message; by the end of the stream, and by a reset.
     assert_eq!(serve(drop), lost);
     assert_eq!(
         serve(|mut socket| {
@@ -121,7 +121,7 @@ fn a_writer_ends_when_the_peer_has_gone() {
     assert_eq!(
         serve(|mut socket| {
             socket.write_all(b"\x81\x82\0\0\0\0hi").unwrap();
-            // Something unread when it is closed makes a reset of it.
+            // Closing a socket with unread bytes resets the connection.
             thread::sleep(Duration::from_millis(100));
         }),
         lost
@@ -141,7 +141,7 @@ fn a_writer_ends_when_both_have_closed() {
     assert_eq!(closed, (Ok(()), Transport::CloseNow, Some(SendError::TransportLost)));
 }
 
-/// What a user writes who is generic over the store: that compiles.
+/// Code of a user that is generic over the store compiles.
 #[test]
 fn the_halves_go_to_threads_whatever_the_store() {
     fn spawn<S: Storage + Send + 'static>(connection: Connection<Server, S, S>) -> Result<(), UncleanEnd> {
