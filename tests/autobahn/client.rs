@@ -1,4 +1,4 @@
-//! The client that the Autobahn Testsuite's fuzzing server tests: it runs all cases, one connection each, and echoes.
+//! The client for the Autobahn Testsuite's fuzzing server: it runs all cases, one connection each, and echoes.
 //!
 //! `autobahn_client --url ws://127.0.0.1:9001 --agent NAME`; see `tests/autobahn/run`.
 
@@ -22,7 +22,8 @@ Usage: autobahn_client [--url URL] [--agent NAME]
   --help        show this
 ";
 
-/// The suite's largest messages have 16 MiB, its most fragmented one 65 536 parts; where there is compression, everything is.
+/// The suite's largest messages have 16 MiB, its most fragmented one 65 536 fragments. With compression, every message
+/// is compressed.
 const CONFIG: Config = Config::new()
     .max_frame(64 << 20)
     .max_message(64 << 20)
@@ -42,10 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let count: u32 = echo(&format!("{url}/getCaseCount"))?.ok_or("no case count")?.parse()?;
     for case in 1..=count {
-        // A case may end badly: that is what it is for. The suite's report says whether it should have.
+        // A case may end badly: some are made for that. The suite's report says whether it should.
         let _ = echo(&format!("{url}/runCase?case={case}&agent={agent}"));
     }
-    // The suite may hang up on this one while it writes the reports: they are what is judged.
+    // The suite may close this connection while it writes the reports. Only the reports matter.
     let _ = echo(&format!("{url}/updateReports?agent={agent}"));
     Ok(())
 }
@@ -82,7 +83,7 @@ fn echo(address: &str) -> Result<Option<String>, Box<dyn Error>> {
             }
         }
         match socket.write_all(tx.pending()) {
-            // The suite has hung up on us in the middle: what it sent before may still be read.
+            // The suite closed the connection early: its last bytes may still be read.
             Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
             result => result?,
         }
@@ -99,7 +100,7 @@ fn echo(address: &str) -> Result<Option<String>, Box<dyn Error>> {
     }
 }
 
-/// Reads once, again when a signal was in the way.
+/// Reads once, and again after an interruption by a signal.
 fn read(socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         match socket.read(buf) {

@@ -1,4 +1,4 @@
-//! What the tests share: responses, what happens to them, and the checks of a row.
+//! Code that these tests share: responses, their outcomes, and the checks of a row.
 
 use crate::common::{
     Store,
@@ -22,7 +22,7 @@ pub(crate) const RESPONSE: Template = Template(
 /// How many headers [`RESPONSE`] has.
 pub(crate) const RESPONSE_HEADERS: usize = 3;
 
-/// What the client of the tables offers.
+/// The client's offers in the tables.
 pub(crate) const OFFERED: &[&str] = &["chat", "superchat"];
 
 pub(crate) const INTERIM: &str = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -51,7 +51,7 @@ pub(crate) fn behind() -> Vec<u8> {
     frame(0x81, b"behind the head", false)
 }
 
-/// A source of randomness that gives these sixteen bytes over and over.
+/// A source of randomness that repeats these sixteen bytes.
 pub(crate) fn fixed(nonce: [u8; 16]) -> impl FnMut() -> [u8; 4] {
     let mut at = 0;
     move || {
@@ -61,7 +61,7 @@ pub(crate) fn fixed(nonce: [u8; 16]) -> impl FnMut() -> [u8; 4] {
     }
 }
 
-// ---- What happens to a stream
+// ---- The outcome for a stream
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
@@ -78,9 +78,9 @@ pub(crate) enum Verdict {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
-    /// What the handshake has not touched. Nothing, when there was no response: where it was given up is not promised.
+    /// The bytes behind the head. Empty if there was no response: where reading stopped is not promised.
     pub(crate) behind: Vec<u8>,
-    /// What the connection makes of that.
+    /// The events of the connection for these bytes.
     pub(crate) events: Vec<String>,
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn connect(config: Config, request: &Request<'_>, nonce: [u8; 16], ch
     Outcome { verdict: Verdict::Response { status, headers, subprotocol, failure }, behind, events }
 }
 
-/// Connects in every cut of `head`, followed by `behind`; the same happens.
+/// Connects in every cut of `head`, followed by `behind`; the outcome must be the same.
 pub(crate) fn connect_all(label: &str, config: Config, head: &[u8], behind: &[u8]) -> Outcome {
     let stream = [head, behind].concat();
     let request = request("ws://server.example.com/chat").subprotocols(OFFERED);

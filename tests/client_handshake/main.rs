@@ -1,6 +1,6 @@
 //! The client's opening handshake, row by row: C1–C8 of the conformance table, and the attacks on a handshake.
 //!
-//! A row is a response and what must happen to it. Each is fed in every cut, and with a frame behind it.
+//! A row is a response and its expected outcome. Each is fed in every cut, and with a frame behind it.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What is no response, or too large: the row C7, threats 5 and 7.
+//! Bytes that are not a response, or are too large: the row C7, threats 5 and 7.
 
 use crate::{common::heads::NONCE, harness::*};
 use websocket_proto::{
@@ -19,7 +19,7 @@ fn c7_limits() {
     let error = HeadError::TooLarge { limit: 16384 };
     assert_no_head("C7 over 16 KiB", Config::new(), &RESPONSE.padded_to(16385), error);
 
-    // Interim responses count, and are counted together.
+    // Interim responses count, and their lengths are added.
     let interim = [INTERIM.repeat(3).as_bytes(), &whole].concat();
     assert_open("C7 interim, exact", Config::new().max_head(interim.len()), &interim, None);
     let limit = interim.len() - 1;
@@ -46,7 +46,7 @@ fn c7_limits() {
     assert_open("C7 default header count", Config::new(), &RESPONSE.with_headers(128), None);
     let error = HeadError::TooManyHeaders { limit: 128 };
     assert_no_head("C7 default header count", Config::new(), &RESPONSE.with_headers(129), error);
-    // Each response has its own headers.
+    // Each response has its own limit for headers.
     let config = Config::new().max_headers(RESPONSE_HEADERS);
     let interim = [b"HTTP/1.1 103 \r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n", &whole[..]].concat();
     assert_open("C7 headers of an interim response", config, &interim, None);
@@ -64,14 +64,14 @@ fn c7_end_of_stream() {
     assert!(error.to_string().contains("77"), "{error}");
 }
 
-/// What can't be a response fails at the byte that proves it, or at the end of the line that the byte is in: a client
-/// needn't wait for more.
+/// Bytes that can't be a response fail at the byte that proves it, or at the end of its line: a client needn't wait for
+/// more.
 #[test]
 #[rustfmt::skip]
 fn c7_fails_early() {
     use HeadError::{Malformed, Tls, Version};
     let [ending, name, value, status] = [LineEnding, HeaderName, HeaderValue, StatusLine].map(Malformed);
-    // Up to the bar it may still be a response; with the byte behind that it can't.
+    // Up to the bar it may still be a response; with the next byte it can't.
     let rows: [(&str, &[u8], HeadError); 33] = [
         ("TLS alert",          b"|\x15\x03\x03\x00\x02\x02\x46", Tls),
         ("TLS hello",          b"|\x16\x03\x01\x02\x00\x01", Tls),
@@ -114,11 +114,11 @@ fn c7_fails_early() {
         assert!(!handshake.read(&mut Input::new(&mut stream[..good].to_vec())), "C7 {label}: too early");
         assert!(handshake.read(&mut Input::new(&mut [stream[good]])), "C7 {label}: too late");
         assert_eq!(handshake.into_response().err(), Some(error), "C7 {label}");
-        // The same in every cut, and with the rest of the head behind it, so that it can be read in one piece.
+        // The same in every cut, and with the rest of the head behind it, in one piece.
         for rest in [&b""[..], b"\r\n", b"Upgrade: websocket\r\n\r\n"] {
             assert_no_head(label, Config::new(), &[&stream, rest].concat(), error);
         }
-        // A limit that the fault is beyond, and one that it is not.
+        // One limit that lies before the fault, and one that does not.
         for (limit, error) in [(good + 1, error), (good, HeadError::TooLarge { limit: good })] {
             assert_no_head(label, Config::new().max_head(limit), &stream, error);
         }
@@ -159,8 +159,8 @@ fn c7_not_http() {
     }
 }
 
-/// C1, C7, threat 12: a server that never says its last word. What is taken is bounded, and given up at the byte that
-/// is too much; interim responses are no way around it.
+/// C1, C7, threat 12: a server that never completes its response. The received bytes are limited, and the handshake
+/// fails at the first byte over the limit. Interim responses can't avoid the limit.
 #[test]
 fn c7_floods() {
     const TOO_LARGE: HeadError = HeadError::TooLarge { limit: 16384 };
@@ -196,7 +196,7 @@ fn c7_floods() {
     }
 }
 
-/// Threats 5 and 17: see the test of this name for the server; the head is collected by the same code.
+/// Threats 5 and 17: see the server's test of this name; the same code collects the head.
 #[test]
 fn threat_5_one_byte_per_read() {
     for (limit, config) in [(16 << 10, Config::new()), (1 << 20, Config::new().max_head(1 << 20))] {

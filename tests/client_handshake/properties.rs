@@ -1,4 +1,4 @@
-//! What holds for all bytes, all addresses and all strings; and both ends against each other.
+//! Properties of all bytes, all addresses and all strings; and both ends together.
 
 use crate::{
     common::{
@@ -16,7 +16,7 @@ use websocket_proto::{
     server,
 };
 
-/// Pieces of which nearly responses are made.
+/// Pieces that form almost valid responses.
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     #[rustfmt::skip]
     let known = [
@@ -33,7 +33,7 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
 }
 
-/// An interim response and [`RESPONSE`] with a few bytes changed, left out or put in.
+/// An interim response and [`RESPONSE`] with a few bytes changed, removed or inserted.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..4);
     (edits, any::<bool>()).prop_map(|(edits, interim)| {
@@ -51,7 +51,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 prop_compose! {
-    /// Text, host and port to connect to, target, `Host`: of an address.
+    /// An address: its text, the host and port to connect to, the target, `Host`.
     fn address()(
         secure in any::<bool>(),
         host in prop_oneof!["[a-z0-9]([a-z0-9.-]{0,10}[a-z0-9])?", Just("[::1]".to_owned()), Just("[2001:db8::7]".to_owned())],
@@ -72,7 +72,7 @@ prop_compose! {
 
 type Lines = Vec<(String, String)>;
 
-/// Headers that anybody may add.
+/// Headers that applications may add.
 fn lines() -> impl Strategy<Value = Lines> {
     prop::collection::vec(("X-[A-Za-z0-9!#$%&'*+.^_`|~-]{0,8}", "([!-~\u{e4}\u{1f600}]([ -~\t]{0,8}[!-~])?)?"), 0..5)
 }
@@ -81,7 +81,7 @@ fn lent(lines: &Lines) -> Vec<(&str, &str)> {
     lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-/// What is in `headers` that [`lines`] has put there.
+/// The headers that [`lines`] added.
 fn added(headers: websocket_proto::head::Headers<'_>) -> Lines {
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
     headers
@@ -91,8 +91,7 @@ fn added(headers: websocket_proto::head::Headers<'_>) -> Lines {
 }
 
 proptest! {
-    /// Client and server understand each other, whatever is asked for and however the bytes are cut; and what each says
-    /// right behind its head arrives.
+    /// Client and server understand each other, with any offers and any cuts. Bytes right behind each head arrive.
     #[test]
     fn both_ends_agree(
         (text, host, path, query, target) in address(),
@@ -147,7 +146,7 @@ proptest! {
         prop_assert_eq!(events, ["text to the client"]);
     }
 
-    /// Any bytes have one outcome in every cut, and cause no panic.
+    /// All bytes have the same outcome in every cut, and cause no panic.
     #[test]
     fn any_bytes(
         stream in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), fragments(), mutated()],
@@ -168,7 +167,7 @@ proptest! {
         }
     }
 
-    /// Any strings at all as headers, subprotocols and origin: an error and nothing written, or exactly those are sent.
+    /// Any strings as headers, subprotocols and origin: an error and nothing written, or exactly these are sent.
     #[test]
     fn any_additions(
         headers in prop::collection::vec(
@@ -209,7 +208,7 @@ proptest! {
         }
     }
 
-    /// Any string at all as an address: an error, or a request of the same six lines.
+    /// Any string as an address: an error, or a request of the same six lines.
     #[test]
     fn any_address(text in prop_oneof![any::<String>(), "wss?://\\PC{0,12}", "wss?://[a-z:@/?#%\\[\\] \r\n\\\\]{0,12}"]) {
         if let Ok(uri) = Uri::parse(&text) {
@@ -218,7 +217,7 @@ proptest! {
             prop_assert_eq!(request.headers.len(), 5);
             let words: Vec<_> = request.first_line.split(' ').collect();
             prop_assert_eq!((words.len(), words[0], words[2]), (3, "GET", "HTTP/1.1"));
-            // What is sent is a part of what was given, but for a slash and a port of the scheme's own.
+            // The sent target is a part of the address, except for a slash and the default port.
             prop_assert!(text.ends_with(words[1].trim_start_matches('/')));
             let mut server = new_server(Config::new());
             assert!(server.read(&mut Input::new(&mut handshake.pending().to_vec())));

@@ -72,7 +72,7 @@ fn known_answers() {
     }
 }
 
-/// C8: what an address becomes on the wire, and where to connect.
+/// C8: an address on the wire, and where to connect.
 #[test]
 fn c8_addresses() {
     #[rustfmt::skip]
@@ -109,7 +109,7 @@ fn c8_addresses() {
     }
 }
 
-/// C8, threat 10: what is no address never becomes a request.
+/// C8, threat 10: a string that is not an address never becomes a request.
 #[test]
 fn c8_not_addresses() {
     #[rustfmt::skip]

@@ -58,7 +58,7 @@ fn c1_c5_accepted() {
     }
 }
 
-/// C1 skips responses of 1xx; what only begins like one is no HTTP.
+/// C1 skips responses of 1xx; other status lines that begin like one are not HTTP.
 #[test]
 fn c1_a_status_has_three_digits() {
     for line in ["HTTP/1.1 1", "HTTP/1.1 10", "HTTP/1.1 1xx Continue", "HTTP/1.1 1000 Continue", "HTTP/1.1 100Continue"]
@@ -69,7 +69,7 @@ fn c1_a_status_has_three_digits() {
     }
 }
 
-/// C1: an interim response is as well-formed as any other, or two parsers see different responses behind it.
+/// C1: an interim response must be well-formed, too. Otherwise two parsers could see different responses behind it.
 #[test]
 fn c1_interim_responses_are_parsed() {
     #[rustfmt::skip]
@@ -92,8 +92,8 @@ fn c2_refused() {
     type Headers = &'static [(&'static str, &'static str)];
     #[rustfmt::skip]
     let rows: [(u16, &str, Headers, &str); 13] = [
-        // "A server MUST NOT send a 1xx response to an HTTP/1.0 client" (RFC 9110 §15.2): a server of HTTP/1.0 has no
-        // more responses to send.
+        // "A server MUST NOT send a 1xx response to an HTTP/1.0 client" (RFC 9110 §15.2): a server of HTTP/1.0 sends no
+        // further response.
         (100, "HTTP/1.0 100 Continue",            &[],                        "HTTP/1.1 101 Switching Protocols\r\n\r\n"),
         (200, "HTTP/1.1 200 OK",                  &[("Content-Length", "5")], "hello"),
         (204, "HTTP/1.1 204 No Content",          &[],                        ""),
@@ -111,7 +111,7 @@ fn c2_refused() {
     for (expected, line, lines, body) in rows {
         let upgrade = RESPONSE.0.split_once("\r\n").unwrap().1.trim_end();
         let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, *value)).collect();
-        // With the headers of an acceptance too: the status decides.
+        // Also with the headers of an acceptance: the status decides.
         for acceptance in ["", upgrade] {
             let given: String = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
             let acceptance = if acceptance.is_empty() { String::new() } else { format!("{acceptance}\r\n") };
@@ -132,7 +132,7 @@ fn c2_refused() {
     }
 }
 
-// The accept value is no secret: nothing here has to take the same time (threat 18).
+// The accept value is not secret: constant time is not necessary (threat 18).
 
 #[test]
 #[rustfmt::skip]
@@ -196,7 +196,7 @@ fn c3_c4_failures() {
     }
 }
 
-/// A header whose name differs in one letter is ignored, whatever its value, repeated, before or after the others.
+/// A header whose name differs in one letter is ignored, with any value, repeated, before or after the others.
 #[test]
 fn names_of_the_same_length_are_other_headers() {
     let rows = [
@@ -230,7 +230,7 @@ fn names_of_the_same_length_are_other_headers() {
     }
 }
 
-/// When none was offered, none can be picked.
+/// If none was offered, none can be selected.
 #[test]
 fn c4_subprotocol_though_none_offered() {
     let request = request("ws://h").headers(&[("X-Protocol", "chat"), ("X", "Sec-WebSocket-Protocol: chat")]);

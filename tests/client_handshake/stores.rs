@@ -16,7 +16,7 @@ use websocket_proto::{
 
 #[test]
 fn stores_that_are_too_small() {
-    // The request, to the byte; larger than what the connection wants of a store anyway.
+    // The request, to the byte. It is larger than the connection's own needs.
     let headers = [("Cookie", &*"x".repeat(500))];
     let request = request("ws://server.example.com/chat").headers(&headers);
     let needed = new_client(Config::new(), &request, fixed(NONCE)).unwrap().pending().len();
@@ -28,7 +28,7 @@ fn stores_that_are_too_small() {
             Err(error) => {
                 let RequestError::StoreTooSmall { needed: said, capacity: found } = error else { panic!("{error}") };
                 assert_eq!(found, capacity);
-                // What has no room at all may be told of another need first.
+                // A store without any space may fail for another need first.
                 assert!(said == needed || capacity == 0, "{error}");
                 assert_eq!(out, vec![0xaa; capacity], "something was written");
             }
@@ -87,7 +87,7 @@ fn stores_that_are_not_empty() {
     assert!(connection.sender.is_empty());
 }
 
-/// The same handshake over arrays, down to the frame behind the head.
+/// The same handshake over arrays, including the frame behind the head.
 #[test]
 fn without_an_allocator() {
     let (input, output) = (FixedStorage::new([0; 256]), FixedStorage::new([0; 512]));

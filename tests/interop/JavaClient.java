@@ -60,7 +60,7 @@ class JavaClient {
 
     record Close(int code, String reason) {}
 
-    /** One connection: collects whatever the listener is told. */
+    /** One connection: collects all events of the listener. */
     static class Connection implements WebSocket.Listener {
         final BlockingQueue<Object> messages = new LinkedBlockingQueue<>(); // String, ByteBuffer or Throwable
         final BlockingQueue<ByteBuffer> pings = new LinkedBlockingQueue<>();
@@ -143,7 +143,7 @@ class JavaClient {
             return ByteBuffer.wrap(bytes);
         }
 
-        /** Java allows one send at a time: so wait for each. */
+        /** Java allows one send at a time, so wait for each. */
         void send(Object message, boolean last) throws Exception {
             if (message instanceof String s) await(ws.sendText(s, last));
             else await(ws.sendBinary(((ByteBuffer) message).duplicate(), last));
@@ -235,11 +235,11 @@ class JavaClient {
             }
         });
         scenario("ping-from-server", "/ping/hello", c -> {
-            // The second goes after the pong for certain.
+            // The second is certainly sent after the Pong.
             for (String sent : List.of("still here", "and here")) {
                 c.send(sent, true);
                 Object message;
-                // The peer servers report the pong, the Rust one need not.
+                // The peer servers report the Pong, the Rust one need not.
                 do message = c.next(c.messages); while (message.equals("ponged hello"));
                 same("echo", message, sent);
             }

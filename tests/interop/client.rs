@@ -1,7 +1,7 @@
-//! The client for other people's servers: runs every scenario of `tests/interop/README.md` against one of them.
+//! The client for servers of other implementations: runs every scenario of `tests/interop/README.md` with one of them.
 //!
-//! `interop_client --url ws://127.0.0.1:PORT`; a line per scenario, exit code 0 when all passed. The variable `INTEROP_MODE` says
-//! how the server is set to compress.
+//! `interop_client --url ws://127.0.0.1:PORT`; one line per scenario, exit code 0 when all passed. The variable
+//! `INTEROP_MODE` tells how the server compresses.
 
 use std::{
     collections::VecDeque,
@@ -57,7 +57,7 @@ const SCENARIOS: [(&str, Scenario); 18] = [
     ("compressed-or-not", compressed_or_not),
 ];
 
-/// In the mode "deflate" only: everything that a client can ask for, alone.
+/// In the mode "deflate" only: each parameter that a client can ask for, alone.
 const OFFERS: [(&str, Scenario); 7] = [
     ("server-no-takeover", server_no_takeover),
     ("client-no-takeover", client_no_takeover),
@@ -98,12 +98,12 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed > 0))
 }
 
-/// How the server is set: see `README.md`.
+/// How the server compresses: see `README.md`.
 fn mode() -> String {
     env::var("INTEROP_MODE").unwrap_or_else(|_| "plain".into())
 }
 
-/// A message, pong or close, as it was seen.
+/// A message, Pong or Close, as it was received.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Text(String),
@@ -179,7 +179,7 @@ impl Session {
         }
     }
 
-    /// Sends what is pending, and reads until something is seen.
+    /// Sends the pending bytes, and reads until an event.
     fn next(&mut self) -> Outcome<Seen> {
         let mut buf = vec![0; 64 << 10];
         loop {
@@ -204,7 +204,7 @@ impl Session {
         if seen == expected { Ok(()) } else { Err(format!("{} instead of {}", short(&seen), short(&expected)).into()) }
     }
 
-    /// Echoes a text, and answers how many bytes it was on the wire, there and back.
+    /// Echoes a text. Returns its bytes on the wire, there and back.
     fn round_trip(&mut self, text: &str) -> Outcome<(usize, usize)> {
         let (sent, received) = (self.sent, self.received);
         self.tx.send_text(text)?;
@@ -212,21 +212,21 @@ impl Session {
         Ok((self.sent - sent, self.received - received))
     }
 
-    /// What is agreed on: our window and the server's, and who remembers.
+    /// The agreement: our window and the server's, and for each whether it is kept between messages.
     fn agreed(&self) -> Option<(u8, u8, bool, bool)> {
         assert_eq!(self.rx.compression(), self.tx.compression(), "both halves know the same");
         let agreed = self.rx.compression()?;
         Some((agreed.send_window.get(), agreed.receive_window.get(), agreed.send_takeover, agreed.receive_takeover))
     }
 
-    /// A closing handshake begun here, to the stream's end.
+    /// A closing handshake that begins here, to the end of the stream.
     fn close(mut self) -> Outcome {
         self.tx.close(CloseCode::NORMAL, "")?;
         self.expect(Seen::Close(Some(1000), String::new()))?;
         self.ended()
     }
 
-    /// The server ends the stream, and we may.
+    /// The server ends the stream, then we may.
     fn ended(mut self) -> Outcome {
         self.expect(Seen::End)?;
         if self.tx.transport() != Transport::AwaitEnd {
@@ -295,7 +295,7 @@ fn fragments_sent(url: &str) -> Outcome {
 
 fn fragments_received(url: &str) -> Outcome {
     let mut session = Session::open(&format!("{url}/fragment/1000"), &[])?;
-    // The peers cut between bytes: so inside characters, as every third is here.
+    // The peers cut between bytes, so every third cut is inside a character.
     for kind in [Kind::Text, Kind::Binary] {
         let text = "世".repeat(3_333) + "!";
         if kind == Kind::Text {
@@ -409,7 +409,7 @@ fn compressed(url: &str) -> Outcome {
     session.close()
 }
 
-/// 3000 hexadecimal digits without a pattern, which shrink to little more than the half.
+/// 3000 hexadecimal digits without a pattern, which compress to a little more than half.
 fn digits() -> String {
     let mut state = 1_u32;
     let mut next = || {
@@ -423,19 +423,19 @@ fn remembered(url: &str) -> Outcome {
     remember(Session::open(url, &[])?)
 }
 
-/// A message that comes again is next to nothing, if what was agreed on lets it be.
+/// A repeated message compresses to almost nothing, if the agreement allows it.
 fn remember(mut session: Session) -> Outcome {
     let (send_window, receive_window, send_takeover, receive_takeover) = session.agreed().unwrap_or_default();
     let first = session.round_trip(&digits())?;
     let again = session.round_trip(&digits())?;
     let what = |way| format!("{way} of {first:?}, then {again:?} bytes: remembered");
-    // 2^11 bytes are too few for the message before.
+    // 2^11 bytes are too few to reach the message before.
     same(&what("sent"), again.0 < 300, send_takeover && send_window > 11)?;
     same(&what("received"), again.1 < 300, receive_takeover && receive_window > 11)?;
     session.close()
 }
 
-/// What is sent uncompressed, or in a form that other connections get too, does not confuse who remembers.
+/// Messages that are uncompressed, or in a shared form, do not disturb a receiver that remembers.
 fn compressed_or_not(url: &str) -> Outcome {
     let mut session = Session::open(url, &[])?;
     let text = digits();
@@ -485,7 +485,7 @@ fn server_window(url: &str) -> Outcome {
 }
 
 fn server_window_8(url: &str) -> Outcome {
-    // Many can't compress so, and take the other offer, of any window.
+    // Many servers can't compress with this window. They accept the other offer, of any window.
     let session = Session::open_with(Some(deflate::Config::new().threshold(0).receive_window(bits(8))), url, &[])?;
     if !matches!(session.agreed(), Some((15, 8 | 15, true, true))) {
         return Err(format!("agreed: {:?}", session.agreed()).into());
@@ -510,7 +510,7 @@ fn threshold(url: &str) -> Outcome {
     session.close()
 }
 
-/// Reads once, again when a signal was in the way.
+/// Reads once, and again after an interruption by a signal.
 fn read(socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         match socket.read(buf) {

@@ -49,7 +49,7 @@ static void same(const char *what, long got, long want)
         fail(what, got, want);
 }
 
-// Returns the kind of a message or ping, and gives its bytes.
+// Returns the kind of a message or Ping, and its bytes.
 static int message(int i, const char **data, size_t *len)
 {
     static char numbered[20];
@@ -245,7 +245,7 @@ static const struct scenario scenarios[] = {
     {"pipeline-100", "/", "", .times = PIPELINE},
     {"server-no-takeover", ASK, .parameter = "server_no_context_takeover", .server = NEVER},
     {"client-no-takeover", ASK, .parameter = "client_no_context_takeover", .client = NEVER},
-    // 2^11 bytes are too few for the message before.
+    // 2^11 bytes are too few to reach the message before.
     {"server-window", ASK, .parameter = "server_max_window_bits", .lowest = 9, .highest = 14, .server = 12},
     {"server-window-8", ASK, .parameter = "server_max_window_bits", .lowest = 8, .highest = 8, .server = 12},
     {"client-window", ASK, .parameter = "client_max_window_bits", .lowest = 9, .highest = 14, .client = 12},

@@ -29,7 +29,7 @@ function same(what, got, want) {
   throw new Error(`${what}: got ${show(got)}, want ${show(want)}`);
 }
 
-// Neither client shows its socket, which counts the bytes on the wire.
+// Neither client documents its socket, which counts the bytes on the wire.
 let socket;
 diagnostics.subscribe('net.client.socket', (message) => (socket = message.socket));
 
@@ -41,7 +41,7 @@ async function open(path, protocols = [], offer = {}) {
         perMessageDeflate: MODE !== 'plain' && { threshold: 0, ...offer },
         maxPayload: 64 * MIB,
       });
-  // What the server has answered. ws has no more than the name in `extensions`.
+  // The answer of the server. ws has only the name in `extensions`.
   let agreed;
   if (!builtin) ws.on('upgrade', ({ headers }) => (agreed = headers['sec-websocket-extensions'] ?? ''));
   ws.binaryType = 'arraybuffer';
@@ -111,11 +111,11 @@ echo('receive-fragmented-text', TEXT_10K, '/fragment/1000');
 echo('receive-fragmented-binary', pattern(10000), '/fragment/1000');
 
 scenario('ping-from-server', '/ping/hello', [], async ({ ws, receive, pings }) => {
-  // The second goes after the pong for certain.
+  // The second is certainly sent after the Pong.
   for (const sent of ['still here', 'and here']) {
     ws.send(sent);
     let message;
-    // The peer servers report the pong, the Rust one need not.
+    // The peer servers report the Pong, the Rust one need not.
     do message = await receive(); while (message === 'ponged hello');
     same('echo', message, sent);
   }
@@ -134,7 +134,7 @@ scenario('extensions', '/', [], ({ agreed }) => {
   for (const limit of limits) same(limit, agreed.includes(limit), MODE === 'limits');
 });
 
-/** Echoes a text, and answers how many bytes it was on the wire. */
+/** Echoes a text. Returns its bytes on the wire. */
 async function roundTrip({ ws, receive }, text) {
   const { bytesWritten, bytesRead } = socket;
   ws.send(text);
@@ -142,7 +142,7 @@ async function roundTrip({ ws, receive }, text) {
   return { sent: socket.bytesWritten - bytesWritten, received: socket.bytesRead - bytesRead };
 }
 
-// Node's own client compresses nothing that it sends.
+// Node's own client sends everything uncompressed.
 const ways = builtin ? ['received'] : ['sent', 'received'];
 
 scenario('compressed', '/', [], async (connection) => {
@@ -150,7 +150,7 @@ scenario('compressed', '/', [], async (connection) => {
   for (const way of ways) same(`${way} ${count[way]} bytes: compressed`, count[way] < MIB / 10, MODE !== 'plain');
 });
 
-/** Whether the two sides refer to what was 3000 bytes ago. */
+/** Whether the two ends refer to bytes that are 3000 bytes back. */
 async function remembered(connection, server, client) {
   const text = randomBytes(1500).toString('hex'); // shrinks to little more than the half
   const first = await roundTrip(connection, text);
@@ -184,7 +184,7 @@ scenarios['close-1000'] = async () => {
 
 if (builtin) {
   scenarios['refuse-403'] = async () => {
-    // The browser's interface tells no more than that it failed.
+    // The browser's interface only tells that it failed.
     await assert.rejects(open('/status/403'), /not opened/);
   };
 } else {
@@ -223,13 +223,13 @@ if (builtin) {
 }
 
 if (!builtin && MODE === 'deflate') {
-  /** Asks for one parameter, which the server has to answer with; then who remembers. */
+  /** Asks for one parameter, which the server must answer. Then checks which ends remember. */
   const ask = (option, parameter, server, client) =>
     onConnection((connection) => {
       same(parameter, connection.agreed.includes(parameter), true);
       return remembered(connection, server, client);
     }, '/', [], option);
-  // 2^11 bytes are too few for the message before.
+  // 2^11 bytes are too few to reach the message before.
   const serverWindow = (bits) =>
     ask({ serverMaxWindowBits: bits }, `server_max_window_bits=${bits}`, bits > 11, true);
   const clientWindow = (bits) =>
@@ -250,7 +250,7 @@ if (!builtin && MODE === 'deflate') {
           const { sent } = await roundTrip(connection, 'a'.repeat(size));
           same(`${sent} of ${size} bytes sent`, sent < 100, size < 100 || size >= 1000);
         }
-        // ws has a threshold only where it doesn't remember.
+        // ws has a threshold only if it doesn't remember.
       }, '/', [], { threshold: 1000, clientNoContextTakeover: true }),
   });
 }

@@ -83,7 +83,7 @@ async def receive_fragmented_binary(ws):
     await ws.send(pattern(10_000))
     parts = [part async for part in ws.recv_streaming(decode=False)]
     same("echo", b"".join(parts), pattern(10_000))
-    # The last frame may be empty: some senders end a message that way.
+    # The last frame may be empty: some senders end a message this way.
     same("fragment sizes", [len(part) for part in parts if part], [1000] * 10)
 
 
@@ -240,7 +240,7 @@ def client_window(bits):
     return {"client_max_window_bits": bits}, True, bits > 11
 
 
-# What a client can ask for: the parameter, and whether the server and the client then remember.
+# Parameters that a client can ask for, and whether the server and the client then remember.
 OFFERS = {
     "server-no-takeover": [({"server_no_context_takeover": True}, False, True)],
     "client-no-takeover": [({"client_no_context_takeover": True}, True, False)],

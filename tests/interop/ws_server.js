@@ -25,7 +25,7 @@ function refuse({ req }, done) {
 }
 
 function sendPieces(ws, data, binary, size) {
-  // Bytes, even of a text: so a character may span two fragments.
+  // As bytes, even for a text: so a character may span two fragments.
   for (let at = 0; at === 0 || at < data.length; at += size) {
     ws.send(data.subarray(at, at + size), { binary, fin: at + size >= data.length });
   }
@@ -37,7 +37,7 @@ const server = new WebSocketServer({
   verifyClient: refuse,
   maxPayload: MAX_MESSAGE,
   perMessageDeflate: DEFLATE,
-  // The first subprotocol offered is what ws selects by itself.
+  // ws selects the first offered subprotocol by itself.
 });
 
 server.on('connection', (ws, req) => {

@@ -1,4 +1,4 @@
-//! What is accepted, and what the caller learns of it: the rows S4 to S6, S11, S13 and S15.
+//! Accepted requests, and what the caller can read of them: the rows S4 to S6, S11, S13 and S15.
 
 use crate::{
     common::{
@@ -37,7 +37,7 @@ fn s6_known_answers() {
     for (_, key, accept) in KEYS {
         assert_accepted(key, Config::new(), &REQUEST.set("Sec-WebSocket-Key", key), accept);
     }
-    // The text is what is hashed, so bits behind the last byte (which no client is forbidden to set) change the answer.
+    // The text is hashed, not the bytes. So bits behind the last byte (which clients may set) change the answer.
     let key = "dGhlIHNhbXBsZSBub25jZR==";
     let head = REQUEST.set("Sec-WebSocket-Key", key);
     assert_accepted(key, Config::new(), &head, "Zgw8jYXtqX5qJr7MJ1Q/MqzeSRI=");
@@ -81,7 +81,7 @@ fn accepted() {
         ("S14 several lines",  REQUEST.with("Sec-WebSocket-Extensions: a; b\r\nSec-WebSocket-Extensions: c; d=e")),
         ("S14 bad parameters", REQUEST.with("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=99; x; x")),
         ("S14 deflate of today", REQUEST.with("Sec-WebSocket-Extensions: x-webkit-deflate-frame")),
-        // RFC 9110 §5.3: all lines of a name are one list, and a list without an element is as if it were not there.
+        // RFC 9110 §5.3: all lines with one name are one list, and a list without elements counts as absent.
         ("S14 no value",       REQUEST.with("Sec-WebSocket-Extensions:")),
         ("S14 a comma",        REQUEST.with("Sec-WebSocket-Extensions: ,")),
         ("S14 commas and space", REQUEST.with("Sec-WebSocket-Extensions:  ,\t, ,")),
@@ -102,8 +102,8 @@ fn accepted() {
     }
 }
 
-/// The parser looks at the length of a name first. A header with another name of the same length is ignored, whatever
-/// its value, repeated, before or after the others.
+/// The parser compares the length of a name first. A header with another name of the same length is ignored, with any
+/// value, repeated, before or after the others.
 #[test]
 fn names_of_the_same_length_are_other_headers() {
     let missing = |name| Refusal::Header(Missing(name));
@@ -199,7 +199,7 @@ fn s13_subprotocols() {
             let response = Http::parse(connection.sender.pending());
             assert_eq!(response.get("Sec-WebSocket-Protocol"), picked, "{label}");
         }
-        // Any that was offered can be picked, and none.
+        // Any offered one can be selected, or none.
         for picked in offered.iter().copied().map(Some).chain([None]) {
             let connection = upgrade(&head).accept(&Accept::new().subprotocol(picked)).unwrap();
             let response = Http::parse(connection.sender.pending());
@@ -208,7 +208,7 @@ fn s13_subprotocols() {
     }
 }
 
-/// Nothing behind the head is looked at before the request is accepted, even what no connection could receive.
+/// Bytes behind the head are not parsed before the request is accepted, even if no connection could receive them.
 #[test]
 fn s15_nothing_is_parsed_before_accept() {
     #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! Requests that an HTTP library has parsed.
+//! Requests that an HTTP library parsed.
 
 use crate::{
     common::{
@@ -14,7 +14,7 @@ use websocket_proto::{
     server::{AcceptError, Refusal, Request},
 };
 
-/// What is in the parts is refused as it would be in bytes, and no part can pretend to be two.
+/// Parts are refused like bytes, and no part can pretend to be two.
 #[test]
 fn from_parts_is_not_fooled() {
     let base = || parts(REQUEST.0.as_bytes()).unwrap();
@@ -66,7 +66,7 @@ fn from_parts_is_not_fooled() {
     }
 }
 
-/// A header list without end is given up at the limit, not collected.
+/// An endless list of headers is refused at the limit, not collected.
 #[test]
 fn from_parts_is_bounded() {
     let (config, mut taken) = (Config::new(), 0);
@@ -79,11 +79,11 @@ fn from_parts_is_bounded() {
     assert!(taken <= 129, "{taken}");
 }
 
-/// The caller's HTTP library sends the response; what comes then is frames.
+/// The caller's HTTP library sends the response. Then frames are received.
 #[test]
 fn from_parts_to_a_connection() {
     let (method, target, headers) = parts(REQUEST.0.as_bytes()).unwrap();
-    // What is in the stores is dropped.
+    // The content of the stores is dropped.
     let (input, output) = (stale(), store());
     let request = Request::from_parts_with_storage(Config::new(), method, target, headers, input, output).unwrap();
     assert!(request.is_upgrade());
@@ -119,7 +119,7 @@ fn from_parts_to_the_smallest_output() {
     }
 }
 
-/// The output store of a request in parts is as empty as one that came in bytes ("what is in them is dropped").
+/// The output store for a request in parts is emptied, as for a request in bytes ("what is in them is dropped").
 #[test]
 fn from_parts_drops_what_is_in_the_output() {
     let (method, target, headers) = parts(REQUEST.0.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! What the tests share: requests, what happens to them, and the checks of a row.
+//! Code that these tests share: requests, their outcomes, and the checks of a row.
 
 use crate::common::{
     Store,
@@ -32,7 +32,7 @@ pub(crate) fn behind() -> Vec<u8> {
     frame(0x81, b"behind the head", true)
 }
 
-/// What a [`Template`] cannot do in one step.
+/// Edits that a [`Template`] can't do in one step.
 pub(crate) trait Edit {
     fn replace(self, from: &str, to: &str) -> Self;
     fn append(self, line: &str) -> Self;
@@ -40,36 +40,36 @@ pub(crate) trait Edit {
 }
 
 impl Edit for Vec<u8> {
-    /// Every `from`, of which there is one at least, by `to`.
+    /// Replaces every `from`, of which there is at least one, by `to`.
     fn replace(self, from: &str, to: &str) -> Self {
         let text = String::from_utf8(self).unwrap();
         assert!(text.contains(from), "no {from:?} to replace");
         text.replace(from, to).into_bytes()
     }
 
-    /// A further header.
+    /// Adds a header.
     fn append(self, line: &str) -> Self {
         let text = String::from_utf8(self).unwrap();
         format!("{}{line}\r\n\r\n", text.strip_suffix("\r\n").unwrap()).into_bytes()
     }
 
-    /// Another first line.
+    /// Changes the first line.
     fn splice_line(self, line: &str) -> Self {
         let text = String::from_utf8(self).unwrap();
         format!("{line}\r\n{}", text.split_once("\r\n").unwrap().1).into_bytes()
     }
 }
 
-// ---- What happens to a stream
+// ---- The outcome for a stream
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) refusal: Option<Refusal>,
     pub(crate) response: Vec<u8>,
-    /// What the handshake has not touched; `None` when it refused the head, perhaps before its end: where it stopped is
-    /// not promised.
+    /// The bytes behind the head. `None` if the head was refused, perhaps before its end: where reading stopped is not
+    /// promised.
     pub(crate) behind: Option<Vec<u8>>,
-    /// What the connection makes of that.
+    /// The events of the connection for these bytes.
     pub(crate) events: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn serve(config: Config, chunks: &[&[u8]]) -> Outcome {
     }
 }
 
-/// Upgrades, and asserts that `check` has said the same before.
+/// Upgrades, and asserts that `check` returned the same before.
 fn checked_upgrade(request: Request<Store, Store>) -> Result<StoreUpgrade, Refusal> {
     let checked = request.check();
     let upgrade = request.upgrade();
@@ -111,7 +111,7 @@ fn checked_upgrade(request: Request<Store, Store>) -> Result<StoreUpgrade, Refus
     upgrade
 }
 
-/// Serves `head`, followed by `behind`, in every cut; the same happens.
+/// Serves `head`, followed by `behind`, in every cut; the outcome must be the same.
 pub(crate) fn serve_all(label: &str, config: Config, head: &[u8], behind: &[u8]) -> Outcome {
     let stream = [head, behind].concat();
     let whole = serve(config, &[&stream]);
@@ -133,7 +133,7 @@ pub(crate) fn upgrade(head: &[u8]) -> StoreUpgrade {
     handshake(Config::new(), head).unwrap()
 }
 
-/// An upgrade whose response goes into `out`, an array of the caller's that can be looked at afterwards.
+/// An upgrade whose response goes into `out`, an array that the caller can read afterwards.
 pub(crate) fn upgrade_into<'o>(head: &[u8], out: &'o mut [u8]) -> Upgrade<Store, FixedStorage<&'o mut [u8]>> {
     let mut handshake = Handshake::with_storage(Config::new(), store(), FixedStorage::new(out));
     assert!(handshake.read(&mut Input::new(&mut head.to_vec())));
@@ -144,7 +144,7 @@ pub(crate) fn upgrade_into<'o>(head: &[u8], out: &'o mut [u8]) -> Upgrade<Store,
 
 pub(crate) type Parts<'h> = (&'h str, &'h str, Vec<(&'h str, &'h [u8])>);
 
-/// Method, target and headers, as an HTTP library would hand them over, if it would.
+/// Method, target and headers, as an HTTP library would return them, if it can.
 pub(crate) fn parts(head: &[u8]) -> Option<Parts<'_>> {
     let mut rest = head;
     let mut lines = core::iter::from_fn(|| {
@@ -160,7 +160,7 @@ pub(crate) fn parts(head: &[u8]) -> Option<Parts<'_>> {
     }
     let header = |line: &'_ [u8]| -> Option<(&str, &[u8])> {
         let colon = line.iter().position(|byte| *byte == b':')?;
-        // A way around borrowing from the closure's argument: the line stands in the head.
+        // The line lies in the head. So this avoids a borrow from the closure's argument.
         let start = line.as_ptr() as usize - head.as_ptr() as usize;
         let line = &head[start..start + line.len()];
         Some((core::str::from_utf8(&line[..colon]).ok()?, trim(&line[colon + 1..])))
@@ -169,7 +169,7 @@ pub(crate) fn parts(head: &[u8]) -> Option<Parts<'_>> {
     Some((method, target, headers))
 }
 
-/// Without optional whitespace (RFC 9110 §5.6.3): spaces and tabs, no line ends.
+/// Without optional whitespace (RFC 9110 §5.6.3): spaces and tabs, not line ends.
 pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
@@ -198,7 +198,7 @@ pub(crate) fn from_parts(config: Config, (method, target, headers): Parts<'_>) -
     request_of(config, method, target, headers)?.upgrade()
 }
 
-/// Which part of a malformed head is named can differ: a library's parts have no lines.
+/// For a malformed head, the reported part may differ: a library's parts have no lines.
 pub(crate) fn same_refusal(bytes: Refusal, parts: Refusal) -> bool {
     let malformed = |refusal| matches!(refusal, Refusal::Head(HeadError::Malformed(_)));
     bytes == parts || (malformed(bytes) && malformed(parts))
@@ -206,7 +206,7 @@ pub(crate) fn same_refusal(bytes: Refusal, parts: Refusal) -> bool {
 
 // ---- The checks of a row
 
-/// The headers are these and no others, in any order.
+/// The headers are exactly these, in any order.
 pub(crate) fn assert_headers(response: &Http, expected: &[(&str, &str)], label: &str) {
     let mut expected: Vec<_> =
         expected.iter().map(|(name, value)| (name.to_ascii_lowercase(), (*value).to_owned())).collect();
@@ -237,7 +237,7 @@ pub(crate) fn assert_accepted(label: &str, config: Config, head: &[u8], accept: 
     assert_eq!(found, headers, "{label}");
 }
 
-/// What must stand in an answer: the status line, and the headers that belong to this status.
+/// The required parts of an answer: the status line, and the headers of this status.
 pub(crate) type Answer = (&'static str, &'static [(&'static str, &'static str)]);
 
 #[rustfmt::skip]
@@ -254,11 +254,11 @@ pub(crate) mod answer {
     pub(crate) const VERSION: Answer     = ("HTTP/1.1 505 HTTP Version Not Supported", &[]);
 }
 
-/// The answer has its status, its headers and no others, and as much body as it says.
+/// The answer has its status, exactly its headers, and as many bytes of body as announced.
 pub(crate) fn assert_answer(label: &str, response: &[u8], (status_line, required): Answer) {
     let response = Http::parse(response);
     assert_eq!(response.first_line, status_line, "{label}");
-    // RFC 9110 §7.8: a sender of Upgrade names it in Connection. §10.1.1 of 9112: a closing server says so.
+    // RFC 9110 §7.8: a sender of Upgrade names it in Connection. RFC 9112 §9.6: a server that closes says so.
     let upgrade = required.iter().any(|(name, _)| *name == "Upgrade");
     let length = response.body.len().to_string();
     let mut headers = required.to_vec();

@@ -1,4 +1,4 @@
-//! How large a head may be: the rows S8 and S17, threats 5 and 7.
+//! The limits of a head: the rows S8 and S17, threats 5 and 7.
 
 use crate::{
     common::heads::{ACCEPT, Http, new_server},
@@ -20,7 +20,7 @@ fn s8_size() {
     let over = Config::new().max_head(len - 1);
     assert_refused("S8 one over", over, &REQUEST.whole(), TOO_LARGE, too_large(len - 1));
     assert_refused("S8 nothing fits", Config::new().max_head(0), &REQUEST.whole(), TOO_LARGE, too_large(0));
-    // An empty line in front is skipped, not forgotten.
+    // An empty line in front is skipped, but counts.
     let line = [b"\r\n", &REQUEST.whole()[..]].concat();
     assert_accepted("S8 empty line", Config::new().max_head(len + 2), &line, ACCEPT);
     assert_refused("S8 empty line", Config::new().max_head(len + 1), &line, TOO_LARGE, too_large(len + 1));
@@ -57,7 +57,8 @@ fn s8_count() {
     assert_refused("S17 thousands", Config::new(), &REQUEST.with_headers(2000), TOO_LARGE, too_many(128));
 }
 
-/// A peer that sends no end: what is taken is bounded, and refused at the byte that is too much.
+/// A peer that sends no end: the received bytes are limited, and the request is refused at the first byte over the
+/// limit.
 #[test]
 fn s8_floods() {
     #[rustfmt::skip]
@@ -81,11 +82,11 @@ fn s8_floods() {
     }
 }
 
-/// Threat 5. What makes this linear cannot be seen from outside without a clock, so it is said here: `Head::read`
-/// searches only the bytes of the read at hand for the line's end, appends them to the store, and compares whole lines
-/// once each; the parser runs once, in `into_request`, however many reads there were. What can be seen: a head of the
-/// largest size in one-byte reads is accepted, and so is one sixty-four times as large that consists of a single line.
-/// (When each read begins again at the front, the second takes half a trillion steps.)
+/// Threat 5. The reason why this is linear can't be tested without a clock: `Head::read` searches only the bytes of the
+/// current read for the end of the line, appends them to the store, and compares each whole line once. The parser runs
+/// once, in `into_request`, after any number of reads. This test shows: a head of the largest size is accepted in reads
+/// of one byte, and so is one sixty-four times as large that consists of a single line. (If each read started again at
+/// the front, the second would take half a trillion steps.)
 #[test]
 fn threat_5_one_byte_per_read() {
     for (limit, config) in [(16 << 10, Config::new()), (1 << 20, Config::new().max_head(1 << 20))] {
@@ -111,7 +112,7 @@ fn s17_extremes() {
         assert_refused(label, Config::new(), &head, TOO_LARGE, too_large);
         assert_accepted(label, large, &head, ACCEPT);
     }
-    // "Duplicate everything" (threat 7): what must be there once is refused, in the documented order.
+    // "Duplicate everything" (threat 7): a required header that is repeated is refused, in the documented order.
     let everything = REQUEST.with(REQUEST.0.split_once("\r\n").unwrap().1.trim_end());
     let repeated = Refusal::Header(Repeated("Host"));
     assert_refused("S17 everything twice", Config::new(), &everything, BAD, repeated);

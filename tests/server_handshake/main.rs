@@ -1,7 +1,7 @@
 //! The server's opening handshake, row by row: S1–S17 of the conformance table, and the attacks on a handshake.
 //!
-//! A row is a request and what must happen to it. Each is fed in every cut, with a frame behind it, and, where it can
-//! be said in parts, through [`Request::from_parts`](websocket_proto::server::Request::from_parts).
+//! A row is a request and its expected outcome. Each is fed in every cut, with a frame behind it, and, if it can be
+//! expressed in parts, through [`Request::from_parts`](websocket_proto::server::Request::from_parts).
 
 #[path = "../common/mod.rs"]
 mod common;

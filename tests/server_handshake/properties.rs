@@ -1,4 +1,4 @@
-//! What holds for all bytes, all parts and all strings.
+//! Properties of all bytes, all parts and all strings.
 
 use crate::{
     common::{
@@ -13,7 +13,7 @@ use websocket_proto::{
     server::{Accept, Response},
 };
 
-/// Pieces of which nearly requests are made.
+/// Pieces that form almost valid requests.
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     #[rustfmt::skip]
     let known = [
@@ -30,7 +30,7 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
 }
 
-/// [`REQUEST`] with a few bytes changed, left out or put in.
+/// [`REQUEST`] with a few bytes changed, removed or inserted.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..4);
     edits.prop_map(|edits| {
@@ -48,7 +48,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Any bytes have one outcome in every cut, and cause no panic.
+    /// All bytes have the same outcome in every cut, and cause no panic.
     #[test]
     fn any_bytes(
         stream in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), fragments(), mutated()],
@@ -60,7 +60,7 @@ proptest! {
         let whole = serve(config, &[&stream]);
         prop_assert_eq!(&serve(config, &in_lengths(&stream, &lengths)), &whole);
         prop_assert_eq!(&serve(config, &in_lengths(&stream, &[1])), &whole);
-        // Only what ended as a head can have been accepted, and what was not taken is the stream's end, as it was.
+        // Only a complete head can be accepted, and the unused bytes are the unchanged end of the stream.
         let behind = whole.behind.unwrap_or_default();
         prop_assert!(stream.ends_with(&behind));
         if whole.refusal.is_none() {
@@ -70,7 +70,7 @@ proptest! {
         }
     }
 
-    /// In parts and in bytes it is the same request.
+    /// A request in parts is the same as in bytes.
     #[test]
     fn any_parts(
         method in prop_oneof![4 => Just("GET".to_owned()), 1 => ".{0,4}", 1 => any::<String>()],
@@ -86,19 +86,19 @@ proptest! {
         lines.push_str("\r\n");
         let in_parts = from_parts(Config::new(), (&method, &target, headers.clone()));
         if let Ok(upgrade) = &in_parts {
-            // Every header is one header, and what it was.
+            // Every header is one header, and unchanged.
             let seen: Vec<_> = upgrade.request().headers().map(|header| (header.name, header.value)).collect();
             let given: Vec<_> = headers.iter().map(|(name, value)| (*name, trim(value))).collect();
             prop_assert_eq!(seen, given);
             prop_assert!(handshake(Config::new(), lines.as_bytes()).is_ok());
         }
-        // Bytes may be accepted where parts are not: a line that became two. Never the other way around.
+        // Bytes may be accepted when parts are not, because a line became two. The reverse never happens.
         if handshake(Config::new(), lines.as_bytes()).is_err() {
             prop_assert!(in_parts.is_err());
         }
     }
 
-    /// Any strings at all as headers and subprotocol: an error and nothing written, or exactly those arrive.
+    /// Any strings as headers and subprotocol: an error and nothing written, or exactly these arrive.
     #[test]
     fn any_added_headers(
         headers in prop::collection::vec(

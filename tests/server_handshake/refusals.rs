@@ -1,4 +1,4 @@
-//! What is refused: the rows S1 to S10, S12 and S14, each with its answer.
+//! Refused requests: the rows S1 to S10, S12 and S14, each with its answer.
 
 use crate::{
     common::{
@@ -31,7 +31,7 @@ fn s1_method() {
     ]);
 }
 
-/// S1: the method of a proxy's request, in the only form that its target has (RFC 9112 §3.2.3).
+/// S1: the method for proxies, in the only form that its target has (RFC 9112 §3.2.3).
 #[test]
 fn s1_connect() {
     let head = REQUEST.line("CONNECT server.example.com:443 HTTP/1.1");
@@ -60,7 +60,7 @@ fn s1_head() {
         answer.body = content.clone();
         assert_eq!(answer, Http::parse(with_content.as_slice()));
     }
-    // A head that can't be read may be one of HEAD.
+    // A head that can't be parsed may be one of HEAD.
     for head in [
         REQUEST.line("HEAD /chat HTTP/2.0"),
         REQUEST.line("HEAD  HTTP/1.1"),
@@ -93,7 +93,8 @@ fn s2_version() {
     assert_answer("S2 preface", &outcome.response, VERSION);
 }
 
-/// HTTP/0.9 has no version in its request line. S2 says 505 for what is older than 1.0, S9 says 400 for a bad line.
+/// HTTP/0.9 has no version in its request line. S2 requires 505 for versions before 1.0, S9 requires 400 for a bad
+/// line.
 #[test]
 fn s2_http_0_9() {
     assert_answer("S2 0.9", &serve(Config::new(), &[b"GET /chat\r\n\r\n"]).response, VERSION);
@@ -211,7 +212,7 @@ fn s7_version() {
     ]);
 }
 
-/// Where two parsers could see two different requests, none is seen.
+/// If two parsers could see two different requests, it is refused.
 #[test]
 #[rustfmt::skip]
 fn s9_syntax() {
@@ -275,7 +276,7 @@ fn s9_syntax() {
     ]);
 }
 
-/// Names, values and targets of every byte, at every place in a vector register.
+/// Names, values and targets with every byte, at every place in a vector register.
 #[test]
 fn s9_every_byte() {
     fn refused(head: &[u8]) -> bool {
@@ -297,7 +298,7 @@ fn s9_every_byte() {
             let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:".contains(&byte);
             assert_eq!(refused(&name), !token, "name {byte:#x}");
 
-            // A space ends the target, and is a row of its own.
+            // A space ends the target, and has its own row.
             if byte != b' ' {
                 let target = REQUEST.line([b"GET /", &pad[..], &[byte], b"q HTTP/1.1"].concat());
                 let visible = matches!(byte, 0x21..=0x7e) && byte != b'#';
@@ -307,7 +308,7 @@ fn s9_every_byte() {
     }
 }
 
-/// S9: what is not a version number is a bad request line, not an old or new HTTP.
+/// S9: an invalid version number is a bad request line, not an old or new HTTP.
 #[test]
 #[rustfmt::skip]
 fn s9_not_a_version() {
@@ -318,21 +319,21 @@ fn s9_not_a_version() {
     }
 }
 
-/// S9: the asterisk is for OPTIONS alone (RFC 9112 §3.2.4), and RFC 6455 §4.1 wants a path or an address.
+/// S9: the asterisk is for OPTIONS only (RFC 9112 §3.2.4), and RFC 6455 §4.1 requires a path or an address.
 #[test]
 fn s9_asterisk() {
     assert_refused("S9 *", Config::new(), &REQUEST.line("GET * HTTP/1.1"), BAD, Refusal::Target);
 }
 
-/// What can't be a request fails at the byte that proves it, or at the end of the line that the byte is in: a server
-/// needn't wait for more.
+/// Bytes that can't be a request fail at the byte that proves it, or at the end of its line: a server needn't wait for
+/// more.
 #[test]
 #[rustfmt::skip]
 fn s9_fails_early() {
     let [ending, first, version] = [LineEnding, RequestLine, MalformedHead::Version].map(malformed);
     let [name, value] = [HeaderName, HeaderValue].map(malformed);
     let (tls, other) = (Refusal::Head(HeadError::Tls), Refusal::Head(HeadError::Version));
-    // Up to the bar it may still be a request; with the byte behind that it can't.
+    // Up to the bar it may still be a request; with the next byte it can't.
     let rows: [(&str, &[u8], Refusal); 43] = [
         ("TLS",                b"|\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", tls),
         ("TLS, cut",           b"|\x16", tls),
@@ -385,12 +386,12 @@ fn s9_fails_early() {
         assert!(!handshake.read(&mut Input::new(&mut stream[..good].to_vec())), "S9 {label}: too early");
         assert!(handshake.read(&mut Input::new(&mut [stream[good]])), "S9 {label}: too late");
         assert_eq!(handshake.into_request().err(), Some(refusal), "S9 {label}");
-        // The same in every cut, and with the rest of the head behind it, so that it can be read in one piece.
+        // The same in every cut, and with the rest of the head behind it, in one piece.
         for rest in [&b""[..], b"\r\n", b"Host: h\r\n\r\n"] {
             let outcome = serve_all(label, Config::new(), &[&stream, rest].concat(), b"");
             assert_eq!(outcome.refusal, Some(refusal), "S9 {label}");
         }
-        // A limit that the fault is beyond, and one that it is not.
+        // One limit that lies before the fault, and one that does not.
         for (limit, refusal) in [(good + 1, refusal), (good, Refusal::Head(HeadError::TooLarge { limit: good }))] {
             let config = Config::new().max_head(limit);
             assert_eq!(serve_all(label, config, &stream, b"").refusal, Some(refusal), "S9 {label}, at most {limit}");
@@ -467,13 +468,13 @@ fn s12_origin() {
             }
         }
     }
-    // A policy that looks at the first of two could be told anything.
+    // If a policy read only the first of two origins, a client could hide the second.
     let two = REQUEST.with("Origin: https://example.com\r\nOrigin: https://evil.example");
     assert_refused("S12 two", Config::new(), &two, BAD, Refusal::Header(Repeated("Origin")));
 }
 
 /// "non-empty strings with characters in the range U+0021 to U+007E not including separator characters" (RFC 6455
-/// §4.1): what is offered can be picked.
+/// §4.1): every offered name can be selected.
 #[test]
 #[rustfmt::skip]
 fn s13_names_that_are_none() {
@@ -493,7 +494,7 @@ fn s14_extension_syntax() {
     let rows = [
         "foo bar", "foo;", "foo; =bar", "foo; bar=", "foo; bar=,", "foo/bar", "foo; bar==baz", "=", "foo,;bar", "\"foo\"",
         "foo; bar=\"", "foo; bar=\"\"", r#"foo; bar="a b""#, r#"foo; bar="a\""#, r#"foo; bar="a"b"#, "f\u{f6}o",
-        // A comma in quotes begins no second offer; a token has none, so it is no value either (threat 6).
+        // A comma in quotes begins no second offer. A token has no comma, so the value is invalid (threat 6).
         r#"foo; bar="a,permessage-deflate""#, r#"foo; bar="a, permessage-deflate; b""#, r#"foo; bar="\,""#,
         // An escaped quote does not end the value, and an escaped backslash escapes nothing.
         r#"foo; bar="a\", permessage-deflate"#, r#"foo; bar="a\"", permessage-deflate"#,

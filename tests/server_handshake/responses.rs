@@ -1,4 +1,4 @@
-//! What the caller adds to a response: the row S16, threat 10.
+//! Headers that the caller adds to a response: the row S16, threat 10.
 
 use crate::{
     common::{
@@ -14,7 +14,7 @@ use websocket_proto::{
     server::{Accept, AcceptError, Refusal, Response, ResponseError},
 };
 
-/// What no caller can add to a head, with the fault at place 1.
+/// Headers that no caller can add to a head, with the fault at index 1.
 #[rustfmt::skip]
 const INJECTIONS: [(&str, (&str, &str), InvalidHeader); 22] = [
     ("S16 CR LF in a value", ("X-A", "b\r\nSet-Cookie: c"),  InvalidHeader::Value { index: 1 }),
@@ -128,7 +128,7 @@ fn what_the_caller_adds_is_sent() {
     assert_headers(&answer, &[&headers[..], &own].concat(), "401");
 }
 
-/// A status of the caller's own, with and without a body: RFC 9110 §8.6, §15.3.5, §15.4.5.
+/// A status that the caller chooses, with and without a body: RFC 9110 §8.6, §15.3.5, §15.4.5.
 #[test]
 fn reject_with_any_status() {
     type Bytes = &'static [u8];

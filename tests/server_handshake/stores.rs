@@ -39,7 +39,7 @@ fn stores_that_are_too_small() {
         assert_eq!(refusal, expected, "store of {room}, in parts");
     }
 
-    // Where store and limit are both too small, the smaller one is named; where they are equal, the limit.
+    // If store and limit are both too small, the smaller one is reported; if they are equal, the limit.
     for (capacity, limit) in [(100, 101), (100, 100), (100, 99)] {
         let config = Config::new().max_head(limit);
         let error = if limit > 100 { HeadError::StoreTooSmall { capacity } } else { HeadError::TooLarge { limit } };
@@ -90,7 +90,7 @@ fn stores_that_are_too_small() {
     assert_eq!(OTHER.response().write(&mut FixedStorage::new(&mut small[..])), Err(error));
     assert_eq!(small, vec![0xaa; whole.len() - 1], "something was written");
 
-    // Behind what is there already it is written whole as well, or not at all.
+    // Behind earlier bytes it is written whole as well, or not at all.
     let mut two = vec![0xaa; 2 * whole.len() - 1];
     let mut out = FixedStorage::new(&mut two[..]);
     OTHER.response().write(&mut out).unwrap();
@@ -113,7 +113,7 @@ fn stores_that_are_not_empty() {
     assert!(connection.sender.pending().starts_with(b"HTTP/1.1 101 "));
 }
 
-/// The same handshake over arrays, down to the frame behind the head.
+/// The same handshake over arrays, including the frame behind the head.
 #[test]
 fn without_an_allocator() {
     let mut stream = [REQUEST.whole(), behind()].concat();

@@ -1,8 +1,8 @@
-//! Takes the loops out of the documentation, so that the tests run what is printed there and not a copy of it.
+//! Extracts the loops from the documentation, so that the tests run the printed code and not a copy of it.
 
 use std::{env, fs, path::Path};
 
-/// A name for the tests, the file, and what no other block of code in that file says.
+/// A name for the tests, the file, and a text that is in no other block of code in that file.
 const BLOCKS: [(&str, &str, &str); 7] = [
     ("readme", "README.md", "fn echo<S"),
     ("crate_page", "src/lib.rs", "fn echo<S"),
@@ -29,8 +29,7 @@ fn main() {
     }
 }
 
-/// The blocks of code in a text or in doc comments. Of the lines that readers don't see, only imports and parts of
-/// functions are kept.
+/// The blocks of code in a text or in doc comments. Of the hidden lines, only imports and parts of functions are kept.
 fn blocks(text: &str, in_comments: bool) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut block = None;

@@ -1,4 +1,4 @@
-//! The walk of a text message from the wire to the event: what `run` beside this counts the functions of.
+//! The path of a text message from the wire to the event: `run` counts its functions.
 #![cfg(feature = "alloc")]
 
 use std::hint::black_box;
@@ -21,7 +21,7 @@ fn fragment(opcode: Opcode, fin: bool, payload: &str) -> Vec<u8> {
     frame
 }
 
-/// Returns how many of the reads brought the whole message.
+/// Returns how many reads completed the message.
 #[inline(never)]
 fn three_reads(reads: [&mut [u8]; 3], rx: &mut Receiver<Server, Vec<u8>>, tx: &mut Sender<Server, Vec<u8>>) -> usize {
     let mut messages = 0;

@@ -1,7 +1,8 @@
-//! Two endpoints without `std`: they shake hands, talk in every way there is, and close. Exit code 0 when all went well.
+//! Two ends without `std`: they open a connection, exchange messages in every way, and close. Exit code 0 if all went
+//! well.
 //!
-//! Optimized and without an allocator, it can only be linked if nothing in it can panic: then the linker throws away the handler of
-//! panics, and does not miss what that calls.
+//! Optimized and without an allocator, it can only be linked if nothing in it can panic. Then the linker removes the
+//! panic handler, and does not need the function that it calls.
 #![no_std]
 #![no_main]
 
@@ -18,7 +19,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     #[cfg(not(any(debug_assertions, feature = "alloc")))]
     {
         unsafe extern "C" {
-            // There is no such function.
+            // This function does not exist.
             safe fn something_can_panic() -> !;
         }
         something_can_panic()
@@ -27,7 +28,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     abort()
 }
 
-// The library that comes with the compiler was built to unwind. This program doesn't, but has to name what would.
+// The compiler's library was built for unwinding. This program doesn't unwind, but must define this symbol.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
@@ -73,7 +74,7 @@ fn on_the_wire<'w>(wire: &'w mut [u8; 512], bytes: &[u8]) -> Option<Input<'w>> {
     Some(Input::new(wire))
 }
 
-/// As much as there is room for: `copy_from_slice` could panic.
+/// Copies as many bytes as fit: `copy_from_slice` could panic.
 fn copy(bytes: &[u8], room: &mut [u8]) -> usize {
     room.iter_mut().zip(bytes).map(|(room, byte)| *room = *byte).count()
 }
@@ -103,7 +104,7 @@ fn talk() -> Option<()> {
     (messages == 2 && closes == 1 && answered && is_closed).then_some(())
 }
 
-/// What else there is to an opening handshake.
+/// The other outcomes of an opening handshake.
 fn refuse() -> Option<()> {
     let mut wire = [0; 512];
     let request =
@@ -145,7 +146,7 @@ fn refuse() -> Option<()> {
     (count == 5 && response.windows(accepted.len()).any(|part| part == accepted)).then_some(())
 }
 
-/// Chunks, a buffer of the connection's own, replies by hand, and bytes that are wrong.
+/// Chunks, the connection's own buffer, owned replies, and wrong bytes.
 fn stream() -> Option<()> {
     let (server, mut client) = open()?;
     let Connection { receiver: mut rx, sender: mut tx } = server;
@@ -203,7 +204,7 @@ fn with_an_allocator() -> i32 {
         fn free(pointer: *mut u8);
     }
 
-    // Bytes are all that is ever asked for.
+    // Only byte arrays are requested, so any alignment is right.
     unsafe impl GlobalAlloc for Malloc {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             unsafe { malloc(layout.size()) }

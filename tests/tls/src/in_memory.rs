@@ -1,4 +1,4 @@
-//! The loops over streams in memory, with habits that sockets seldom show.
+//! The loops over streams in memory that behave as sockets rarely do.
 
 use std::{
     error::Error,
@@ -18,7 +18,7 @@ use crate::{
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// A text, a Ping and a Close, masked with zeros; and how a server answers them.
+/// A text, a Ping and a Close, masked with zeros, and the answers of a server.
 const FRAMES: &[u8] = b"\x81\x85\0\0\0\0hello\x89\x81\0\0\0\0?\x88\x80\0\0\0\0";
 const ANSWERS: &[u8] = b"\x81\x05hello\x8A\x01?\x88\x00";
 
@@ -26,19 +26,19 @@ const ANSWERS: &[u8] = b"\x81\x05hello\x8A\x01?\x88\x00";
 enum Habit {
     TakesAll,
     TakesOneByte,
-    /// Before each byte that is taken.
+    /// Before each byte that is read or written.
     IsInterrupted,
     /// From the hundredth byte on.
     TakesNothing,
 }
 
-/// A stream from which all of `input` can be read, and then its end. What it takes is sent when it is flushed.
+/// A stream that delivers all of `input`, and then its end. Written bytes are sent by a flush.
 struct Stream<'a> {
     input: &'a [u8],
     habit: Habit,
     taken: Vec<u8>,
     sent: Vec<u8>,
-    /// How often in a row nothing was read or taken.
+    /// How many times in a row no byte was read or written.
     nothing: u32,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Stream<'a> {
         Self { input, habit, taken: Vec::new(), sent: Vec::new(), nothing: 0 }
     }
 
-    /// So many bytes were read or taken.
+    /// Counts bytes that were read or written.
     fn count(&mut self, n: usize) {
         self.nothing = if n > 0 { 0 } else { self.nothing + 1 };
         assert!(self.nothing < 10, "it never ends");
@@ -83,7 +83,7 @@ impl Write for Stream<'_> {
     }
 }
 
-/// It may be read while something is not flushed: the loop waits for both.
+/// Reads work while a flush is unfinished: the loop waits for both.
 impl AsyncRead for Stream<'_> {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let n = self.input.read(buf.initialize_unfilled())?;
@@ -106,7 +106,7 @@ impl AsyncWrite for Stream<'_> {
     }
 }
 
-/// The loop for one task, behind the handshake that the blocking ones begin with.
+/// The loop for one task, after the handshake of the blocking loops.
 fn echo_in_one_task(stream: &mut Stream<'_>) -> Result<(), Box<dyn Error>> {
     let mut request = REQUEST.to_vec();
     stream.input = stream.input.strip_prefix(REQUEST).unwrap();
@@ -171,7 +171,7 @@ fn a_greeting_is_flushed() {
     assert_eq!(stream.sent, b"\x81\x05hello");
 }
 
-/// Gives these errors one after the other.
+/// Returns these errors one after the other.
 struct Fails<'a>(&'a [ErrorKind]);
 
 impl Read for Fails<'_> {

@@ -1,5 +1,5 @@
-//! The loops of the documentation over TLS on TCP, in both roles, and over streams in memory with the habits that the
-//! crate page lists under "Streams". `build.rs` takes the loops out of the documentation.
+//! The loops of the documentation over TLS on TCP, in both roles, and over streams in memory with the behaviour that
+//! the crate page describes under "Streams". `build.rs` extracts the loops from the documentation.
 #![cfg(test)]
 
 mod in_memory;

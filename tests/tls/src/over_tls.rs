@@ -20,10 +20,10 @@ use crate::{
 type ServerStream = StreamOwned<ServerConnection, TcpStream>;
 type ClientStream = StreamOwned<ClientConnection, TcpStream>;
 
-/// For what takes a second.
+/// For steps that take a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server's and a client's end. Neither waits longer for the other.
+/// A server's and a client's end. Neither waits longer than this for the other.
 fn streams() -> (ServerStream, ClientStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -26,21 +26,21 @@ use crate::{
 
 type Stream = TlsStream<TcpStream>;
 
-/// Far less than what rustls keeps, so that the end of a message does not fit into the sockets.
+/// Far less than rustls buffers, so that the end of a message does not fit the sockets.
 const SOCKET_BUFFER: u32 = 4 << 10;
 
 const LARGE: usize = 4_300_000;
 
-/// How much later than the sender the reader begins.
+/// How much later the reader begins than the sender.
 const LATE: Duration = Duration::from_millis(300);
 
-/// When nothing has arrived for so long, nothing will.
+/// If nothing arrives for this time, nothing will.
 const STALLED: Duration = Duration::from_secs(2);
 
-/// For what takes a second.
+/// For steps that take a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// rustls keeps 64 KiB, and of the record before them, which has at most 16 KiB, only a part may have arrived.
+/// rustls buffers 64 KiB. Of the record before them, which has at most 16 KiB, only a part may arrive.
 const KEPT: RangeInclusive<u64> = 1..=80 << 10;
 
 /// A server's and a client's end.
@@ -63,7 +63,7 @@ async fn streams() -> (Stream, Stream) {
     (accepted.unwrap().into(), connected.unwrap().into())
 }
 
-/// A stream, or one whose `flush` is taken out.
+/// A stream, optionally with a `flush` that does nothing.
 struct Flushing<S> {
     stream: S,
     flushes: bool,
@@ -89,7 +89,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Flushing<S> {
     }
 }
 
-/// The loop's peer, which does one thing after another.
+/// The loop's peer, which does one step after another.
 struct Peer<R: Role> {
     stream: Stream,
     connection: Open<R>,
@@ -104,8 +104,8 @@ impl<R: Role> Peer<R> {
         self.stream.flush().await.unwrap();
     }
 
-    /// Reads until `wanted` has seen what it waits for. An error is how much of a message is missing when nothing
-    /// arrives any more.
+    /// Reads until `wanted` returns true. The error is how many bytes of a message are missing when nothing arrives any
+    /// more.
     async fn read(&mut self, mut wanted: impl FnMut(Event<'_>) -> bool) -> Result<(), u64> {
         let Connection { receiver, sender } = &mut self.connection;
         let mut buf = [0; 16 << 10];
@@ -158,7 +158,7 @@ fn message(len: usize) -> Vec<u8> {
     (0..len).map(|i| ((i * i) >> 8) as u8).collect()
 }
 
-/// Runs `$test` of the loop's end and the peer's, with the loop as the server or as the client.
+/// Runs `$test` with the loop as the server or as the client.
 macro_rules! in_role {
     ($we_are_server:expr, $test:ident, $($argument:expr),*) => {{
         let ((server_stream, client_stream), (server, client)) = (streams().await, connected());
@@ -170,8 +170,8 @@ macro_rules! in_role {
     }};
 }
 
-/// The loop sends a large message to a peer that begins to read late, and then closes. An error is how much of the
-/// message is missing when nothing arrives any more.
+/// The loop sends a large message to a peer that begins to read late, and then closes. The error is how many bytes of
+/// the message are missing when nothing arrives any more.
 async fn send_to_late_reader<R: Role, P: Role>(
     stream: Stream,
     mut connection: Open<R>,
@@ -274,7 +274,8 @@ async fn a_client_that_has_ended_its_half_gets_all_that_is_pending() {
     }
 }
 
-/// The flush waits for a client that does not read yet. What the client sends meanwhile leaves nothing pending.
+/// The flush waits for a client that does not read yet. The bytes that the client sends meanwhile cause no pending
+/// reply.
 #[tokio::test]
 async fn a_flush_goes_on_after_input() {
     let (stream, mut connection, mut client) = server_and_client().await;

@@ -6,7 +6,7 @@ use rustls::{
 };
 use websocket_proto::{Client, Config, Connection, Input, Server, SystemRandom, Uri, client, server};
 
-/// A connection in the stores that are usual.
+/// A connection in the usual stores.
 pub type Open<R> = Connection<R, Vec<u8>, Vec<u8>>;
 
 /// For one message of several MB.
@@ -28,7 +28,7 @@ pub fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     (Arc::new(server), Arc::new(client))
 }
 
-/// Two ends of a WebSocket, behind a handshake that no stream has seen.
+/// Two ends of a connection, after a handshake without a stream.
 pub fn connected() -> (Open<Server>, Open<Client<SystemRandom>>) {
     let request = client::Request::new(Uri::parse("wss://localhost/").unwrap());
     let mut client = client::Handshake::new(CONFIG, &request, SystemRandom::new().unwrap()).unwrap();

@@ -27,7 +27,7 @@ const SCENARIOS: &str = "text-ascii text-multibyte text-emoji text-empty text-1M
     ping-from-client ping-from-server ping-between-fragments compressed remembered \
     close-by-client close-by-server close-1000 refuse-403 pipeline-100";
 
-/// In the mode "deflate" only: each parameter that a client can ask for, alone. yawc says nothing of 2^8.
+/// In the mode "deflate" only: each parameter that a client can ask for, alone. yawc can't express 2^8.
 const OFFERS: &str = "server-no-takeover client-no-takeover server-window client-window threshold";
 
 pub async fn run(base: &str) -> Outcome<ExitCode> {
@@ -79,7 +79,7 @@ async fn scenario(name: &str, base: &str) -> Outcome {
         "client-no-takeover" => remembered(base, options().client_no_context_takeover(), true, false).await,
         "server-window" => {
             for bits in 9..15 {
-                // 2^11 bytes are too few for the message before.
+                // 2^11 bytes are too few to reach the message before.
                 remembered(base, options().with_server_max_window_bits(bits), bits > 11, true).await?;
             }
             Ok(())
@@ -110,7 +110,7 @@ fn text_1mib() -> String {
     MIXED.repeat(MIB / 10) + &"a".repeat(MIB % 10)
 }
 
-/// 3000 hexadecimal digits without a pattern, which shrink to little more than the half.
+/// 3000 hexadecimal digits without a pattern, which compress to a little more than half.
 fn digits() -> String {
     let mut state = 1_u32;
     let mut next = || {
@@ -132,7 +132,7 @@ type Count = Box<dyn FnMut(&[u8]) + Send>;
 
 struct Session {
     socket: WebSocket<InspectWriter<InspectReader<TcpStream, Count>, Count>>,
-    /// How many bytes were on the wire: sent, received.
+    /// The bytes on the wire: sent, received.
     wire: [Arc<AtomicUsize>; 2],
 }
 
@@ -160,7 +160,7 @@ impl Session {
         same("received", self.next().await?, (opcode, payload.into()))
     }
 
-    /// Echoes a message, and answers how many bytes it was on the wire, there and back.
+    /// Echoes a message. Returns its bytes on the wire, there and back.
     async fn round_trip(&mut self, message: Frame) -> Outcome<[usize; 2]> {
         let count = |session: &Self| session.wire.each_ref().map(|total| total.load(Relaxed));
         let before = count(self);
@@ -171,7 +171,7 @@ impl Session {
         Ok([after[0] - before[0], after[1] - before[1]])
     }
 
-    /// Waits for the server's Close, and for the end.
+    /// Waits for the server's Close, and for the end of the stream.
     async fn closed(&mut self) -> Outcome<(u16, String)> {
         let frame = self.socket.next_frame().await?;
         let code = frame.close_code().ok_or("no close code")?.into();
@@ -213,7 +213,7 @@ async fn ping_from_client(base: &str) -> Outcome {
 async fn ping_from_server(base: &str) -> Outcome {
     let mut session = Session::open(base, "/ping/hello", options()).await?;
     session.expect(OpCode::Ping, "hello").await?;
-    // The second goes after the pong for certain.
+    // The second is certainly sent after the Pong.
     for text in ["still here", "and here"] {
         session.socket.send(Frame::text(text)).await?;
         let mut echo = session.next().await?;
@@ -243,7 +243,7 @@ async fn compressed(base: &str) -> Outcome {
     session.close(1000, "").await
 }
 
-/// Whether the two sides refer to what was 3000 bytes ago.
+/// Whether the two ends refer to bytes that are 3000 bytes back.
 async fn remembered(base: &str, options: Options, server: bool, client: bool) -> Outcome {
     let mut session = Session::open(base, "/", options).await?;
     let first = session.round_trip(Frame::text(digits())).await?;

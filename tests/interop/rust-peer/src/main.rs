@@ -11,7 +11,7 @@ use yawc::Options;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How compression is switched: set by `run`, see `../../README.md`.
+/// How to switch compression: set by `run`, see `../../README.md`.
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Plain,
@@ -29,12 +29,12 @@ fn mode() -> Mode {
 
 fn options() -> Options {
     let options = Options::default().with_limits(64 << 20, 128 << 20).with_utf8().with_no_delay();
-    // To compress an empty message behind another one, yawc 0.5.0 takes forever.
+    // yawc 0.5.0 never finishes the compression of an empty message behind another one.
     let deflate = options.clone().with_balanced_compression().with_compression_threshold(1);
     match mode() {
         Mode::Plain => options.without_compression(),
         Mode::Deflate => deflate,
-        // By itself yawc doesn't offer that the server may limit its window.
+        // Without this, yawc does not offer that the server may limit its window.
         Mode::Limits => deflate.with_client_max_window_bits(15),
     }
 }

@@ -23,7 +23,7 @@ pub async fn run() -> Outcome<ExitCode> {
     }
 }
 
-/// The server's wishes. Where it has none yawc would ask for the smallest window.
+/// The server's own limits. Without them yawc would ask for the smallest window.
 fn options() -> Options {
     let bits = match mode() {
         Mode::Plain => return crate::options(),
@@ -46,7 +46,7 @@ async fn answer(mut request: Request<Incoming>) -> Result<Answer, Infallible> {
         return Ok(refuse("400"));
     };
     let mut response = response.map(|_| Full::default());
-    // The first subprotocol offered.
+    // Selects the first offered subprotocol.
     if let Some(offers) = request.headers().get(header::SEC_WEBSOCKET_PROTOCOL) {
         let first = offers.to_str().ok().and_then(|offers| offers.split(',').next()?.parse().ok());
         response.headers_mut().extend(first.map(|first| (header::SEC_WEBSOCKET_PROTOCOL, first)));
