@@ -1,4 +1,4 @@
-//! Any bytes as a response: the verdict does not depend on the cuts, and what is accepted is an acceptance.
+//! Any bytes as a response: the verdict does not depend on the cuts, and every accepted response is an acceptance.
 
 #![no_main]
 
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use websocket_proto::{Config, FixedStorage, Input, Storage, Uri, client, head::HeadError};
 use websocket_proto_fuzz::{Keys, http};
 
-/// The answer to the nonce of RFC 6455 §1.3, which is [`Keys`]' first.
+/// The answer to the nonce of RFC 6455 §1.3, which [`Keys`] returns first.
 const ACCEPT_KEY: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 const SUBPROTOCOLS: [&str; 2] = ["chat", "superchat"];
@@ -57,7 +57,7 @@ fuzz_target!(|case: Case<'_>| {
     }
 });
 
-/// The response, and how much of the wire it has taken.
+/// The response, and how many bytes of the wire were used.
 fn read<S: Storage>(config: Config, store: S, wire: &[u8], cut: usize) -> Read<S> {
     let request = client::Request::new(Uri::parse("ws://h").unwrap()).subprotocols(&SUBPROTOCOLS);
     let mut handshake = client::Handshake::with_storage(config, &request, Keys::default(), store, Vec::new()).unwrap();
@@ -76,7 +76,7 @@ fn read<S: Storage>(config: Config, store: S, wire: &[u8], cut: usize) -> Read<S
     (handshake.into_response(), used)
 }
 
-/// Everything that must be the same for every cut. A failed head leaves nothing that could be read on.
+/// Everything that must be the same for every cut. A failed head leaves nothing that could be read.
 fn describe<S: Storage>((response, used): &Read<S>) -> Result<(u16, http::Headers, usize), HeadError> {
     match response {
         Ok(response) => Ok((response.status(), http::seen(response.headers()), *used)),
@@ -84,7 +84,7 @@ fn describe<S: Storage>((response, used): &Read<S>) -> Result<(u16, http::Header
     }
 }
 
-/// The response behind all interim ones, and where its head ends.
+/// The response after all interim ones, and where its head ends.
 fn final_response(wire: &[u8]) -> Option<(http::Response, usize)> {
     let mut end = 0;
     loop {

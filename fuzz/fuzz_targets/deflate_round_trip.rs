@@ -1,6 +1,6 @@
-//! Two real ends that may have agreed on compression, and everything that applications and sockets can do with it. What one end
-//! was allowed to send has to arrive at the other, and another decoder, which holds the sender to the window that was agreed on,
-//! must find the same on the wire.
+//! Two real ends that may have agreed on compression, and every operation of applications and sockets. Everything that
+//! one end was allowed to send must arrive at the other. Another decoder, with the agreed window, must find the same on
+//! the wire.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ use websocket_proto_fuzz::{
     inflate, naive,
 };
 
-/// The most that one end sends in a session, in bytes: a few windows, and no more work than a fuzzer has time for.
+/// The most bytes that one end sends in a session: a few windows, and not too much work for a fuzzer.
 const MOST: usize = 150_000;
 
 /// The smallest store: for a request with two offers.
@@ -27,9 +27,9 @@ const LEAST_STORE: usize = 600;
 
 #[derive(Arbitrary, Debug)]
 struct Session {
-    /// Of the server and of the client; `None` is no compression.
+    /// For the server and the client; `None` is no compression.
     wanted: [Option<Wanted>; 2],
-    /// How large the stores are, in units of 16 bytes beyond the least; `None` is as large as need be.
+    /// The size of the stores, in units of 16 bytes above the smallest; `None` is unlimited.
     store: Option<u8>,
     max_message: u8,
     high_water: u16,
@@ -57,11 +57,11 @@ enum Op {
     Ping {
         len: u8,
     },
-    /// The socket takes so many bytes.
+    /// The socket takes this many bytes.
     Write {
         count: u16,
     },
-    /// The peer reads so many bytes.
+    /// The peer reads this many bytes.
     Deliver {
         count: u16,
     },
@@ -74,11 +74,11 @@ enum How {
     Fragment {
         last: bool,
     },
-    /// A vectored write, of which the socket takes so many bytes.
+    /// A vectored write, of which the socket takes this many bytes.
     Frame {
         sent: u16,
     },
-    /// A vectored write that never happens.
+    /// A vectored write that is dropped.
     FrameDropped,
 }
 
@@ -158,17 +158,17 @@ struct End<R, S: Storage> {
     chunks: u8,
     calls: usize,
     log: Log,
-    /// `Sender::compress` has said so.
+    /// The last argument of `Sender::compress`.
     compresses: bool,
-    /// Everything that the socket has taken, and how much of it has reached the other end.
+    /// All bytes that the socket took, and how many of them reached the other end.
     output: Vec<u8>,
     delivered: usize,
-    /// Everything that was accepted for sending, and that the other end has not seen.
+    /// Everything that was accepted for sending and has not arrived yet.
     sent: VecDeque<Seen>,
     /// All messages that were accepted whole.
     messages: Vec<Sent>,
     fragments: Option<Sent>,
-    /// How much the other end takes, and whether it gets more.
+    /// The longest message that the other end accepts, and whether one was longer.
     limit: usize,
     is_too_long: bool,
     budget: usize,
@@ -256,7 +256,7 @@ impl<R: Role, S: Storage> End<R, S> {
         let may_be_compressed = begun.map_or(self.is_worth_it(payload.len()), |open| open.may_be_compressed);
         let is_whole = !is_fragment || begun.is_none() && matches!(how, How::Fragment { last: true });
         let is_open = self.fragments.is_some() && begun.is_none();
-        // So that what is allocated below is the sender's.
+        // Reserved now, so that the allocations below are the sender's.
         self.output.reserve(self.tx.pending().len() + self.frame_len(payload.len()));
         let (tx, output) = (&mut self.tx, &mut self.output);
 
@@ -306,7 +306,7 @@ impl<R: Role, S: Storage> End<R, S> {
         let is_packed = prepared.compressed_len().is_some();
         let verdict = self.heap.run(|| self.tx.send_prepared(prepared));
         if !is_packed {
-            // The shared form is not this connection's to hold.
+            // The shared form does not belong to this connection.
             self.heap.bytes -= prepared.compressed_len().unwrap_or(0) as isize;
         }
         match verdict {
@@ -338,12 +338,12 @@ impl<R: Role, S: Storage> End<R, S> {
         self.heap.run(|| self.tx.consume(count));
     }
 
-    /// What the application may use of the store: a Close always finds room.
+    /// The space in the store that the application may use: a Close always fits beside it.
     fn room(&self) -> usize {
         self.capacity - self.frame_len(125)
     }
 
-    /// Whether there may be a reason to refuse a payload that takes at most so many bytes.
+    /// Whether there may be a reason to refuse a payload of at most this many bytes.
     fn no_room(&self, payload: usize) -> bool {
         let (waiting, len) = (self.tx.backlog(), self.frame_len(payload));
         len > self.room() || waiting > 0 && waiting + len > self.high_water.min(self.room())
@@ -358,7 +358,7 @@ impl<R: Role, S: Storage> End<R, S> {
         2 + length + if self.is_client { 4 } else { 0 } + payload
     }
 
-    /// Mostly short, up to two windows; and around all that a store can hold.
+    /// Mostly short, up to two windows; and close to the size of a store.
     fn length(&self, len: u8) -> usize {
         match len {
             0..=127 => len.into(),
@@ -371,7 +371,7 @@ impl<R: Role, S: Storage> End<R, S> {
         self.tx.backlog() > 0 || self.delivered < self.output.len()
     }
 
-    /// Everything has arrived, and is on the wire as it should be.
+    /// Everything arrived, and the bytes on the wire are right.
     fn check_rest(&self) {
         assert_eq!(self.sent, [], "accepted, and never arrived");
         assert!(!self.is_too_long, "a message beyond the limit has arrived");
@@ -413,19 +413,19 @@ impl<R: Role, S: Storage> End<R, S> {
         assert!(messages.next().is_none());
     }
 
-    /// How much memory there may be while nothing is in flight.
+    /// The most memory while nothing is in flight.
     fn may_hold(&self, session: &Session) -> usize {
         let stores = if session.store.is_some() { 2 * self.capacity } else { 0 };
         let contexts = self.agreement.map_or(0, |agreement| {
             let deflater = if agreement.send_takeover { DEFLATER } else { 0 };
             BOXES + deflater + if agreement.receive_takeover { INFLATER } else { 0 }
         });
-        // Of what is kept, each half has two kinds: what comes or goes, and what it is when it is compressed.
+        // Each half keeps two kinds of memory: for messages, and for their compressed form.
         stores + contexts + 4 * usize::from(session.keep) * 64
     }
 }
 
-/// Brings bytes from the one end's socket to the other's, and answers whether that has failed, as it should.
+/// Moves bytes from one end's socket to the other's. Returns whether that failed, as it should.
 fn deliver<A: Role, B: Role, S: Storage>(from: &mut End<A, S>, to: &mut End<B, S>, count: usize) -> bool {
     let undelivered = &from.output[from.delivered..];
     let mut piece = undelivered[..count.min(undelivered.len())].to_vec();
@@ -455,8 +455,8 @@ fn deliver<A: Role, B: Role, S: Storage>(from: &mut End<A, S>, to: &mut End<B, S
     false
 }
 
-/// The most bytes that a compressed payload can have: fixed codes take up to nine bits for eight, blocks have headers,
-/// and a flush follows.
+/// The longest compressed payload: fixed codes take up to nine bits for eight, blocks have headers, and a flush
+/// follows.
 fn bound(len: usize) -> usize {
     len + len / 8 + len / 64 + 64
 }
@@ -475,9 +475,9 @@ fn bytes(content: u8, len: usize) -> Vec<u8> {
         0 => vec![content; len],
         1 => (0..len).map(|index| (index % (3 + usize::from(content))) as u8).collect(),
         2 => noise(seed).map(|state| (state >> 9) as u8).take(len).collect(),
-        // At level 1 each of them takes nine bits.
+        // At level 1 each of these bytes takes nine bits.
         3 => noise(seed).map(|state| (state >> 9) as u8 | 0x90).take(len).collect(),
-        // The same few parts, over and over, near and far.
+        // The same few parts repeatedly, near and far.
         _ => {
             let parts = noise(seed).map(|state| noise(state >> 20).map(|state| (state >> 9) as u8).take(40));
             parts.flatten().take(len).collect()
@@ -485,7 +485,7 @@ fn bytes(content: u8, len: usize) -> Vec<u8> {
     }
 }
 
-/// The same in code points of every length.
+/// The same as code points of every length.
 fn text(content: u8, len: usize) -> String {
     let letters = ['a', 'b', 'c', 'd', 'e', 'f', ' ', 'é', 'ß', '世', '界', '🦀'];
     let mut text = String::new();

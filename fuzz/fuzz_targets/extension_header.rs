@@ -1,5 +1,5 @@
-//! Any bytes as Sec-WebSocket-Extensions, one header a line, for a server to choose from and for a client to be answered with:
-//! both do what the rules say, written down a second time (RFC 6455 §9.1, RFC 7692 §7.1).
+//! Any bytes as Sec-WebSocket-Extensions, one header per line, as offers to a server and as an answer to a client. Both
+//! must follow the rules, which are implemented here a second time (RFC 6455 §9.1, RFC 7692 §7.1).
 
 #![no_main]
 
@@ -34,7 +34,7 @@ fuzz_target!(|case: Case<'_>| {
     both(&case.client, &case.server);
 });
 
-/// A server that is offered this.
+/// A server that gets this offer.
 fn offered(wanted: &Wanted, lines: &[&[u8]]) {
     let headers = [
         ("Host", &b"h"[..]),
@@ -80,7 +80,7 @@ fn offered(wanted: &Wanted, lines: &[&[u8]]) {
     };
     assert_eq!(parts(agreement), said);
 
-    // A client that has offered just that.
+    // A client that offered exactly this.
     let window = |bits: Option<u8>| WindowBits::new(bits.unwrap_or(15)).unwrap();
     let matching = deflate::Config::new()
         .send_window(window(offer.client_bits.flatten()))
@@ -92,7 +92,7 @@ fn offered(wanted: &Wanted, lines: &[&[u8]]) {
     assert_eq!(client.map(|client| client.map(parts).map(mirrored)), Ok(Some(parts(agreement))));
 }
 
-/// A client that is answered with this.
+/// A client that gets this answer.
 fn answered(wanted: &Wanted, lines: &[&[u8]]) {
     let Some(verdict) = answer_client(wanted.deflate(), lines) else { return };
     let lists: Option<Vec<_>> = lines.iter().map(|line| http::extensions(line)).collect();
@@ -107,7 +107,7 @@ fn answered(wanted: &Wanted, lines: &[&[u8]]) {
     assert_eq!(verdict.map(|agreement| agreement.map(parts)), expected);
 }
 
-/// Two real ends, which want different things.
+/// Two real ends with different wishes.
 fn both(client: &Wanted, server: &Wanted) {
     let [client_config, server_config] = [client, server].map(|wanted| Config::new().deflate(wanted.deflate()));
     let (client, server) = connect_as(client_config, server_config, Vec::new);
@@ -115,7 +115,7 @@ fn both(client: &Wanted, server: &Wanted) {
     assert_eq!(client.map(|client| mirrored(parts(client))), server.map(parts));
 }
 
-/// What a client has agreed on after this answer, or that it has refused it; `None` if that is not HTTP.
+/// The client's agreement after this answer, or its refusal; `None` if the answer is not HTTP.
 fn answer_client(wanted: deflate::Config, lines: &[&[u8]]) -> Option<Result<Option<Agreement>, ()>> {
     let mut wire = b"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
@@ -163,14 +163,14 @@ fn parts(agreement: Agreement) -> Parts {
     }
 }
 
-/// As the other end sees it.
+/// The same agreement, from the other end.
 fn mirrored(mut parts: Parts) -> Parts {
     mem::swap(&mut parts.send_window, &mut parts.receive_window);
     mem::swap(&mut parts.send_takeover, &mut parts.receive_takeover);
     parts
 }
 
-/// What a server agrees on after this offer, if it can.
+/// The server's agreement after this offer, if it accepts.
 fn accept(wanted: &Wanted, offer: &Terms) -> Option<Parts> {
     let receive_window = match offer.client_bits {
         None => 15,
@@ -184,7 +184,7 @@ fn accept(wanted: &Wanted, offer: &Terms) -> Option<Parts> {
     })
 }
 
-/// What a client agrees on after this answer, if it may.
+/// The client's agreement after this answer, if it may accept.
 fn check(wanted: &Wanted, answer: &Terms) -> Option<Parts> {
     let receive_window = answer.server_bits.unwrap_or(15);
     let send_window = match answer.client_bits {
@@ -211,7 +211,7 @@ struct Terms {
 }
 
 impl Terms {
-    /// `None` if this is another extension, or one of the parameters is wrong.
+    /// `None` if this is another extension, or a parameter is wrong.
     fn new(extension: &Extension) -> Option<Self> {
         let mut terms = Self::default();
         let Extension { name, parameters } = extension;

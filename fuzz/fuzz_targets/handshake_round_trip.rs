@@ -1,8 +1,8 @@
-//! A handshake between two real ends, with anything in all that an application may add to it: either it is refused, or
-//! both ends and a third parser see the same.
+//! A handshake between two real ends, with any values that an application may add to it: either it is refused, or both
+//! ends and a third parser see the same.
 //!
-//! The input is fields between bytes 0xFF, which no UTF-8 has; each begins with a letter that says what it is, and a
-//! header's name ends at 0xFE. That mutates better than lengths would, and a seed can be read.
+//! The input is fields between bytes 0xFF, which UTF-8 never contains. Each field begins with a letter for its kind,
+//! and the name of a header ends at 0xFE. This mutates better than lengths would, and a seed can be read.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use websocket_proto::{Config, FixedStorage, Input, Uri, client, server};
 use websocket_proto_fuzz::{Keys, http};
 
-/// Behind both heads: bytes of the connection, which no handshake may touch.
+/// The bytes behind both heads belong to the connection; no handshake may use them.
 const BEHIND: &[u8] = b"\x81\x00\r\n\r\n";
 
 type Header<'a> = (&'a str, &'a str);
@@ -44,7 +44,7 @@ impl<'a> Case<'a> {
                 _ => return None,
             }
         }
-        // More is refused by limits, which other targets look at.
+        // More headers are refused by limits, which other targets test.
         (case.headers.len().max(case.accept_headers.len()) <= 32).then_some(case)
     }
 }
@@ -131,11 +131,11 @@ fn shake_hands(case: &Case<'_>, uri: Uri<'_>) {
     response.upgrade().expect("what a server may send, a client takes");
 }
 
-/// RFC 6455 §1.3: the nonce that [`Keys`] begin with, and its answer.
+/// RFC 6455 §1.3: the nonce that [`Keys`] begin with, the client's key, and the server's answer.
 const KEY: Header<'_> = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
 const ACCEPT: Header<'_> = ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 
-/// A request that another library has parsed, or says it has.
+/// A request that another library parsed, or claims to have parsed.
 fn already_parsed(case: &Case<'_>) {
     let (config, headers) = (Config::new(), case.headers.iter().copied());
     if let Ok(request) = server::Request::from_parts(config, case.body, case.uri, headers) {
@@ -162,7 +162,7 @@ fn other_response(case: &Case<'_>) {
     assert_eq!(third.headers, on_the_wire(&case.accept_headers, &added));
 }
 
-/// An address, shown, is the same address.
+/// An address that is displayed and parsed again is the same.
 fn shown(uri: Uri<'_>) {
     let text = uri.to_string();
     let again = Uri::parse(&text).expect("an address that was parsed");
@@ -171,13 +171,13 @@ fn shown(uri: Uri<'_>) {
     assert_eq!(again.to_string(), text);
 }
 
-/// Headers as they arrive: without the space around their values.
+/// Headers as they arrive: without whitespace around their values.
 fn on_the_wire(headers: &[Header<'_>], more: &[Header<'_>]) -> http::Headers {
     let all = headers.iter().chain(more);
     all.map(|(name, value)| ((*name).to_owned(), value.as_bytes().trim_ascii().to_vec())).collect()
 }
 
-/// Nothing about these can be wrong.
+/// Headers that are certainly valid.
 fn are_plain(headers: &[Header<'_>]) -> bool {
     let is_plain = |(name, value): &Header<'_>| {
         let name = name.strip_prefix("X-").unwrap_or_default();

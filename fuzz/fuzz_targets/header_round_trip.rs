@@ -1,4 +1,4 @@
-//! Frame headers: what is parsed encodes to the same bytes, what is encoded parses to the same header.
+//! Frame headers: a parsed header encodes to the same bytes, an encoded one parses to the same header.
 
 #![no_main]
 
@@ -25,7 +25,7 @@ fn parsed(bytes: &[u8]) {
         assert_eq!(header.encode().as_slice(), &bytes[..used]);
         assert_eq!(header.encoded_len(), used);
     }
-    // Sixteen bytes are enough for any header, so fewer give the same verdict, or none yet.
+    // Sixteen bytes are enough for any header. Fewer give the same verdict, or none yet.
     assert_ne!(verdict, Ok(None));
     let mut decided = false;
     for len in 0..bytes.len() {
@@ -44,7 +44,7 @@ fn built(case: &Case) {
     let is_control = opcode.is_control();
     let fin = is_control || case.first & 0x80 != 0;
     let first = FirstByte { fin, rsv: case.first & 0x70, opcode };
-    // Every power of two is as likely as any other, and with it every length of the length.
+    // All powers of two are equally likely, and so is each form of the length.
     let len = case.len >> (1 + case.len % 63);
     let payload_len = if is_control { len % (MAX_CONTROL_PAYLOAD as u64 + 1) } else { len };
     let header = Header { first, mask: case.mask.map(MaskingKey), payload_len };

@@ -1,5 +1,5 @@
-//! Any bytes from a client that has agreed on compression: what they say and where they fail, as another decoder finds it, and the
-//! same however they are cut.
+//! Any bytes from a client that agreed on compression: the messages and the place of the failure are those of another
+//! decoder, in every cut.
 
 #![no_main]
 

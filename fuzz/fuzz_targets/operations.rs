@@ -1,5 +1,5 @@
-//! Two real ends, and everything that applications, sockets and loops can do to them, in any order. What one end was
-//! allowed to send has to arrive at the other: once, in order, unchanged.
+//! Two real ends, and every operation of applications, sockets and loops, in any order. Everything that one end was
+//! allowed to send must arrive at the other: once, in order, unchanged.
 
 #![no_main]
 
@@ -13,18 +13,18 @@ use websocket_proto::{
 };
 use websocket_proto_fuzz::{End as UncleanEnd, Log, MAX_REPLIES, PONG_BACKLOG, Seen, assert_used, connect, naive};
 
-/// The longest message that is sent where stores set no limit.
+/// The longest message if the stores set no limit.
 const LONGEST: usize = 5000;
 
 #[derive(Arbitrary, Debug)]
 struct Session {
-    /// How large the stores are, in units of 16 bytes beyond what they must be; `None` is as large as need be.
+    /// The size of the stores, in units of 16 bytes above the smallest; `None` is unlimited.
     store: Option<u8>,
     high_water: u16,
     keep: u8,
     /// For each end, bit n: whether every eighth call, from the n-th, is `next_chunk` and not `next_message`.
     chunks: [u8; 2],
-    /// For each end: whether its replies go through another task.
+    /// For each end: whether its replies pass through another task.
     two_tasks: [bool; 2],
     /// The connection is lost after the last operation.
     lost: bool,
@@ -48,15 +48,15 @@ enum Op {
         code: Option<u16>,
         reason: u8,
     },
-    /// The socket takes so many bytes.
+    /// The socket takes this many bytes.
     Write {
         count: u16,
     },
-    /// The socket takes all but so many bytes.
+    /// The socket takes all but this many bytes.
     WriteAllBut {
         count: u8,
     },
-    /// The peer reads so many bytes.
+    /// The peer reads this many bytes.
     Deliver {
         count: u16,
     },
@@ -71,11 +71,11 @@ enum How {
     Fragment {
         last: bool,
     },
-    /// A vectored write, of which the socket takes so many bytes.
+    /// A vectored write, of which the socket takes this many bytes.
     Frame {
         sent: u16,
     },
-    /// A vectored write that never happens.
+    /// A vectored write that is dropped.
     FrameDropped,
 }
 
@@ -132,21 +132,21 @@ struct End<R, S: Storage> {
     chunks: u8,
     calls: usize,
     log: Log,
-    /// Everything that the socket has taken, and how much of it has reached the other end.
+    /// All bytes that the socket took, and how many of them reached the other end.
     output: Vec<u8>,
     delivered: usize,
-    /// Everything that was accepted for sending, and that the other end has not seen.
+    /// Everything that was accepted for sending and has not arrived yet.
     sent: VecDeque<Seen>,
     /// The fragmented message that is being sent.
     fragments: Option<(Kind, Vec<u8>)>,
-    /// Pings that have reached the other end, but neither they nor later ones were answered.
+    /// Pings that reached the other end, if neither they nor later ones were answered.
     unanswered: VecDeque<Vec<u8>>,
-    /// Replies on their way to the task that writes, each with the event that it answers.
+    /// Replies on their way to the writing task, each with the event that it answers.
     replies: VecDeque<(OwnedReply, Seen)>,
     two_tasks: bool,
     is_closing: bool,
     saw_close: bool,
-    /// Makes each payload another one.
+    /// Makes every payload different.
     serial: u32,
 }
 
@@ -205,7 +205,7 @@ impl<R: Role, S: Storage> End<R, S> {
         assert!(is_vectored || self.tx.pending().starts_with(&pending), "what is pending stays until it is consumed");
     }
 
-    /// How many bytes the socket could have, and how many wait in all: never more than they should.
+    /// How many bytes the socket could take, and how many wait in all: never more than allowed.
     fn waits(&self) -> (usize, usize) {
         assert_eq!(self.tx.is_open(), !self.is_closing);
         let most = self.high_water.max(self.longest_frame) + PONG_BACKLOG + MAX_REPLIES;
@@ -213,7 +213,7 @@ impl<R: Role, S: Storage> End<R, S> {
         (self.tx.pending().len(), self.tx.backlog())
     }
 
-    /// Sends, and answers whether that was refused; it has to be if, and only if, there is a reason.
+    /// Sends, and returns whether that was refused. It must be refused if, and only if, there is a reason.
     fn send(&mut self, message: Message<'_>, how: How) -> bool {
         let (kind, payload) = (message.kind(), message.as_bytes());
         let is_fragment = matches!(how, How::Fragment { .. });
@@ -297,7 +297,7 @@ impl<R: Role, S: Storage> End<R, S> {
         refusal.is_some()
     }
 
-    /// A Close has been accepted, from the application or as a reply: the last that the other end sees.
+    /// A Close was accepted, from the application or as a reply: the last frame that the other end sees.
     fn closes(&mut self, code: Option<u16>, reason: String) {
         self.is_closing = true;
         self.sent.push_back(Seen::Close { code, reason, message_cut_short: self.fragments.is_some() });
@@ -311,14 +311,14 @@ impl<R: Role, S: Storage> End<R, S> {
         assert_eq!(self.tx.is_empty(), self.waits() == (0, 0), "a Pong that waits apart follows");
     }
 
-    /// Gives the sender the receiver's replies.
+    /// Passes the receiver's replies to the sender.
     fn hand_over(&mut self) {
         for (reply, event) in mem::take(&mut self.replies) {
             let (pending, backlog) = self.waits();
             self.tx.reply(&reply);
             match event {
                 Seen::Ping(payload) => {
-                    // A Pong queues while there is room; beyond that it replaces the one that waits apart.
+                    // Pongs are queued while there is space. Then a new one replaces the one that waits separately.
                     let after = self.waits();
                     let len = self.frame_len(payload.len());
                     let queued = (pending + len, backlog + len);
@@ -346,13 +346,12 @@ impl<R: Role, S: Storage> End<R, S> {
         }
     }
 
-    /// Whether the output may go on at the beginning of its array: then what is pending may be less than what is
-    /// queued.
+    /// Whether the output may wrap around in its array: then fewer bytes may be pending than are queued.
     fn may_be_round(&self) -> bool {
         (301..isize::MAX as usize).contains(&self.capacity)
     }
 
-    /// What the application may use of the store: a Close always finds room.
+    /// The space in the store that the application may use: a Close always fits beside it.
     fn room(&self) -> usize {
         self.capacity - self.frame_len(125)
     }
@@ -376,7 +375,7 @@ impl<R: Role, S: Storage> End<R, S> {
         2 + length + if self.is_client { 4 } else { 0 } + payload
     }
 
-    /// Lengths of payloads: mostly short, and around all that makes a header longer or a store full.
+    /// Lengths of payloads: mostly short, and close to all limits of a header's form and of a store.
     fn length(&self, len: u8) -> usize {
         match len {
             0..=200 => len.into(),
@@ -385,18 +384,18 @@ impl<R: Role, S: Storage> End<R, S> {
         }
     }
 
-    /// Something is under way to the other end.
+    /// Whether something is on its way to the other end.
     fn is_busy(&self) -> bool {
         self.tx.backlog() > 0 || self.delivered < self.output.len() || !self.replies.is_empty()
     }
 
-    /// Everything has arrived.
+    /// Everything arrived.
     fn check_rest(&self, message_is_open: bool, transport: Transport) {
         assert_eq!(self.sent, [], "accepted, and never arrived");
         let frames = naive::frames(&self.output, self.is_client, 0);
         let close = frames.iter().position(|(first, _)| *first == 0x88);
         let (end, transport) = if self.is_closing {
-            // A ping that crosses our Close is still answered.
+            // A Ping that crosses our Close is still answered.
             let behind = close.map(|at| &frames[at + 1..]).expect("a Close was sent");
             assert!(behind.iter().all(|(first, _)| *first == 0x8A), "more than Pongs behind a Close");
             (UncleanEnd::Closed, transport)
@@ -410,7 +409,7 @@ impl<R: Role, S: Storage> End<R, S> {
     }
 }
 
-/// Brings bytes from the one end's socket to the other's.
+/// Moves bytes from one end's socket to the other's.
 fn deliver<A: Role, B: Role, S: Storage>(from: &mut End<A, S>, to: &mut End<B, S>, count: usize) {
     let undelivered = &from.output[from.delivered..];
     let mut piece = undelivered[..count.min(undelivered.len())].to_vec();
@@ -441,12 +440,12 @@ fn deliver<A: Role, B: Role, S: Storage>(from: &mut End<A, S>, to: &mut End<B, S
 }
 
 impl<R: Role, S: Storage> End<R, S> {
-    /// Is this what the other end has sent?
+    /// Checks that the other end sent this.
     fn see<P: Role>(&mut self, from: &mut End<P, S>, seen: &Seen) {
         if let Seen::Pong(payload) = seen
             && let Some(index) = self.unanswered.iter().position(|ping| ping == payload)
         {
-            // A Pong may answer for the Pings before it, too.
+            // A Pong may also answer the Pings before it.
             self.unanswered.drain(..=index);
             return;
         }
@@ -472,7 +471,7 @@ fn text(serial: u32, len: usize) -> String {
     text
 }
 
-/// No two are the same, and none is an [`unasked_pong`].
+/// All are different, and none is an [`unasked_pong`].
 fn ping(serial: u32, len: u8) -> Vec<u8> {
     [b"?", &serial.to_be_bytes()[..], &bytes(serial, len.into())].concat()
 }

@@ -1,5 +1,5 @@
-//! Any bytes as a request: the verdict does not depend on the cuts, what is accepted is a handshake, and every refusal
-//! is an HTTP response.
+//! Any bytes as a request: the verdict does not depend on the cuts, every accepted request is a handshake, and every
+//! refusal is an HTTP response.
 
 #![no_main]
 
@@ -54,7 +54,7 @@ fuzz_target!(|case: Case<'_>| {
     assert_eq!(&answer[head..], content);
 });
 
-/// The request, and how much of the wire it has taken.
+/// The request, and how many bytes of the wire were used.
 fn read<S: Storage>(config: Config, store: S, wire: &[u8], cut: usize) -> Read<S> {
     let mut handshake = server::Handshake::with_storage(config, store, Vec::new());
     let mut used = 0;
@@ -72,7 +72,7 @@ fn read<S: Storage>(config: Config, store: S, wire: &[u8], cut: usize) -> Read<S
     (handshake.into_request(), used)
 }
 
-/// Everything that must be the same for every cut. A failed head leaves nothing that could be read on.
+/// Everything that must be the same for every cut. A failed head leaves nothing that could be read.
 fn describe<S: Storage>((request, used): &Read<S>) -> Result<(String, String, http::Headers, usize), server::Refusal> {
     match request {
         Ok(request) => {
@@ -83,7 +83,7 @@ fn describe<S: Storage>((request, used): &Read<S>) -> Result<(String, String, ht
     }
 }
 
-/// Holds what was read to what another parser and the RFC say.
+/// Compares the request with another parser and with the RFC.
 fn check(request: server::Request<Vec<u8>, Vec<u8>>, wire: &[u8]) -> Result<(), server::Refusal> {
     let (expected, len) = http::request(wire).expect("a head that is accepted is HTTP");
     assert_eq!(len, wire.len(), "where the head ends");
@@ -100,7 +100,7 @@ fn check(request: server::Request<Vec<u8>, Vec<u8>>, wire: &[u8]) -> Result<(), 
     let verdict = request.upgrade();
     assert_eq!(checked.err(), verdict.as_ref().err().copied(), "`check` says the same");
     if expected.version == 1 {
-        // The order of headers, their case and the space around them are all that is left of the bytes.
+        // Only the order of headers, their case and the whitespace around them remain from the bytes.
         assert_eq!(again.as_ref().err(), verdict.as_ref().err(), "the same request, already parsed");
     }
     match verdict {
@@ -124,7 +124,7 @@ fn from_parts(request: &http::Request) -> Result<server::Upgrade<Vec<u8>, Vec<u8
     server::Request::from_parts(Config::new(), method, target, headers)?.upgrade()
 }
 
-/// Accepts with whatever the client likes best.
+/// Accepts with the client's first choices.
 fn accept(upgrade: server::Upgrade<Vec<u8>, Vec<u8>>) {
     let offered: Vec<_> = upgrade.subprotocols().map(str::to_owned).collect();
     let offered: Vec<_> = offered.iter().map(String::as_str).collect();

@@ -1,4 +1,5 @@
-//! The same bytes, whole and cut: the same messages, replies, failure and end, in both roles, whole messages and chunks.
+//! The same bytes, whole and cut: the same messages, replies, failure and end, in both roles, as whole messages and
+//! chunks.
 
 #![no_main]
 

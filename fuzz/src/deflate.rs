@@ -1,22 +1,23 @@
-//! Compression: what the ends want of it, and what it may cost.
+//! Compression: the configuration of both ends, and its cost.
 
 use arbitrary::Arbitrary;
 use websocket_proto::deflate::{self, Level, Pool, WindowBits};
 
-/// So that no run of a target finds what an earlier one has left: each begins and ends with [`Pool::clear`].
+/// A pool for these targets. Each run begins and ends with [`Pool::clear`], so that no run finds contexts of an earlier
+/// one.
 pub static POOL: Pool = Pool::new(2);
 
-/// What a connection allocates when it has agreed on compression, and nothing more while it is idle; and the pool's lists.
+/// The memory of an idle connection that agreed on compression; and the pool's lists.
 pub const BOXES: usize = 1 << 10;
 
-/// The most memory that is needed to decompress: a context, two windows of history (a `Vec` grows to twice what is in it), a
-/// piece and its input.
+/// The most memory for decompression: a context, two windows of history (a `Vec` grows to twice its content), a piece
+/// and its input.
 pub const INFLATER: usize = (48 + 32 + 8 + 4) << 10;
 
-/// The most that is needed to compress, but for what comes out: with the largest window, and memory level 9.
+/// The most memory for compression, without the output: with the largest window, and memory level 9.
 pub const DEFLATER: usize = 484 << 10;
 
-/// What one end wants.
+/// The configuration of one end.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Wanted {
     send_window: u8,
@@ -37,7 +38,7 @@ impl Wanted {
         window(self.receive_window)
     }
 
-    /// To allow less than what is asked for makes no sense.
+    /// A limit below the requested window makes no sense.
     pub fn receive_window_limit(&self) -> WindowBits {
         window(self.receive_window_limit).max(self.receive_window())
     }
@@ -72,7 +73,7 @@ fn level(number: u8) -> Level {
     Level::new(1 + number % 9).unwrap()
 }
 
-/// 0 is the largest, as it is where nobody has a wish.
+/// 0 is the largest window, which is also the default.
 pub fn window(number: u8) -> WindowBits {
     WindowBits::new(15 - number % 8).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The heap, counted: memory must grow with what has come, and be gone when nothing is in flight.
+//! The heap, counted: memory must grow only with the received bytes, and be freed when nothing is in flight.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -17,7 +17,7 @@ static ALLOCATOR: Counting = Counting;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 
-// SAFETY: all is left to the system's allocator; counting touches no memory of its callers.
+// SAFETY: all calls go to the system's allocator; counting touches no memory of its callers.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size() as isize, Relaxed);
@@ -30,7 +30,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Counts what the library allocates and frees inside [`run`](Self::run), and nothing of what the target does around it.
+/// Counts what the library allocates and frees inside [`run`](Self::run), without the allocations of the target.
 #[derive(Debug, Default)]
 pub struct Meter {
     pub bytes: isize,
@@ -46,7 +46,7 @@ impl Meter {
     }
 }
 
-/// Frees the memory that this thread has to spare, whichever connection has left it there.
+/// Frees this thread's spare memory, whichever connection left it.
 pub fn free_spare() {
     thread_local! {
         static ANY: RefCell<Pair<Vec<u8>>> = RefCell::new(pair::connect(Config::new().keep(0), Vec::new));

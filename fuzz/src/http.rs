@@ -1,4 +1,4 @@
-//! Heads as another parser sees them, and the handshake's rules (RFC 6455 §4), written down a second time.
+//! Heads as another parser sees them, and a second implementation of the handshake's rules (RFC 6455 §4).
 
 use std::net::Ipv6Addr;
 
@@ -42,12 +42,13 @@ pub fn response(bytes: &[u8]) -> Option<(Response, usize)> {
     Some((Response { status: response.code?, version: response.version?, headers }, len))
 }
 
-/// The library's view of the same.
+/// The same headers as the library sees them.
 pub fn seen(headers: websocket_proto::head::Headers<'_>) -> Headers {
     headers.map(|header| (header.name.to_owned(), header.value.to_owned())).collect()
 }
 
-/// Asserts that a head which a limit refused is over that limit. `is_whole` says whether some bytes have a whole head.
+/// Asserts that a head which a limit refused is over that limit. `is_whole` tells whether some bytes contain a whole
+/// head.
 pub fn assert_beyond_limit(wire: &[u8], error: HeadError, is_whole: impl Fn(&[u8]) -> bool) {
     match error {
         HeadError::TooLarge { limit } => {
@@ -84,7 +85,7 @@ fn has_member(headers: &Headers, name: &str, member: &str) -> bool {
     members(headers, name).iter().any(|found| found == member.as_bytes())
 }
 
-/// Whether a server must take this for an opening handshake (§4.2.1). The syntax of extensions is not looked at.
+/// Whether a server must accept this as an opening handshake (§4.2.1). The syntax of extensions is not checked.
 pub fn is_handshake(request: &Request) -> bool {
     let headers = &request.headers;
     request.method == "GET"
@@ -100,7 +101,7 @@ pub fn is_handshake(request: &Request) -> bool {
         && members(headers, "Sec-WebSocket-Protocol").iter().flatten().all(|byte| is_token_byte(*byte))
 }
 
-/// Whether a client must take this for the acceptance of what it has asked for (§4.1).
+/// Whether a client must accept this as the acceptance of its request (§4.1).
 pub fn is_acceptance(response: &Response, accept_key: &[u8], subprotocols: &[&str]) -> bool {
     let headers = &response.headers;
     response.status == 101
@@ -122,8 +123,8 @@ pub struct Extension {
     pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// The members of such a list, which may be none (RFC 6455 §9.1). Quoted or not, a value is a token, so that no comma,
-/// semicolon or equals sign is a part of it.
+/// The members of such a list, which may be empty (RFC 6455 §9.1). Quoted or not, a value is a token, so it contains no
+/// comma, semicolon or equals sign.
 pub fn extensions(value: &[u8]) -> Option<Vec<Extension>> {
     let value = str::from_utf8(value).ok()?;
     let members = value.split(',').map(str::trim_ascii).filter(|member| !member.is_empty());
@@ -151,7 +152,7 @@ fn token(text: &str) -> Option<String> {
     (!token.is_empty() && token.bytes().all(is_token_byte)).then(|| token.to_owned())
 }
 
-/// Without the backslashes. Space inside quotes is a part of the value, and so is not trimmed away.
+/// Without the backslashes. Whitespace inside quotes is a part of the value, so it is not trimmed.
 fn unquoted(text: &str) -> Option<String> {
     let mut characters = text.chars();
     let mut value = String::new();
@@ -165,7 +166,7 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A host and perhaps a port, or nothing (RFC 9110 §7.2).
+/// A host with an optional port, or nothing (RFC 9110 §7.2).
 fn is_authority(value: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(value) else { return false };
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());

@@ -2,7 +2,7 @@ use std::mem;
 
 use websocket_proto::{ChunkEvent, Event, Failure, Kind, UncleanEnd, frame::CloseCode};
 
-/// An event, owned. Chunks are put together: how they were cut is not for anyone to rely on.
+/// An event, owned. Chunks are assembled: nobody may rely on their cuts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     Message(Kind, Vec<u8>),
@@ -13,11 +13,11 @@ pub enum Seen {
         reason: String,
         message_cut_short: bool,
     },
-    /// With the code that says so to the peer.
+    /// With the code of the Close for the peer.
     Failed(u16),
 }
 
-/// What the end of the stream means at this point.
+/// The meaning of the end of the stream at this point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Closed,
@@ -26,13 +26,13 @@ pub enum End {
     Failed,
 }
 
-/// Everything that a receiver has said.
+/// Everything that a receiver reported.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Log {
     pub seen: Vec<Seen>,
-    /// The message of which chunks have come, but not the last.
+    /// The message of which chunks were received, but not the last.
     pub open: Option<(Kind, Vec<u8>)>,
-    /// How much of it had come before each control frame: that, too, must not depend on how the bytes were cut.
+    /// How many bytes of it were received before each control frame: this must not depend on the cuts either.
     offsets: Vec<usize>,
     pub failure: Option<Failure>,
 }
@@ -62,13 +62,13 @@ impl Log {
         }
     }
 
-    /// Takes what has been seen since the last time.
+    /// Takes the events since the last call.
     pub fn take(&mut self) -> Vec<Seen> {
         self.offsets.clear();
         mem::take(&mut self.seen)
     }
 
-    /// A whole message, or what was left of one that began in chunks.
+    /// A whole message, or the rest of one that began in chunks.
     fn rest(&mut self, kind: Kind, bytes: &[u8]) {
         let first = self.open.is_none();
         self.piece(kind, bytes, first, true);

@@ -1,5 +1,5 @@
-//! RFC 6455 §5 once more, and RFC 7692 §6.2, from the whole of the bytes and in the plainest way: slow, and short enough to be
-//! believed.
+//! A second implementation of RFC 6455 §5 and RFC 7692 §6.2. It works on all bytes at once, in the plainest way: slow,
+//! but short enough to verify by reading.
 
 use std::{ops::Range, str};
 
@@ -7,7 +7,7 @@ use websocket_proto::Kind;
 
 use crate::{End, Seen, inflate};
 
-/// What a receiver holds its peer to.
+/// The limits for the peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub frame: u64,
@@ -18,25 +18,25 @@ pub struct Limits {
 /// How the peer may compress.
 #[derive(Clone, Copy, Debug)]
 pub struct Compression {
-    /// How many bytes of earlier messages it may refer to, if any.
+    /// How many bytes of earlier messages the peer may refer to, if any.
     pub window: usize,
     pub takeover: bool,
 }
 
-/// What a receiver must make of some bytes.
+/// The expected outcome for some bytes.
 #[derive(Debug)]
 pub struct Decoded {
     pub seen: Vec<Seen>,
-    /// What has come of a message that is not complete; of a text, only whole code points.
+    /// The received part of an incomplete message; of a text, only whole code points.
     pub open: Option<(Kind, Vec<u8>)>,
-    /// How much payload of the last data frame has not come.
+    /// How many payload bytes of the last data frame are missing.
     pub remaining: u64,
-    /// Where the first byte that proves a violation is. In compressed data only the frame is known.
+    /// Where the first byte that proves a violation is. For compressed data only the frame is known.
     pub failed_at: Option<Range<usize>>,
     pub end: End,
 }
 
-/// Decodes what a client has sent, or a server.
+/// Decodes the bytes that a client or a server sent.
 pub fn decode(wire: &[u8], from_client: bool, limits: Limits, compression: Option<Compression>) -> Decoded {
     let mut decoder = Decoder {
         wire,
@@ -72,8 +72,8 @@ pub fn decode(wire: &[u8], from_client: bool, limits: Limits, compression: Optio
     Decoded { seen: decoder.seen, open, remaining: decoder.remaining, failed_at, end }
 }
 
-/// What a sender has put out, frame by frame: first byte and payload. All must be whole and as the RFC wants them; the first
-/// frame of a message may have bits that an extension has claimed.
+/// The frames that a sender sent: first byte and payload. All must be whole and valid; the first frame of a message may
+/// have bits that an extension claimed.
 pub fn frames(wire: &[u8], from_client: bool, claimed: u8) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     let mut rest = wire;
@@ -102,7 +102,7 @@ struct Decoder<'w> {
     from_client: bool,
     limits: Limits,
     compression: Option<Compression>,
-    /// What compressed messages have said, as far as others may refer to it.
+    /// The content of compressed messages, as far as later ones may refer to it.
     history: Vec<u8>,
     open: Option<Message>,
     seen: Vec<Seen>,
@@ -112,7 +112,7 @@ struct Decoder<'w> {
 struct Message {
     kind: Kind,
     bytes: Vec<u8>,
-    /// Its payload so far, if it is compressed.
+    /// Its payload up to now, if it is compressed.
     packed: Option<Vec<u8>>,
     announced: u64,
     frames: u32,
@@ -124,7 +124,7 @@ struct Violation {
 }
 
 impl Decoder<'_> {
-    /// Goes behind the next frame; `None` when the bytes end before it does.
+    /// Moves behind the next frame; `None` if the bytes end inside it.
     fn frame(&mut self) -> Result<Option<()>, Violation> {
         let rest = &self.wire[self.at..];
         let fail = |code, index| Err(Violation { code, at: self.at + index..self.at + index + 1 });
@@ -261,7 +261,7 @@ fn length(short: u8, long: &[u8]) -> u64 {
     if long.is_empty() { short.into() } else { long.iter().fold(0, |len, byte| len << 8 | u64::from(*byte)) }
 }
 
-/// The shortest payload that needs so many bytes of length.
+/// The shortest payload whose length needs this many extra bytes.
 fn least(extra: usize) -> u64 {
     match extra {
         2 => 126,
@@ -274,7 +274,7 @@ fn unmasked(payload: &[u8], key: &[u8]) -> Vec<u8> {
     payload.iter().enumerate().map(|(index, byte)| byte ^ key.get(index % 4).unwrap_or(&0)).collect()
 }
 
-/// The byte that proves that this is not UTF-8; the last one, if all would be well but for the end.
+/// The index of the byte that proves that this is not UTF-8; the last one, if only the end is missing.
 fn first_bad_byte(bytes: &[u8], is_complete: bool) -> Option<usize> {
     let error = str::from_utf8(bytes).err()?;
     let start = error.valid_up_to();

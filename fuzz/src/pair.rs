@@ -1,6 +1,6 @@
 use websocket_proto::{Client, Config, Connection, Input, Randomness, Server, Storage, Uri, client, server};
 
-/// Randomness that is the same in every run. It begins with the nonce of RFC 6455 §1.3, whose accept key is known.
+/// Randomness that is the same in every run. It begins with the nonce of RFC 6455 §1.3, whose accept value is known.
 #[derive(Debug, Default)]
 pub struct Keys {
     drawn: u32,
@@ -25,7 +25,7 @@ pub fn connect<S: Storage>(config: Config, store: impl Fn() -> S) -> Pair<S> {
     connect_as(config, config, store)
 }
 
-/// The same where client and server want different things.
+/// The same with different configurations.
 pub fn connect_as<S: Storage>(client: Config, server: Config, store: impl Fn() -> S) -> Pair<S> {
     let request = client::Request::new(Uri::parse("ws://h").unwrap());
     let mut client = client::Handshake::with_storage(client, &request, Keys::default(), store(), store()).unwrap();

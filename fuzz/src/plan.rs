@@ -5,7 +5,7 @@ use websocket_proto::Config;
 
 use crate::naive::Limits;
 
-/// The first bytes of an input: the limits of a receiver, and how what follows is cut and read.
+/// The first bytes of an input: the limits of a receiver, and how the other bytes are cut and read.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Plan {
     max_frame: u8,
@@ -14,9 +14,9 @@ pub struct Plan {
     keep: u8,
     /// Bit n: whether every eighth call, from the n-th, is `next_chunk` and not `next_message`.
     pub modes: u8,
-    /// The pieces' lengths, over and over, less one; 255 is all that is left.
+    /// The lengths of the pieces, repeatedly, less one; 255 is all that is left.
     cuts: [u8; 4],
-    /// How much the socket takes after each piece; 255 is all there is.
+    /// How many bytes the socket takes after each piece; 255 is all.
     pub writes: u8,
     pub flags: u8,
 }
@@ -24,14 +24,14 @@ pub struct Plan {
 /// How a receiver's input is read.
 #[derive(Clone, Copy, Debug)]
 pub enum Reads {
-    /// Each piece to a place of its own.
+    /// Each piece in a separate buffer.
     Plain,
-    /// To a [`ReadBuffer`](websocket_proto::ReadBuffer) of so many bytes, or where the receiver has offered room.
+    /// To a [`ReadBuffer`](websocket_proto::ReadBuffer) of this size, or to the free space that the receiver offered.
     Buffered { capacity: usize, offered: bool },
 }
 
 impl Plan {
-    /// Room for a handshake, and little more: what a fixed store has.
+    /// Space for a handshake and little more: the size of a fixed store.
     pub const FIXED: usize = 512;
 
     /// Stores are arrays of [`FIXED`](Self::FIXED) bytes.
@@ -65,7 +65,7 @@ impl Plan {
         }
     }
 
-    /// How many bytes a buffer has that is read into.
+    /// The size of the buffer for reads.
     pub fn capacity(&self) -> usize {
         1 + usize::from(self.cuts[0]) * usize::from(self.cuts[3] % 8)
     }
@@ -74,18 +74,18 @@ impl Plan {
         usize::from(self.keep) * 16
     }
 
-    /// What the receiver must hold the peer to.
+    /// The limits that the receiver must enforce.
     pub fn limits(&self) -> Limits {
         let message = 1 << (self.max_message % 17);
         Limits {
             frame: 1 << (self.max_frame % 17),
-            // Whole messages have to fit their store, even those that would not need it.
+            // Whole messages must fit their store, even those that would not need it.
             message: if self.is_fixed() && !self.only_chunks() { message.min(Self::FIXED as u64) } else { message },
             fragments: u32::from(self.max_fragments) + 1,
         }
     }
 
-    /// The same for the library, which finds out for itself what a store holds where it can.
+    /// The same for the library, which finds out the size of a store itself.
     pub fn config(&self) -> Config {
         let limits = self.limits();
         let message = if self.only_messages() { 1 << (self.max_message % 17) } else { limits.message };

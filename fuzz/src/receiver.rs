@@ -1,4 +1,4 @@
-//! One receiver, fed with anything.
+//! One receiver, fed with any bytes.
 
 use arbitrary::Arbitrary;
 use websocket_proto::{Connection, FixedStorage, Input, ReadBuffer, Receiver, Role, Sender, Storage, UncleanEnd};
@@ -10,19 +10,19 @@ use crate::{
     plan::Reads,
 };
 
-/// Where a peer's bytes come from, and how.
+/// The bytes of a peer, and how they arrive.
 #[derive(Arbitrary, Debug)]
 pub struct Case<'a> {
     pub plan: Plan,
     pub wire: &'a [u8],
 }
 
-/// A store as a plan wants it.
+/// A store for plans with a fixed size.
 pub fn fixed_store() -> FixedStorage<[u8; Plan::FIXED]> {
     FixedStorage::new([0; Plan::FIXED])
 }
 
-/// Feeds a receiver, and holds it to what the [naive] decoder says and to everything that holds always.
+/// Feeds a receiver, and compares it with the [naive] decoder and with rules that hold always.
 pub fn check<R: Role, S: Storage>(
     case: &Case<'_>,
     connect: impl Fn() -> Connection<R, S, S>,
@@ -58,7 +58,7 @@ pub fn check<R: Role, S: Storage>(
             }
             assert_used(&input);
 
-            // The failure has to come with the very byte that proves it, wherever that stands in a piece.
+            // The failure must be reported with the very byte that proves it, wherever that is in a piece.
             if log.failure.is_some() && !failed_before {
                 let at = expected.failed_at.clone().expect("nothing is wrong with the input");
                 assert!(fed < at.end && at.start < fed + count, "failed in {fed}+{count}, not at {at:?}");
@@ -67,12 +67,12 @@ pub fn check<R: Role, S: Storage>(
         }
 
         heap.run(free_spare);
-        // What a message says may be longer than what has come of it, and not longer than the limit.
+        // A decompressed message may be longer than the received bytes, but not longer than the limit.
         let (message, inflater) = match compression {
             Some(_) => (limits.message as usize, deflate::INFLATER),
             None => (fed.min(limits.message as usize), 0),
         };
-        // A `Vec` grows to twice what is in it, half of which a sender may have written before; and both may be kept.
+        // A `Vec` grows to twice its content, half of which a sender may have written before; and both may be kept.
         let most = 2 * message + 4 * (PONG_BACKLOG + MAX_REPLIES) + 2 * plan.keep() + inflater;
         assert!((0..=most as isize).contains(&heap.bytes), "{} bytes of heap for {fed} received", heap.bytes);
 
@@ -113,15 +113,15 @@ pub fn check<R: Role, S: Storage>(
     }
 }
 
-/// The same bytes, whole and cut, by the receiver's shortcuts and the long way: the same events, replies and end.
+/// The same bytes, whole and cut, with the receiver's shortcuts and without: the same events, replies and end.
 pub fn compare<R: Role, S: Storage>(case: &Case<'_>, connection: impl Fn() -> Connection<R, S, S>) {
-    // One mode from beginning to end: where it changes would depend on the cuts.
+    // One mode from beginning to end: otherwise the place of a change would depend on the cuts.
     let is_chunk = case.plan.modes & 1 != 0;
     let whole = feed(connection(), [case.wire], Reads::Plain, is_chunk);
     let planned = || case.plan.pieces(case.wire);
     let cut = feed(connection(), planned(), Reads::Plain, is_chunk);
     assert_eq!(whole.0, cut.0, "cut as planned");
-    // Without shortcuts each event comes with the same byte.
+    // Without shortcuts each event is reported with the same byte.
     let mut long = connection();
     long.receiver.take_the_long_way();
     assert_eq!(cut, feed(long, planned(), Reads::Plain, is_chunk), "the long way");
@@ -130,10 +130,10 @@ pub fn compare<R: Role, S: Storage>(case: &Case<'_>, connection: impl Fn() -> Co
     assert_eq!(whole.0, feed(connection(), planned(), buffered, is_chunk).0, "{buffered:?}");
 }
 
-/// What a receiver says in all.
+/// All results of a receiver.
 type Outcome = (Log, Vec<u8>, Result<(), UncleanEnd>);
 
-/// What a receiver says in all, and how many events there were after each piece.
+/// All results of a receiver, and how many events there were after each piece.
 fn feed<'w, R: Role, S: Storage>(
     connection: Connection<R, S, S>,
     pieces: impl IntoIterator<Item = &'w [u8]>,
@@ -167,7 +167,7 @@ fn feed<'w, R: Role, S: Storage>(
     ((log, drain(&mut tx), rx.end_of_input()), after)
 }
 
-/// What pieces are read to.
+/// The buffers for reads.
 enum Reader {
     Plain,
     Buffered(ReadBuffer<Vec<u8>>, bool),
@@ -181,7 +181,7 @@ impl Reader {
         }
     }
 
-    /// Reads all, or as much as there is room for, and says how much that is. It allocates nothing itself.
+    /// Reads all bytes, or as many as fit, and returns their number. It allocates nothing itself.
     fn read<'b, R: Role, S: Storage>(
         &'b mut self,
         unread: &'b mut [u8],
@@ -200,7 +200,7 @@ impl Reader {
     }
 }
 
-/// Everything that waits for the socket.
+/// All pending bytes.
 fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<u8> {
     let mut output = Vec::new();
     while !tx.is_empty() {
@@ -210,7 +210,7 @@ fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<u8> {
     output
 }
 
-/// The replies are those, and only those, that the events call for.
+/// Asserts that the events have exactly these replies.
 fn check_replies(seen: &[Seen], frames: &[(u8, Vec<u8>)]) {
     let mut frames = frames.to_vec();
     let close = frames.pop_if(|(first, _)| *first == 0x88).map(|(_, payload)| payload);
@@ -219,7 +219,7 @@ fn check_replies(seen: &[Seen], frames: &[(u8, Vec<u8>)]) {
             Some(code.map_or(Vec::new(), |code| [&code.to_be_bytes(), reason.as_bytes()].concat()))
         }
         Seen::Failed(code) => {
-            // The words are the library's to choose.
+            // The library may choose the words.
             let words = close.as_deref().and_then(|close| close.get(2..)).expect("a failure is explained");
             Some([&code.to_be_bytes(), words].concat())
         }
