@@ -1,11 +1,11 @@
-//! Compressed messages, each time beside the calls of zlib-rs that can't be avoided, on the same bytes: what is between the two is
-//! the price of frames, pieces, limits and UTF-8.
+//! Compressed messages, each compared with the necessary calls of zlib-rs on the same bytes. The difference is the cost
+//! of frames, pieces, limits and UTF-8.
 //!
-//! A receiver unmasks in place, so with any other key the next iteration would find other bytes. A key of zeros changes none and costs
-//! as much. Throughput counts what the messages say.
+//! A receiver unmasks in place, so with most keys the next iteration would find other bytes. A key of zeros changes
+//! none and costs the same. Throughput counts the decompressed bytes.
 //!
-//! With takeover messages refer to earlier ones. The first of [`messages`] is compressed by a new context and so refers to none,
-//! and together they are longer than a window, so that an iteration begins as the last one did.
+//! With takeover, messages refer to earlier ones. The first of [`messages`] is compressed by a new context, so it
+//! refers to none. Together they are longer than a window, so every iteration begins in the same state.
 
 mod common;
 
@@ -21,7 +21,7 @@ use zlib_rs::{DeflateFlush, Inflate, InflateFlush};
 
 const KEY: MaskingKey = MaskingKey([0; 4]);
 
-/// What a sender removes and a receiver adds (RFC 7692 §7.2).
+/// The bytes that a sender removes and a receiver adds (RFC 7692 §7.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
 fn main() {
@@ -102,7 +102,7 @@ fn send(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What is measured: a name, whether messages may refer to earlier ones, and the messages of one iteration.
+/// The cases: a name, whether messages may refer to earlier ones, and the messages of one iteration.
 fn cases() -> Vec<(String, bool, Vec<String>)> {
     let sets =
         [("1 KiB JSON", (0..64).map(|number| json(number, KIB)).collect()), ("64 KiB text", vec![text(64 * KIB)])];
@@ -125,7 +125,7 @@ fn total(messages: &[String]) -> u64 {
     messages.iter().map(|message| message.len() as u64).sum()
 }
 
-/// As the library's default has it: level 6.
+/// With the library's default, level 6.
 fn compressor() -> zlib_rs::Deflate {
     zlib_rs::Deflate::new(6, false, 15)
 }
@@ -152,7 +152,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     [header.encode().as_slice(), payload].concat()
 }
 
-/// Numbers without an order, the same in every run.
+/// Pseudo-random numbers, the same in every run.
 fn noise(seed: u32) -> impl Iterator<Item = u32> {
     std::iter::successors(Some(seed.wrapping_mul(0x9E37_79B1) | 1), |state| {
         let state = state ^ state << 13;
@@ -162,7 +162,7 @@ fn noise(seed: u32) -> impl Iterator<Item = u32> {
     .skip(1)
 }
 
-/// Such as a ticker sends it.
+/// Similar to the messages of a ticker.
 fn json(number: u32, len: usize) -> String {
     let mut json = format!(r#"{{"type":"update","sequence":{},"trades":["#, 48_250_331 + number);
     for (index, random) in noise(number + 1).enumerate() {
@@ -179,7 +179,7 @@ fn json(number: u32, len: usize) -> String {
     json
 }
 
-/// Words, a few of which are most of it, as in any language.
+/// Words, a few of which are very frequent, as in any language.
 fn text(len: usize) -> String {
     let words: Vec<String> = noise(1).take(2000).map(word).collect();
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! Opening handshakes: from the bytes of the head to a connection. A head is read without being changed, so that the same buffer serves
-//! every iteration; allocating and dropping the connection is a part of what a server does and so of what is timed.
+//! Opening handshakes: from the bytes of the head to a connection. Reading does not change a head, so the same buffer
+//! serves every iteration. Allocating and dropping the connection is part of a server's work, so it is measured, too.
 
 mod common;
 
@@ -56,7 +56,7 @@ fn accept<I: Storage, O: Storage>(request: &mut [u8], most: usize, mut handshake
     black_box(connection.sender.pending());
 }
 
-/// With the same key each time, so that the same response fits.
+/// With the same key each time, so that the same response is valid.
 fn ask() -> client::Handshake<impl FnMut() -> [u8; 4], Vec<u8>, Vec<u8>> {
     let request = client::Request::new(Uri::parse("ws://example.com/chat").unwrap()).subprotocols(&["chat.v2"]);
     client::Handshake::new(Config::new(), &request, || [7; 4]).unwrap()

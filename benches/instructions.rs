@@ -1,9 +1,9 @@
-//! How many instructions the key cases take, one message each: the same number twice on a noisy machine, so that what makes one slower
-//! is seen at once. `benches/instructions/check` counts them and compares them with those that are written down.
+//! How many instructions the key cases take, one message each. The count is the same on a noisy machine, so a slower
+//! case is noticed at once. `benches/instructions/check` counts them and compares them with the written counts.
 //!
 //! ```text
 //! cargo bench -p benches --bench instructions -- CASE       runs one case, for valgrind to count
-//! cargo bench -p benches --bench instructions               runs them all, and names them
+//! cargo bench -p benches --bench instructions               runs them all, and prints their names
 //! ```
 
 mod common;
@@ -15,20 +15,20 @@ use websocket_proto::{
     Config, Connection, Event, Input, Kind, ReadBuffer, Role, Sender, Storage, deflate, frame::MaskingKey, server,
 };
 
-/// How often the counted code runs: what comes once only is to have no weight.
+/// How many times the counted code runs: many, so that one-time work does not matter.
 const RUNS: usize = 16;
 
-/// Unmasked twice, a message is what it was.
+/// Unmasking twice restores a message.
 const KEY: MaskingKey = MaskingKey([1; 4]);
 
-/// What the loops of the documentation have: nothing is set, and a read brings at most this much.
+/// The configuration and the reads of the loops in the documentation: all defaults.
 const DOCUMENTED: Config = Config::new();
 const READ: usize = 32 * KIB;
 
-/// How many messages a run has, and the run.
+/// The number of messages in a run, and the run.
 type Case = (usize, Box<dyn FnMut()>);
 
-/// A name, and what is to be done before it is counted.
+/// A name, and the preparation that is not counted.
 type Named = (&'static str, fn() -> Case);
 
 const CASES: &[Named] = &[
@@ -87,7 +87,7 @@ fn main() {
         Some(name) => {
             let (_, prepare) = CASES.iter().find(|(case, _)| *case == name).expect("a case of this name");
             let (messages, mut run) = prepare();
-            // Until memory has the size that it will have.
+            // Until memory has its final size.
             for _ in 0..RUNS {
                 run();
             }
@@ -103,7 +103,7 @@ fn main() {
     }
 }
 
-/// Valgrind counts what happens in here.
+/// Valgrind counts the instructions in this function.
 #[inline(never)]
 fn counted(run: &mut dyn FnMut()) {
     for _ in 0..RUNS {
@@ -138,7 +138,7 @@ fn client_receives(kind: Kind, payload: &[u8], most: usize) -> Case {
     (count, Box::new(move || assert_eq!(read(&mut connection, &mut wire, most), count)))
 }
 
-/// Messages and pings; what is owed for them is written.
+/// Reads messages and Pings, and writes the replies.
 fn read<R: Role, S: Storage>(connection: &mut Connection<R, S, S>, wire: &mut [u8], most: usize) -> usize {
     let Connection { receiver: rx, sender: tx } = connection;
     let mut count = 0;
@@ -180,12 +180,12 @@ fn echo() -> Case {
     (16, Box::new(run))
 }
 
-/// The loop of the README, which only counts what it receives.
+/// The loop of the README, but it only counts messages.
 fn documented_receive(kind: Kind, payload: &[u8], fragment: usize) -> Case {
     documented_loop(connect_as(DOCUMENTED).1, payload, message(kind, payload, fragment, Some(KEY)), usize::MAX)
 }
 
-/// The same where a read brings at most 4 KiB.
+/// The same with reads of at most 4 KiB.
 fn documented_receive_cut(kind: Kind, payload: &[u8]) -> Case {
     documented_loop(connect_as(DOCUMENTED).1, payload, message(kind, payload, payload.len(), Some(KEY)), 4 * KIB)
 }
@@ -223,7 +223,7 @@ fn documented_loop<R: Role + 'static>(
     (count, Box::new(run))
 }
 
-/// The same loop, which answers what it receives.
+/// The same loop, but it answers.
 fn documented_echo(payload: &[u8], count: usize) -> Case {
     let wire = message(Kind::Binary, payload, payload.len(), Some(KEY)).repeat(count);
     let Connection { receiver: mut rx, sender: mut tx } = connect_as(DOCUMENTED).1;
@@ -248,7 +248,7 @@ fn documented_echo(payload: &[u8], count: usize) -> Case {
     (count, Box::new(run))
 }
 
-/// The socket takes all that is pending; how much it was.
+/// The socket takes all pending bytes. Returns their number.
 fn write_all<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> usize {
     let mut written = 0;
     while !tx.is_empty() {
@@ -272,7 +272,7 @@ fn handshake() -> Case {
     (1, Box::new(run))
 }
 
-/// With what a new context says a message refers to none before it; so the same can be said again.
+/// A message from a new context refers to no earlier one, so it can be repeated.
 fn inflate() -> Case {
     let config = Config::new().keep(256 * KIB).deflate(deflate::Config::new().send_takeover(false));
     let (mut client, mut server) = connect_as(config);

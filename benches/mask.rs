@@ -1,4 +1,4 @@
-//! Masking alone, against the loop that the RFC describes and against a mere copy of as many bytes.
+//! Masking alone, compared with the loop in the RFC and with a copy of the same bytes.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn mask(criterion: &mut Criterion) {
 
     group.throughput(Throughput::Bytes(len as u64));
     group.bench_function("64 KiB", |bencher| bencher.iter(|| black_box(key).apply(black_box(&mut room[..len]))));
-    // Behind a header of six or eight bytes few payloads stand where a machine likes them.
+    // Behind a header of six or eight bytes, few payloads are aligned.
     group.bench_function("64 KiB, unaligned", |bencher| {
         bencher.iter(|| black_box(key).apply(black_box(&mut room[1..])));
     });

@@ -1,9 +1,9 @@
 //! Bytes to messages.
 //!
-//! A receiver unmasks in place, so the same buffer can't be read twice, and a fresh copy for each iteration would
-//! cost as much as what is measured. The way out is a masking key of ones: unmasking what is unmasked already gives other
-//! bytes of the same kind (ASCII stays ASCII, Cyrillic stays Cyrillic), and the next iteration brings the first ones back. So
-//! nothing is copied, and nothing but the receiver is timed. Throughput counts payload.
+//! A receiver unmasks in place, so the same buffer can't be read twice, and a fresh copy for each iteration would cost
+//! as much as the measured work. So each byte of the masking key is 1: unmasking twice restores the bytes, and once
+//! gives others of the same kind (ASCII stays ASCII, Cyrillic stays Cyrillic). Nothing is copied, and only the receiver
+//! is measured. Throughput counts payload.
 
 mod common;
 
@@ -15,7 +15,7 @@ use websocket_proto::{ChunkEvent, Connection, Event, Input, Kind, ReadBuffer, Ro
 
 const KEY: MaskingKey = MaskingKey([1; 4]);
 
-/// What one read brings, when there is as much: small messages come many at a time.
+/// The longest read: small messages arrive many at a time.
 const READ: usize = 64 * KIB;
 
 fn main() {
@@ -46,7 +46,7 @@ fn server(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Messages that do not lie in one piece, and so must be stored, or streamed.
+/// Messages that are not in one piece, so they are stored or streamed.
 fn server_in_parts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("receive/server, 64 KiB in parts");
     group.throughput(Throughput::Bytes(64 * KIB as u64));
@@ -105,7 +105,7 @@ fn client(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Reads whole messages, and asserts that as many came: a failure would be fast.
+/// Reads whole messages, and asserts their number: a failure would be fast.
 fn read<R: Role, S: Storage>(connection: &mut Connection<R, S, S>, wire: &mut [u8], most: usize, expected: usize) {
     let Connection { receiver: rx, sender: tx } = connection;
     let mut count = 0;
@@ -118,7 +118,7 @@ fn read<R: Role, S: Storage>(connection: &mut Connection<R, S, S>, wire: &mut [u
     assert_eq!(count, expected);
 }
 
-/// The same from a `ReadBuffer`. What the kernel would do, the copy into it, is part of the time.
+/// The same from a `ReadBuffer`. The copy into it, which the kernel would do, is part of the time.
 fn read_into(connection: &mut ServerEnd, buffer: &mut ReadBuffer<Vec<u8>>, wire: &[u8], most: usize) {
     let Connection { receiver: rx, sender: tx } = connection;
     let mut count = 0;

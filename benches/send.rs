@@ -1,5 +1,5 @@
-//! Messages to bytes. A server copies the payload once, or, in a vectored write, not at all; a client masks it, with a
-//! key from the generator that applications use. The socket takes everything at once, and throughput counts payload.
+//! Messages to bytes. A server copies the payload once, or not at all in a vectored write. A client masks it, with a
+//! key from the generator that applications use. The socket takes everything at once. Throughput counts payload.
 
 mod common;
 

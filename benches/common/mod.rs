@@ -1,4 +1,4 @@
-//! What the benches share.
+//! Code that the benches share.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
@@ -13,7 +13,7 @@ use websocket_proto::{
 
 pub const KIB: usize = 1024;
 
-/// Short runs: all benches together take about a minute. What is measured are long loops over memory, which settle at once.
+/// Short runs: all benches together take about a minute. They measure long loops over memory.
 pub fn criterion() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_millis(300))
@@ -22,10 +22,10 @@ pub fn criterion() -> Criterion {
         .configure_from_args()
 }
 
-/// Memory is kept between messages, as a busy connection would have it.
+/// Keeps memory between messages, like a busy connection.
 const CONFIG: Config = Config::new().keep(256 * KIB);
 
-/// What Chromium sends, with a cookie.
+/// The request of Chromium, with a cookie.
 pub const REQUEST: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\n\
     Host: example.com:8080\r\n\
     Connection: Upgrade\r\n\
@@ -88,12 +88,12 @@ pub fn binary(len: usize) -> Vec<u8> {
     (0..len).map(|index| index as u8).collect()
 }
 
-/// One byte a letter.
+/// One byte per letter.
 pub fn ascii(len: usize) -> Vec<u8> {
     b"The quick brown fox jumps over the lazy dog. ".iter().copied().cycle().take(len).collect()
 }
 
-/// Two bytes a letter, but for the spaces: two of those, so that every even length is whole.
+/// Two bytes per letter. Spaces are doubled, so that every even length is whole.
 pub fn cyrillic(len: usize) -> Vec<u8> {
     "Съешь  ещё  этих  мягких  французских  булок  ".bytes().cycle().take(len).collect()
 }
