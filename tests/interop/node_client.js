@@ -29,7 +29,7 @@ function same(what, got, want) {
   throw new Error(`${what}: got ${show(got)}, want ${show(want)}`);
 }
 
-// Neither client documents its socket, which counts the bytes on the wire.
+// Neither client exposes its socket, which counts the bytes on the wire.
 let socket;
 diagnostics.subscribe('net.client.socket', (message) => (socket = message.socket));
 
