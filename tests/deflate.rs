@@ -55,7 +55,7 @@ fn answer_to(deflate: deflate::Config, offers: &[&str]) -> (Option<String>, Opti
 
 #[test]
 #[rustfmt::skip]
-fn d1_d2_d3_what_a_server_answers() {
+fn d1_d2_d3_answers_of_a_server() {
     const PLAIN: &str = "permessage-deflate";
     let table: &[(&[&str], Option<&str>)] = &[
         (&[],                                                              None),
@@ -100,7 +100,7 @@ fn d1_d2_d3_what_a_server_answers() {
 
 #[test]
 #[rustfmt::skip]
-fn what_a_server_wants_is_in_its_answer() {
+fn a_server_answers_with_its_own_limits() {
     let small = deflate::Config::new().send_window(bits(10)).receive_window(bits(9)).send_takeover(false).receive_takeover(false);
     let answer = |deflate, offer: &str| answer_to(deflate, &[offer]).0;
     assert_eq!(answer(small, "permessage-deflate; client_max_window_bits").as_deref(),
@@ -118,7 +118,7 @@ fn what_a_server_wants_is_in_its_answer() {
 
 #[test]
 #[rustfmt::skip]
-fn d4_what_a_client_takes_for_an_answer() {
+fn d4_answers_that_a_client_accepts() {
     const AGREED: Result<bool, ()> = Ok(true);
     const PLAIN: Result<bool, ()> = Ok(false);
     const REFUSED: Result<bool, ()> = Err(());
@@ -167,7 +167,7 @@ fn d4_what_a_client_takes_for_an_answer() {
 }
 
 #[test]
-fn what_a_client_offers() {
+fn offers_of_a_client() {
     let offer = |deflate| {
         let request = client::Request::new(Uri::parse("ws://h/").unwrap());
         let handshake = client::Handshake::new(Config::new().deflate(deflate), &request, keys as Keys).unwrap();
@@ -251,7 +251,7 @@ fn everywhere(deflate: deflate::Config, parts: &[Part<'_>], check: impl Fn(&Trac
 /// D12, D6: the examples of RFC 7692 §7.2.3, and other valid messages.
 #[test]
 #[rustfmt::skip]
-fn d6_d12_what_is_legal() {
+fn d6_d12_valid_messages() {
     const HELLO: &[u8] = &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
     /// The same message, as a reference to the window.
     const AGAIN: &[u8] = &[0xF2, 0x00, 0x11, 0x00, 0x00];
@@ -330,7 +330,7 @@ fn d6_d12_what_is_legal() {
 
 #[test]
 #[rustfmt::skip]
-fn f2_d10_d11_what_is_not() {
+fn f2_d10_d11_invalid_messages() {
     const HELLO: &[u8] = &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
     let table: &[(&str, &[Part<'_>], Failure)] = &[
         ("F2 RSV1 on a continuation",     &[F(0x41, HELLO), F(0xC0, b"")], Failure::ReservedBits(0x40)),
@@ -473,7 +473,7 @@ fn sent(end: &mut ServerEnd) -> Vec<(u8, Vec<u8>)> {
 /// With a threshold of 1, a message that does not get shorter is sent uncompressed. With 0 it is compressed as well, to
 /// the bytes of RFC 7692 §7.2.3.1 and §7.2.3.6.
 #[test]
-fn d12_what_is_sent_is_as_short_as_the_rfcs() {
+fn d12_sent_messages_are_as_short_as_the_rfcs() {
     let (mut server, _) = both(deflate::Config::new().threshold(1));
     server.sender.send_text("Hello").unwrap();
     assert_eq!(sent(&mut server), [(0x81, b"Hello".to_vec())], "seven bytes are more than five");
@@ -670,7 +670,7 @@ fn d7_a_message_that_may_grow_needs_space_for_that() {
 }
 
 #[test]
-fn d7_what_is_compressed_and_what_is_not() {
+fn d7_which_messages_are_compressed() {
     let (mut server, mut client) = both(deflate::Config::new().threshold(100));
     let text = "compressible ".repeat(20);
     server.sender.send_text(&text[..99]).unwrap();
@@ -737,7 +737,7 @@ fn d9_bombs() {
 /// D9: `next_chunk` returns exactly the bytes up to the limit before it fails. Lengths and limits are close to each
 /// other, and to 8 KiB, the size of the buffer for decompressed bytes.
 #[test]
-fn d9_up_to_the_limit_a_message_is_good() {
+fn d9_chunks_up_to_the_limit() {
     const ROOM: usize = 8 << 10;
     let binary = |len: usize| (0..len).map(|at| (at % 50 * (at / 900 + 1)) as u8).collect::<Vec<_>>();
     let text = |len: usize| "ё".repeat(len / 2).into_bytes();
@@ -833,7 +833,7 @@ fn threat_12_input_that_makes_no_progress() {
 /// A short message that lies whole in the input is decompressed at once. The lengths are close to the longest input and
 /// output of one step. Each message is sent twice, so that the second refers to the first.
 #[test]
-fn messages_come_out_at_once_or_piece_by_piece() {
+fn messages_are_decompressed_at_once_or_in_pieces() {
     let mut noise = noise(1);
     let long = (8185..8200).map(|len| Seen::Text(["ё", &"piece by piece ".repeat(600)[..len - 2]].concat()));
     // Incompressible data gets a few bytes longer.
@@ -865,7 +865,7 @@ fn messages_come_out_at_once_or_piece_by_piece() {
 
 /// Bytes behind a compressed message in the same read: the whole message is delivered first.
 #[test]
-fn what_follows_a_compressed_message_comes_behind_it() {
+fn events_behind_a_compressed_message_stay_in_order() {
     const LIMIT: u64 = 20_000;
     let config = Config::new().max_message(LIMIT).deflate(deflate::Config::new());
     let text = |len: usize| "piece by piece ".repeat(2000)[..len].to_owned();

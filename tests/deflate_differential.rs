@@ -448,7 +448,7 @@ proptest! {
 
     /// Sent messages arrive at C's zlib with the agreed window, and at the strict inflater.
     #[test]
-    fn what_is_sent_is_understood(
+    fn sent_messages_are_understood(
         terms in terms(),
         level in 1..=9_u8,
         memory_level in 1..=9_u8,
@@ -508,7 +508,7 @@ proptest! {
 
     /// A message that C's zlib compressed is received, however zlib flushes, ends and begins the stream.
     #[test]
-    fn what_others_send_is_received(
+    fn messages_of_zlib_are_received(
         terms in terms(),
         level in 0..=9_u32,
         sent in prop::collection::vec((message(), prop::option::weighted(0.7, steps()), cuts()), 1..6),
@@ -540,7 +540,7 @@ proptest! {
 
     /// D10: a payload that the RFC does not allow fails. A valid one is its message, and does not affect the next one.
     #[test]
-    fn what_is_wrong_is_wrong_to_us(payload in payload(), terms in terms()) {
+    fn invalid_payloads_fail(payload in payload(), terms in terms()) {
         const HELLO: [u8; 7] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
         let expected = match StrictInflater::new(15).message(&payload) {
             Ok(message) => vec![Seen::Binary(message), Seen::Text("Hello".into())],
@@ -595,7 +595,7 @@ fn a_prepared_message_is_in_the_readers_window() {
 
 /// Whoever used a context before, the next connection knows nothing of earlier messages.
 #[test]
-fn what_one_connection_has_heard_is_unknown_to_the_next() {
+fn a_connection_knows_nothing_of_an_earlier_one() {
     static POOL: Pool = Pool::new(1);
     let terms = Terms { send_takeover: false, receive_takeover: false, ..Terms::LARGEST };
     let config = config(deflate::Config::new().pool(&POOL));

@@ -113,7 +113,7 @@ fn an_agreement_is_a_few_hundred_bytes() {
 /// The figures in the documentation, and their parts.
 #[test]
 #[rustfmt::skip]
-fn what_is_held_between_messages() {
+fn memory_between_messages() {
     let cases = [
         Case { label: "default",                                 sender: Some((15, 8)), receiver: Some(15) },
         Case { label: "neither remembers",                       sender: None,          receiver: None },
@@ -221,7 +221,7 @@ fn a_warm_connection_allocates_nothing_for_a_message() {
 
 /// In any configuration, a short message is decompressed into a buffer of the pool.
 #[test]
-fn a_short_message_that_comes_needs_no_memory_of_its_own() {
+fn a_short_received_message_needs_no_memory_of_its_own() {
     static POOL: Pool = Pool::new(2);
     for takeover in [true, false] {
         let deflate = deflate::Config::new().send_takeover(takeover).receive_takeover(takeover).pool(&POOL);
@@ -416,9 +416,9 @@ fn chunks_are_never_stored() {
     assert!(most <= READING, "{most} bytes");
 }
 
-/// Threat 3: a bomb costs no more than the limit, however it is packed.
+/// Threat 3: a bomb costs at most the limit, however it is packed.
 #[test]
-fn a_bomb_costs_what_is_allowed() {
+fn a_bomb_costs_at_most_the_limit() {
     const LIMIT: usize = 1 << 20;
     let bomb = zeros(50);
     let fragments = |size: usize| {

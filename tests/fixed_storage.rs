@@ -206,7 +206,7 @@ fn a_message_larger_than_the_store_is_refused_at_its_header() {
 
 /// The rest of a message that began in chunks must fit the store, in every cut.
 #[test]
-fn what_is_left_of_a_streamed_message_must_fit_the_store() {
+fn the_rest_of_a_streamed_message_must_fit_the_store() {
     let rest = |pieces: &[usize]| {
         let (server, _) = open_in(Config::new(), [(); 4].map(|()| fixed(400)));
         let mut connection = server;
@@ -377,7 +377,7 @@ fn output_that_does_not_fit_is_refused_with_figures_and_changes_nothing() {
 
 /// When the space behind the pending bytes is too small, they move to the front whole, whatever is written between.
 #[test]
-fn every_byte_is_kept_while_the_output_goes_round() {
+fn every_byte_is_kept_while_the_output_wraps_around() {
     in_both_roles!(0..3, |connection, _capacity, _key| {
         let tx = &mut connection.sender;
         let (mut sent, mut wire) = (Vec::new(), Vec::new());
@@ -461,7 +461,7 @@ fn a_pong_and_a_close_are_always_possible() {
 
 /// The same, however many bytes were written, and however full the output is again.
 #[test]
-fn a_close_finds_its_room_wherever_the_output_begins() {
+fn a_close_fits_wherever_the_output_begins() {
     let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
     for taken in (0..500).step_by(7) {
         in_both_roles!([0, 60, 150, 400], |connection, capacity, key| {
@@ -504,7 +504,7 @@ fn a_pong_and_a_close_fit_the_smallest_output() {
 /// The same behind a response that is still pending, however long it is. A response that leaves no space for a Close is
 /// refused.
 #[test]
-fn a_close_finds_its_room_behind_the_response() {
+fn a_close_fits_behind_the_response() {
     let body = [&1000_u16.to_be_bytes(), "r".repeat(123).as_bytes()].concat();
     for added in [0, 1, 40, 300] {
         let padding = "x".repeat(added);
@@ -744,7 +744,7 @@ fn one_byte_at_a_time_until_a_message_is_too_large() {
 /// in their place in memory, or are few, or follow at least as many written bytes. (Moving them each time took 7 µs for
 /// each frame of 100 bytes with 1 MiB.)
 #[test]
-fn a_full_output_moves_little_however_slowly_it_is_read() {
+fn a_full_output_moves_few_bytes_however_slowly_it_is_read() {
     for capacity in [600, 4000, 5000, 100_000, 1 << 20] {
         for taken in [1, 7, 102, 131, 5000] {
             let config = Config::new().high_water(usize::MAX);
@@ -803,7 +803,7 @@ fn a_full_output_moves_little_however_slowly_it_is_read() {
 /// A Pong that waits separately goes before the next frame. If it wraps around in the output, the whole frame follows
 /// it.
 #[test]
-fn a_vectored_frame_goes_behind_a_pong_that_makes_the_output_go_round() {
+fn a_vectored_frame_follows_a_pong_that_wraps_around() {
     let (mut server, _) = open_in(Config::new(), [fixed(400), fixed(5000), fixed(400), fixed(400)]);
     let mut wire = Vec::new();
     let write = |tx: &mut Sender<_, _>, wire: &mut Vec<u8>, count: usize| {
@@ -830,7 +830,7 @@ fn a_vectored_frame_goes_behind_a_pong_that_makes_the_output_go_round() {
 
 /// The parts of a vectored write are whole and in order, also when the output wraps around in its array.
 #[test]
-fn a_vectored_frame_follows_an_output_that_goes_round() {
+fn a_vectored_frame_follows_an_output_that_wraps_around() {
     let stores = [fixed(400), fixed(6000), fixed(400), fixed(400)];
     let (mut server, _) = open_in(Config::new(), stores);
     let tx = &mut server.sender;

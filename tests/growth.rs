@@ -62,7 +62,7 @@ fn feed(server: &mut ServerEnd, bytes: &mut [u8], size: usize, reading: Reading,
 }
 
 #[test]
-fn memory_doubles_up_to_what_was_announced() {
+fn memory_doubles_up_to_the_announced_length() {
     let texts = [
         ("ASCII", "a"),
         ("Cyrillic", "ж"),
@@ -139,7 +139,7 @@ fn memory_doubles_while_fragments_are_received() {
 
 /// The beginning of a code point that a read cut is not stored yet, but memory is requested for it, too.
 #[test]
-fn memory_for_a_code_point_that_is_cut_is_asked_for_once() {
+fn memory_for_a_code_point_that_is_cut_is_requested_once() {
     let (mut server, _) = open(Config::new());
     let mut bytes = frame(0x81, "ж".repeat(3000).as_bytes(), true);
     let header = bytes.len() - 6000;

@@ -181,7 +181,7 @@ fn echo(server: &mut ServerEnd, bytes: &mut [u8], size: usize) -> usize {
 
 /// A receiver keeps memory for the messages of one input, but not beyond its end, nor after a release.
 #[test]
-fn memory_goes_back_at_the_end_of_the_input() {
+fn memory_is_released_at_the_end_of_the_input() {
     let (mut server, _) = open(Config::new());
     let cut = [frame(0x02, &[1; 3000], true), frame(0x80, &[2; 3000], true)].concat();
     let whole = frame(0x81, b"text", true);
@@ -224,7 +224,7 @@ fn messages_of_one_input_share_their_memory() {
 /// Behind a message in fragments, the input ends inside the next item. The memory of the message is not kept for an
 /// item that needs none yet, nor for the first bytes of another message.
 #[test]
-fn memory_of_a_message_is_not_held_by_the_beginning_of_what_follows() {
+fn memory_of_a_message_is_not_kept_for_the_next_one() {
     let message = [frame(0x02, &[1; 250_000], true), frame(0x80, &[2; 250_000], true)].concat();
     let ping = frame(0x89, b"ping", true);
     let rows = [
@@ -262,7 +262,7 @@ fn memory_of_a_message_is_not_held_by_the_beginning_of_what_follows() {
 /// Threat 2: a peer that sends little can't hold large memory of another connection.
 #[cfg(feature = "std")]
 #[test]
-fn spare_memory_is_lent_by_what_was_received() {
+fn spare_memory_follows_the_received_bytes() {
     for len in [100, 1000, 1040, 1041, 5000, 50_000, 500_000] {
         // The memory that a message of 1 MiB leaves, in reads of every size.
         let (mut other, _) = open(Config::new());
@@ -303,7 +303,7 @@ fn a_warm_connection_allocates_nothing_for_a_message() {
 }
 
 #[test]
-fn messages_that_come_whole_are_never_copied() {
+fn messages_in_one_read_are_never_copied() {
     let (mut server, _) = open(Config::new());
     let mut bytes = [frame(0x82, &[1; 60_000], true), frame(0x81, &[b'x'; 60_000], true)].concat();
     assert_eq!(measure(|| assert_eq!(feed(&mut server, &mut bytes, usize::MAX), 2)), NOTHING);
@@ -311,7 +311,7 @@ fn messages_that_come_whole_are_never_copied() {
 
 /// The same if the header was received earlier.
 #[test]
-fn a_payload_that_comes_whole_is_not_copied() {
+fn a_payload_in_one_read_is_not_copied() {
     let (mut server, _) = open(Config::new());
     for (opcode, payload) in [(0x82, vec![1; 60_000]), (0x81, vec![b'x'; 60_000]), (0x81, "ж".repeat(30_000).into())] {
         let mut bytes = frame(opcode, &payload, true);
@@ -346,7 +346,7 @@ fn announced_lengths_allocate_nothing() {
 
 /// Threat 4: a million fragments, empty or of one byte, up to the limit and one over.
 #[test]
-fn fragments_cost_what_is_in_them() {
+fn fragments_cost_only_their_payload() {
     let (mut server, _) = open(Config::new().max_fragments(1_000_000));
     let mut begin = frame(0x02, b"", true);
     let mut empty = frame(0x00, b"", true).repeat(1000);
@@ -386,7 +386,7 @@ fn chunks_are_never_stored() {
 
 /// Threat 7: a head takes no more memory than its limit, whatever it contains.
 #[test]
-fn heads_are_bounded() {
+fn heads_take_limited_memory() {
     let head = [b"GET / HTTP/1.1\r\n".to_vec(), b"X: y\r\n".repeat(100_000)].concat();
     let Measured { most, .. } = measure(|| {
         let mut handshake = server::Handshake::new(Config::new());
@@ -417,7 +417,7 @@ fn a_failed_connection_holds_nothing() {
 
 /// Found by fuzzing: a Close with a wrong code fails the connection before the rest of it is received.
 #[test]
-fn a_control_frame_that_fails_is_let_go_of() {
+fn a_control_frame_that_fails_is_freed() {
     let (mut server, _) = open(Config::new());
     let mut bytes = frame(0x88, &[0x01, 0x02, b'a', b'b'], true);
     let Measured { left, .. } = measure(|| {
@@ -460,7 +460,7 @@ fn send_frame<R: Role>(tx: &mut Sender<R, Vec<u8>>, len: usize) {
 
 /// The last count may be exactly the rest, or more. Memory that is not kept becomes spare memory of the thread.
 #[test]
-fn consuming_the_last_byte_lets_go_of_the_memory() {
+fn consuming_the_last_byte_releases_the_memory() {
     fn check<R: Role>(tx: &mut Sender<R, Vec<u8>>) {
         let counts: [&[usize]; 7] =
             [&[5000], &[5001], &[usize::MAX], &[4999, 1], &[1, 4999], &[4999, 2], &[2500, 0, 2500]];

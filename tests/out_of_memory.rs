@@ -599,7 +599,7 @@ fn while_it_closes() {
 
 /// A client that can't answer a Close is not closed, so it doesn't wait for the server to end the stream.
 #[test]
-fn a_close_that_is_not_answered_is_no_end_in_order() {
+fn an_unanswered_close_is_not_an_orderly_end() {
     let (_, mut client) = connect(Config::new().keep(0), usize::MAX).unwrap();
     client.sender.consume(usize::MAX);
     common::free_spare();

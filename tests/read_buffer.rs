@@ -28,7 +28,7 @@ fn feed_buffer(server: &mut ServerEnd, buffer: &mut ReadBuffer<&mut [u8]>, mut b
 }
 
 #[test]
-fn what_lies_whole_in_a_read_buffer_is_not_copied() {
+fn a_whole_message_in_a_read_buffer_is_not_copied() {
     let (mut server, _) = open(Config::new());
     let mut room = vec![0; 2048];
     let mut buffer = ReadBuffer::new(&mut room[..]);
@@ -69,7 +69,7 @@ fn one_buffer_serves_any_number_of_connections() {
 
 /// A read can't bring more bytes than the free space.
 #[test]
-fn no_more_than_the_room_is_received() {
+fn a_read_over_the_free_space_fails() {
     let mut buffer = ReadBuffer::new([7; 10]);
     assert_eq!(buffer.room().len(), 10);
     assert_eq!(buffer.received(usize::MAX).remaining(), [7; 10]);
@@ -101,7 +101,7 @@ fn ascii_is_read_straight_to_the_store_and_other_text_is_not() {
 
 /// Bytes that were read to a receiver's store are not in the buffer. A handshake that reads from it waits for more.
 #[test]
-fn what_is_elsewhere_is_no_head() {
+fn bytes_in_a_store_are_not_a_head() {
     let (mut server, _) = open(Config::new());
     let mut room = vec![0; 20_000];
     let mut buffer = ReadBuffer::new(&mut room[..]);
@@ -115,7 +115,7 @@ fn what_is_elsewhere_is_no_head() {
 
 /// A mistake of the caller is reported as one, and the peer is not blamed.
 #[test]
-fn what_was_read_for_another_receiver_or_before_something_else_fails() {
+fn a_read_for_another_receiver_or_an_earlier_state_fails() {
     let long = frame(0x82, &[1; 200_000], true);
     let mut room = vec![0; 20_000];
     let mut buffer = ReadBuffer::new(&mut room[..]);
@@ -145,7 +145,7 @@ fn what_was_read_for_another_receiver_or_before_something_else_fails() {
 
 /// The beginning of the next message must be copied if it is read to the buffer.
 #[test]
-fn behind_a_long_message_little_is_read_until_more_comes() {
+fn behind_a_long_message_little_is_read_until_more_is_received() {
     let (mut server, _) = open(Config::new().keep(200_000));
     let mut room = vec![0; 50_000];
     let mut buffer = ReadBuffer::new(&mut room[..]);
@@ -167,7 +167,7 @@ fn behind_a_long_message_little_is_read_until_more_comes() {
 }
 
 #[test]
-fn a_warm_connection_reads_large_messages_where_they_belong() {
+fn a_warm_connection_reads_large_messages_straight_to_the_store() {
     let (mut server, _) = open(Config::new().keep(200_000));
     let mut room = vec![0; 4096];
     let mut buffer = ReadBuffer::new(&mut room[..]);
@@ -187,7 +187,7 @@ fn a_warm_connection_reads_large_messages_where_they_belong() {
 
 /// Threat 2: new memory offers no more free space than was received before.
 #[test]
-fn announced_lengths_make_no_room() {
+fn announced_lengths_make_no_free_space() {
     let (mut server, _) = open(Config::new().max_frame(1 << 40).max_message(1 << 40));
     let mut room = vec![0; 1000];
     let mut buffer = ReadBuffer::new(&mut room[..]);
@@ -202,7 +202,7 @@ fn announced_lengths_make_no_room() {
 /// New memory is filled before it is lent: only as many bytes at a time as are still in the cache when they are read
 /// to.
 #[test]
-fn of_new_memory_128_kib_are_lent_at_a_time() {
+fn new_memory_is_lent_128_kib_at_a_time() {
     let (mut server, _) = open(Config::new());
     let mut buffer = ReadBuffer::new(vec![0; 20_000]);
     let mut bytes = frame(0x82, &[1; 1 << 20], true);
@@ -215,7 +215,7 @@ fn of_new_memory_128_kib_are_lent_at_a_time() {
 
 /// Threat 5: fragments that are cut where their memory ends double that memory each time.
 #[test]
-fn fragments_in_a_read_buffer_are_not_copied_over_and_over() {
+fn fragments_in_a_read_buffer_are_not_copied_repeatedly() {
     let (mut server, _) = open(Config::new());
     let mut room = vec![0; 16 << 10];
     let mut buffer = ReadBuffer::new(&mut room[..]);
@@ -233,7 +233,7 @@ fn fragments_in_a_read_buffer_are_not_copied_over_and_over() {
 
 /// Calling `room` and `room_for` again without `received` changes nothing, whether the store or the buffer was offered.
 #[test]
-fn rooms_can_be_asked_for_repeatedly() {
+fn free_space_can_be_requested_repeatedly() {
     let text = "fifteen bytes: ж".repeat(12_000);
     let messages = [
         (0x82, (0..200_000_u32).map(|at| (at ^ (at >> 8)) as u8).collect()),

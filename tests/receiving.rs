@@ -176,7 +176,7 @@ fn f5_masks() {
 
 /// Bytes 1 and 2 may have more than one fault: which one is reported must not depend on the cuts.
 #[test]
-fn several_faults_in_one_header_are_named_the_same_in_every_cut() {
+fn the_same_of_several_faults_is_reported_in_every_cut() {
     let opening = Opening::new(Config::new());
     for first in 0..=255_u8 {
         for second in [0_u8, 1, 125, 126, 127, 128, 129, 253, 254, 255] {
@@ -301,7 +301,7 @@ fn f10_text_that_is_not_utf8() {
 
 /// Chunks deliver all valid text before they fail, in every cut.
 #[test]
-fn f10_chunks_give_the_valid_text_before_the_failure() {
+fn f10_chunks_deliver_the_valid_text_before_the_failure() {
     let opening = Opening::new(LIMITS);
     for masked in [true, false] {
         let payload = ["good: 世界 🦀".as_bytes(), b"\xFE and more"].concat();
@@ -318,7 +318,7 @@ fn f10_chunks_give_the_valid_text_before_the_failure() {
 /// straight to the store, or copied. The results must be the same, and a fault must be found in the read that brings
 /// it.
 #[test]
-fn f10_long_text_is_judged_as_it_comes_whatever_way_it_takes() {
+fn f10_long_text_is_checked_as_it_arrives() {
     const LEN: usize = 40_000;
     let ascii: Vec<u8> = (0..LEN).map(|index| b' ' + (index % 90) as u8).collect();
     let places = [0, 1, 3000, 4095, 4096, 8191, 16_384, 32_767, LEN - 3, LEN - 1];
@@ -510,7 +510,7 @@ fn f20_an_echo_can_be_sent_before_the_failure() {
 /// F10: if the valid beginning of a text was delivered, the end of the stream reports the failure even if nobody asks
 /// for another event.
 #[test]
-fn f10_the_end_comes_before_the_failure_is_asked_for() {
+fn f10_the_end_of_the_stream_reports_the_failure() {
     let (mut server, _) = open(Config::new());
     let mut bytes = common::frame(0x81, b"good\xFF, and more", true);
     let come = bytes.len() - ", and more".len();

@@ -30,7 +30,7 @@ fn drain<R: Role, S: Storage>(tx: &mut Sender<R, S>) -> Vec<(u8, Vec<u8>)> {
 }
 
 #[test]
-fn frames_are_as_the_rfc_draws_them() {
+fn frames_match_the_examples_of_the_rfc() {
     let (mut server, mut client) = open(Config::new());
     server.sender.send_text("Hello").unwrap();
     client.sender.send_text("Hello").unwrap();
@@ -42,7 +42,7 @@ fn frames_are_as_the_rfc_draws_them() {
 }
 
 #[test]
-fn lengths_take_their_shortest_form() {
+fn lengths_have_their_shortest_form() {
     for (len, header) in [
         (0, &[0x82, 0][..]),
         (125, &[0x82, 125]),
@@ -78,7 +78,7 @@ fn fragments_are_one_message_and_control_frames_pass_between() {
 }
 
 #[test]
-fn what_must_not_be_sent_is_refused_and_nothing_changes() {
+fn a_refused_message_changes_nothing() {
     in_both_roles!(Config::new(), |tx, _masked| {
         tx.send_text("before").unwrap();
         let before = tx.pending().to_vec();
@@ -117,7 +117,7 @@ fn a_fragment_after_close_is_refused() {
 }
 
 #[test]
-fn the_high_water_mark_hands_the_message_back() {
+fn a_message_over_the_high_water_mark_is_refused() {
     in_both_roles!(Config::new().high_water(1000), |tx, masked| {
         let header = if masked { 8 } else { 4 };
         // A message of any size is accepted if nothing is pending.
@@ -154,7 +154,7 @@ fn the_high_water_mark_hands_the_message_back() {
 
 /// Threat 11: 5 000 Pings to an end whose output is not read.
 #[test]
-fn a_flood_of_pings_is_answered_in_a_bounded_space() {
+fn a_flood_of_pings_takes_limited_memory() {
     let (server, _) = open(Config::new());
     let Connection { receiver: mut rx, sender: mut tx } = server;
     let mut most = 0;
@@ -214,7 +214,7 @@ fn the_newest_pong_goes_before_the_next_message() {
 
 /// Pending bytes may be in a write while replies are added: they only grow, at their end.
 #[test]
-fn what_is_pending_stays_as_it_is_until_it_is_consumed() {
+fn pending_bytes_stay_unchanged_until_they_are_consumed() {
     in_both_roles!(Config::new(), |tx, _masked| {
         let mut before = Vec::new();
         for number in 0..100_u8 {
@@ -280,7 +280,7 @@ fn pings_are_answered_until_the_peer_has_closed() {
 }
 
 #[test]
-fn every_way_to_close_and_what_the_transport_does_then() {
+fn every_way_to_close_and_its_transport() {
     // We close, the peer answers.
     in_both_roles!(Config::new(), |tx, client| {
         assert_eq!(tx.transport(), Transport::Open);
@@ -412,7 +412,7 @@ fn every_partial_write_gives_the_same_bytes() {
 }
 
 #[test]
-fn a_fixed_store_says_what_it_can_take_and_always_has_room_for_a_close() {
+fn a_fixed_store_reports_its_limit_and_always_has_space_for_a_close() {
     // 127 bytes are kept free for a Close.
     let (mut server, _) = open_in(Config::new(), [(); 4].map(|()| FixedStorage::new([0; 327])));
     let tx = &mut server.sender;
@@ -502,7 +502,7 @@ fn any_order_of_writes_and_sends_through_a_small_store_keeps_every_byte() {
 /// An echo of Pings and messages by turns, to a peer that doesn't read: each message takes the newest Pong with it, so
 /// the Pongs exceed 4 KiB.
 #[test]
-fn pongs_before_messages_are_counted_as_far_as_they_go() {
+fn every_ping_before_a_message_gets_its_pong() {
     let (mut server, _) = open(Config::new());
     let mut pings = 0;
     for _ in 0..1000 {
@@ -524,7 +524,7 @@ fn pongs_before_messages_are_counted_as_far_as_they_go() {
 
 /// A read found the end of the stream: nobody waits for sent bytes any more, in any state.
 #[test]
-fn without_a_transport_nothing_is_pending_and_senders_are_told_why() {
+fn without_a_transport_nothing_is_pending_and_sends_fail() {
     type Step = fn(&mut Sender<Server, Store>);
     let steps: [(&str, Step); 9] = [
         ("open", |_| {}),

@@ -104,7 +104,7 @@ fn serve(client: impl FnOnce(TcpStream) + Send + 'static) -> (Result<(), Unclean
 }
 
 #[test]
-fn a_writer_ends_when_the_peer_has_gone() {
+fn a_writer_ends_when_the_peer_is_gone() {
     let lost = (Err(UncleanEnd::WithoutClose), Transport::CloseNow, Some(SendError::TransportLost));
     // At once, after an echo, and in the middle of a message; by the end of the stream, and by a reset.
     assert_eq!(serve(drop), lost);

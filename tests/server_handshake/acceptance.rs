@@ -143,7 +143,7 @@ fn names_of_the_same_length_are_other_headers() {
 }
 
 #[test]
-fn targets_are_taken_apart() {
+fn targets_are_split_into_path_and_query() {
     #[rustfmt::skip]
     let rows = [
         // target                    path        query

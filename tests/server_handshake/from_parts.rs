@@ -121,7 +121,7 @@ fn from_parts_to_the_smallest_output() {
 
 /// The output store for a request in parts is emptied, as for a request in bytes ("what is in them is dropped").
 #[test]
-fn from_parts_drops_what_is_in_the_output() {
+fn from_parts_drops_stale_output() {
     let (method, target, headers) = parts(REQUEST.0.as_bytes()).unwrap();
     let (input, output) = (stale(), stale());
     let request = Request::from_parts_with_storage(Config::new(), method, target, headers, input, output).unwrap();

@@ -116,7 +116,7 @@ fn s3_host() {
 /// "A server MUST respond with a 400 [...] to any request message that contains [...] a Host header field with an
 /// invalid field value" (RFC 9112 §3.2).
 #[test]
-fn s3_host_that_is_none() {
+fn s3_invalid_host() {
     for host in ["a b", "a@b", "a, b", "a/b", "[", "h:x", "<script>"] {
         let outcome = serve(Config::new(), &[&REQUEST.set("Host", host)]);
         assert_eq!(outcome.refusal.map(Refusal::status), Some(400), "Host: {host}");
@@ -477,7 +477,7 @@ fn s12_origin() {
 /// §4.1): every offered name can be selected.
 #[test]
 #[rustfmt::skip]
-fn s13_names_that_are_none() {
+fn s13_invalid_names() {
     let wrong = Refusal::Header(Wrong("Sec-WebSocket-Protocol"));
     assert_refused_rows([
         ("S13 two words",      REQUEST.with("Sec-WebSocket-Protocol: chat room"), BAD, wrong),

@@ -101,7 +101,7 @@ fn s16_reject() {
 }
 
 #[test]
-fn what_the_caller_adds_is_sent() {
+fn added_headers_are_sent() {
     let headers =
         [("Set-Cookie", "a=b; Path=/"), ("set-cookie", "c=\td\u{e4}"), ("X-Empty", ""), ("!#$%&'*+-.^_`|~9", ":")];
     let written = headers.map(|(name, value)| format!("{name}: {value}\r\n")).concat();
