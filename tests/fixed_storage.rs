@@ -8,7 +8,7 @@ use common::{
     ClientEnd, Fixed, Keys, Mode, Opening, Part,
     Part::{F, H, Long},
     Seen, ServerEnd,
-    cuts::every_cut,
+    cuts::{every_cut, pieces},
     encode, fixed, frame, frames, header, keys, open_in, text,
 };
 use websocket_proto::{
@@ -862,4 +862,27 @@ fn a_vectored_frame_follows_an_output_that_wraps_around() {
     }
     assert!(rounds > 100, "{rounds} frames behind an output in two pieces");
     assert!(frames(&wire) == sent);
+}
+
+/// A code point that reads have cut takes all of its bytes in the store, not only those of the last read.
+#[test]
+fn a_cut_code_point_that_does_not_fit_is_a_message_that_is_too_long() {
+    let text = ["abc", &"x".repeat(498), "🦀", &"y".repeat(20)].concat();
+    for cut in 0..=4 {
+        let (mut server, _) = open_in(Config::new(), [500, 2000, 500, 2000].map(fixed));
+        let wire = frame(0x81, text.as_bytes(), true);
+        let start = wire.len() - text.len();
+        // Two bytes are free in the store when the code point begins, because the first chunk is not stored.
+        let at = [start + 3, start + 501 + cut, start + 502 + cut];
+        let mut pieces = pieces(&wire, &at).into_iter().map(<[u8]>::to_vec);
+        let mut chunk = pieces.next().unwrap();
+        let mut chunk = Input::new(&mut chunk);
+        assert!(server.receiver.next_chunk(&mut chunk, &mut server.sender).is_some());
+        assert!(server.receiver.next_chunk(&mut chunk, &mut server.sender).is_none());
+        let outcome = pieces.find_map(|mut piece| {
+            let event = server.receiver.next_message(&mut Input::new(&mut piece), &mut server.sender)?;
+            Some(matches!(event, Event::Failed(Failure::MessageTooLong { len: 501.., limit: 500 })))
+        });
+        assert_eq!(outcome, Some(true), "{cut} bytes of it in the first read");
+    }
 }

@@ -113,6 +113,34 @@ fn bytes_in_a_store_are_not_a_head() {
     assert!(!handshake.read(&mut buffer.received(count)));
 }
 
+/// A caller that says it has read more than there was space for gets no more than the space.
+#[test]
+fn more_than_the_room_is_not_received() {
+    let (mut server, _) = open(Config::new());
+    let mut buffer = ReadBuffer::new(vec![0; 8 << 10]);
+    let wire = frame(0x82, &[7; 500_000], true);
+    let mut read = 0;
+    let mut kinds = [false; 3];
+    for _ in 0..8 {
+        let room = buffer.room_for(&mut server.receiver);
+        let len = room.len();
+        room.copy_from_slice(&wire[read..read + len]);
+        read += len;
+        // The buffer, the store, and the few bytes after a read into the store.
+        kinds[if len == 8 << 10 {
+            0
+        } else if len == 4 << 10 {
+            2
+        } else {
+            1
+        }] = true;
+        let mut input = buffer.received(usize::MAX);
+        assert_eq!(server.receiver.next_message(&mut input, &mut server.sender), None);
+        assert_eq!(server.receiver.payload_remaining(), (wire.len() - read) as u64, "{len}");
+    }
+    assert_eq!(kinds, [true; 3]);
+}
+
 /// A mistake of the caller is reported as one, and the peer is not blamed.
 #[test]
 fn a_read_for_another_receiver_or_an_earlier_state_fails() {

@@ -108,11 +108,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
             self.is_direct = false;
             return Input::in_store(count);
         }
+        let bytes = self.bytes.as_mut();
+        let room = self.most.min(bytes.len());
         if count >= self.most {
             self.most = usize::MAX;
         }
-        let bytes = self.bytes.as_mut();
-        let count = count.min(bytes.len());
+        let count = count.min(room);
         Input::new(bytes.get_mut(..count).unwrap_or_default())
     }
 }
