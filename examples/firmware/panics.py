@@ -40,7 +40,7 @@ def calls(image):
 
 
 def places(image, addresses):
-    """For each address the functions it is in, innermost first, as (function, file, line)."""
+    """For each address its functions, innermost first, as (function, file, line)."""
     output = tool("addr2line", "-afiCe", image, text="\n".join(addresses))
     found = {}
     for address, block in zip(addresses, re.split(r"^0x[0-9a-f]+\n", output, flags=re.M)[1:]):
@@ -58,7 +58,7 @@ def main(image):
     frames = places(image, [address for address, _, _ in all_calls])
 
     def ours(address):
-        """The innermost frame that is not the standard library's."""
+        """The innermost frame outside the standard library."""
         return next((frame for frame in frames[address] if not STANDARD.search(frame[1]) and frame[1] != "??"), None)
 
     # The functions that lead to a panic: the machinery, and the functions of the standard library that call it and were
@@ -87,7 +87,7 @@ def main(image):
 
 
 def short(name):
-    """Without what generics are filled with."""
+    """Without the arguments of generics."""
     for _ in range(8):
         name = re.sub(r"::<[^<>]*>|(?<=\w)<[^<>]*>", "", name)
     return name if len(name) < 160 else name[:157] + "..."

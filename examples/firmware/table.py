@@ -1,4 +1,4 @@
-"""Prints the sizes of the images in a folder, and what memory they need when they run, as Markdown."""
+"""Prints the sizes of the images in a folder, and the memory that they use when they run, as Markdown."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ def sections(image):
 
 
 def run(image, roles):
-    """The numbers that the image says itself, at the end of the conversation with a real peer."""
+    """The numbers that the image reports at the end of the conversation with a real peer."""
     peers = (test.good_server if roles != "server" else None, test.good_client if roles != "client" else None)
     peers = [peer and test.Peer(peer) for peer in peers]
     status, said = test.firmware(image, *peers)

@@ -1,4 +1,4 @@
-"""Runs the firmware in QEMU, its UARTs joined to Python's `websockets`, and checks what each side saw."""
+"""Runs the firmware in QEMU, its UARTs connected to Python's `websockets`, and checks the events of each end."""
 
 import base64
 import contextlib
@@ -36,7 +36,7 @@ def check(what, found, expected):
 
 
 class Frames(logging.Handler):
-    """What `websockets` logs of the frames it receives ("<") and sends (">")."""
+    """The log of `websockets` about the frames that it receives ("<") and sends (">")."""
 
     def __init__(self):
         super().__init__()
