@@ -35,7 +35,7 @@ def same(what, got, want):
 
 
 class Connection(ClientConnection):
-    """Remembers the pings, which websockets answers without telling, and counts the bytes on the wire."""
+    """Remembers the Pings, which websockets answers silently, and counts the bytes on the wire."""
 
     sent = received = 0
 
@@ -133,7 +133,7 @@ async def subprotocol_none(ws):
 
 
 def agreed(ws):
-    """What the server has answered, as a set."""
+    """The server's answer, as a set."""
     header = ws.response.headers.get("Sec-WebSocket-Extensions", "")
     return {part.strip() for part in header.split(";") if part}
 
@@ -150,7 +150,7 @@ async def extensions(ws):
 
 
 async def round_trip(ws, text):
-    """Echoes a text, and answers how many bytes it was on the wire, there and back."""
+    """Echoes a text. Returns its bytes on the wire, there and back."""
     before = ws.sent, ws.received
     await ws.send(text)
     same("echo", await ws.recv(), text)
@@ -163,7 +163,7 @@ async def compressed(ws):
 
 
 def remembered(server, client, answer=set()):
-    """Whether the two sides refer to what was 3000 bytes ago, when the server has answered so."""
+    """Checks whether the two ends refer to bytes that are 3000 bytes back, as the server's answer says."""
 
     async def scenario(ws):
         same("answer", answer - agreed(ws), set())

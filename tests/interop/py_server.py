@@ -24,7 +24,7 @@ MAX_MESSAGE = 64 * 1024 * 1024
 
 
 def pieces(message, size):
-    """Bytes, even of a text: so a character may span two fragments."""
+    """As bytes, even for a text: so a character may span two fragments."""
     data = message.encode() if isinstance(message, str) else message
     # An empty iterator would send nothing at all.
     return [data[at : at + size] for at in range(0, max(1, len(data)), size)]
