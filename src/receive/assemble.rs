@@ -28,8 +28,8 @@ pub(crate) struct Assembly<M> {
 enum Memory {
     /// It holds the beginning of a message, or nothing.
     Assembling,
-    /// The same, and so much of its free space is lent for a read.
-    LentToRead { len: usize },
+    /// The same, and its free space is lent for a read.
+    LentToRead,
     /// It holds a message that was lent to the caller.
     LentToCaller,
     /// It is empty, and has kept its memory in case another message of the same input has to be stored.
@@ -222,22 +222,23 @@ impl<M: MessageStore> Assembly<M> {
 
     /// Space of at least `least` and at most `most` bytes for a read of what follows the stored beginning of a message.
     pub(super) fn lend_to_read(&mut self, least: usize, most: usize, missing: usize) -> Option<&mut [u8]> {
-        let is_begun = matches!(self.memory, Memory::Assembling | Memory::LentToRead { .. }) && !self.is_empty();
+        let is_begun = matches!(self.memory, Memory::Assembling | Memory::LentToRead) && !self.is_empty();
         // A code point that was cut is completed first.
         if !is_begun || self.text.missing() > 0 {
             return None;
         }
         self.memory = Memory::Assembling;
         let space = self.store.space_for_read(least, most, missing)?;
-        self.memory = Memory::LentToRead { len: space.len() };
+        self.memory = Memory::LentToRead;
         Some(space)
     }
 
-    /// Takes back the space that was lent for a read. Returns its length; `None` if none was lent.
-    pub(super) fn take_back(&mut self) -> Option<usize> {
-        let Memory::LentToRead { len } = self.memory else { return None };
+    /// Takes back the space that was lent for a read. Returns how many bytes of it can have been read if the caller says
+    /// `count`; `None` if none was lent.
+    pub(super) fn take_back(&mut self, count: usize) -> Option<usize> {
+        let Memory::LentToRead = self.memory else { return None };
         self.memory = Memory::Assembling;
-        Some(len)
+        Some(self.store.space_for_read(0, count, 0)?.len())
     }
 
     /// Adds the first `count` bytes of the space that was lent for a read.
@@ -284,7 +285,7 @@ impl<M: MessageStore> Assembly<M> {
                 self.memory = Memory::Warm;
             }
             Memory::LentToCaller | Memory::Warm => self.clear(self.keep),
-            Memory::Assembling | Memory::LentToRead { .. } => {}
+            Memory::Assembling | Memory::LentToRead => {}
         }
     }
 

@@ -34,10 +34,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     fn fill(&mut self, count: usize) -> Result<bool, Failure> {
         let state = &mut self.frames.state;
         let Position::Data(Payload { remaining, .. }) = state.position else { return Err(Failure::ForeignInput) };
-        let Some(lent) = self.assembly.take_back() else { return Err(Failure::ForeignInput) };
-        debug_assert!(lent as u64 <= remaining, "no more is lent than the frame has");
-        // More can't have been read: that would be the caller's mistake, too.
-        let count = count.min(lent);
+        // More than was lent can't have been read: that would be the caller's mistake, too.
+        let most = usize::try_from(remaining).unwrap_or(usize::MAX).min(count);
+        let Some(count) = self.assembly.take_back(most) else { return Err(Failure::ForeignInput) };
         let kind = state.kind();
         let (mask, last) = state.payload_received(count);
         let mask = R::PEER_IS_CLIENT.then_some(mask);
