@@ -886,3 +886,22 @@ fn a_cut_code_point_that_does_not_fit_is_a_message_that_is_too_long() {
         assert_eq!(outcome, Some(true), "{cut} bytes of it in the first read");
     }
 }
+
+/// A text that is too long before its wrong byte is too long, whatever a read brings of it.
+#[test]
+fn a_text_that_is_too_long_and_wrong_fails_at_what_comes_first() {
+    let text = ["abc".as_bytes(), &[b'x'; 600], b"\xFF", &[b'y'; 100]].concat();
+    for size in [1, 7, 1000] {
+        let (mut server, _) = open_in(Config::new(), [500, 2000, 500, 2000].map(fixed));
+        let mut wire = frame(0x81, &text, true);
+        let mut body = wire.split_off(wire.len() - text.len() + 3);
+        let mut input = Input::new(&mut wire);
+        assert!(server.receiver.next_chunk(&mut input, &mut server.sender).is_some());
+        assert!(server.receiver.next_chunk(&mut input, &mut server.sender).is_none());
+        let failed = body.chunks_mut(size).find_map(|read| {
+            let event = server.receiver.next_message(&mut Input::new(read), &mut server.sender)?;
+            Some(matches!(event, Event::Failed(Failure::MessageTooLong { len: 501.., limit: 500 })))
+        });
+        assert_eq!(failed, Some(true), "reads of {size}");
+    }
+}

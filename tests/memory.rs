@@ -7,8 +7,8 @@ mod counting;
 use common::{ClientEnd, ServerEnd, frame, free_spare, header, open};
 use counting::{Measured, NOTHING, measure};
 use websocket_proto::{
-    ChunkEvent, Config, Connection, Event, Input, OwnedEvent, OwnedMessage, Receiver, Role, Sender, Server, UncleanEnd,
-    server,
+    ChunkEvent, Config, Connection, Event, Input, OwnedEvent, OwnedMessage, Receiver, Reply, Role, Sender, Server,
+    UncleanEnd, server,
 };
 
 /// Feeds bytes in pieces of this size. Returns the number of messages.
@@ -58,6 +58,26 @@ fn an_owned_message_is_moved_out_of_the_store() {
         });
         assert_eq!(event, Some(OwnedEvent::Message(message)));
         assert_eq!((copied.allocations, copied.left), (1, 100_000));
+    }
+}
+
+/// A message whose stored beginning is empty, or a part of a code point, and that is then asked for in chunks.
+#[test]
+fn a_change_to_chunks_leaves_no_memory_behind() {
+    for [begin, end] in [[&b""[..], b""], [b"\xC3", b"\xA9"]] {
+        let (mut server, _) = open(Config::new().keep(0));
+        let mut wire = [(0x02, &[7; 500][..]), (0x80, &[7; 400]), (0x01, begin), (0x89, b""), (0x80, end)]
+            .map(|(first, payload)| frame(first, payload, true))
+            .concat();
+        let held = left(|| {
+            let (rx, mut input) = (&mut server.receiver, Input::new(&mut wire));
+            let mut replies = |_: Reply<'_>| {};
+            assert!(matches!(rx.next_message(&mut input, &mut replies), Some(Event::Binary(_))));
+            assert!(matches!(rx.next_message(&mut input, &mut replies), Some(Event::Ping(_))));
+            assert!(matches!(rx.next_chunk(&mut input, &mut replies), Some(ChunkEvent::Text(chunk)) if chunk.last));
+            assert!(rx.next_chunk(&mut input, &mut replies).is_none());
+        });
+        assert_eq!(held, 0, "{begin:?}");
     }
 }
 

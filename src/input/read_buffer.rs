@@ -98,7 +98,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReadBuffer<B> {
     /// Returns the first `count` bytes of the last room as an input.
     ///
     /// After [`room_for`](Self::room_for), give this input to the same receiver, and give that receiver no other input
-    /// before it. Any other receiver fails with [`ForeignInput`](crate::Failure::ForeignInput).
+    /// before it. Any other receiver fails with [`ForeignInput`](crate::Failure::ForeignInput), unless a read of its
+    /// own was begun and never reported.
     ///
     /// `count` must be what was read, because after it there may be bytes of another connection. After a read that
     /// failed or read nothing you need not call this.

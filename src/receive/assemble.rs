@@ -151,8 +151,8 @@ impl<M: MessageStore> Assembly<M> {
     /// Adds payload that is not masked.
     #[inline(never)]
     fn append(&mut self, kind: Kind, mut bytes: &[u8], last: bool, missing: usize) -> Result<(), Failure> {
-        self.prepare(bytes.len());
         if kind == Kind::Binary {
+            self.prepare(bytes.len());
             return self.store.append(bytes, None, missing).map_err(|full| self.failure(full, bytes.len()));
         }
         loop {
@@ -163,18 +163,21 @@ impl<M: MessageStore> Assembly<M> {
             };
             let (piece, rest) = bytes.split_at_checked(most).unwrap_or((bytes, &[]));
             let mut code_point = [0; 4];
-            let text = match self.text.next(piece, last && rest.is_empty())? {
-                Checked::Nothing => "",
-                Checked::CodePoint(char) => char.encode_utf8(&mut code_point),
-                Checked::Text(text) => text,
-                Checked::Broken(_) => return Err(Failure::InvalidUtf8),
+            let (text, is_broken) = match self.text.next(piece, last && rest.is_empty())? {
+                Checked::Nothing => ("", false),
+                Checked::CodePoint(char) => (&*char.encode_utf8(&mut code_point), false),
+                Checked::Text(text) => (text, false),
+                // It may be too long as well, before its wrong byte.
+                Checked::Broken(text) => (text, true),
             };
-            // The beginning of a code point is neither stored nor missing from the frame.
-            let missing = missing.saturating_add(rest.len() + self.text.unfinished_len());
+            self.prepare(text.len());
             if !text.is_empty() {
-                // A code point that was cut is longer than what is left of it in the piece.
-                let more = text.len() + self.text.unfinished_len() + rest.len();
-                self.store.append_text(text, missing).map_err(|full| self.failure(full, more))?;
+                // The beginning of a code point is neither stored nor missing from the frame.
+                let missing = missing.saturating_add(rest.len() + self.text.unfinished_len());
+                self.store.append_text(text, missing).map_err(|full| self.failure(full, text.len()))?;
+            }
+            if is_broken {
+                return Err(Failure::InvalidUtf8);
             }
             if rest.is_empty() {
                 return Ok(());
@@ -186,6 +189,9 @@ impl<M: MessageStore> Assembly<M> {
     /// Prepares memory to store `len` bytes. What it has kept goes back if that is too large for them.
     #[inline]
     fn prepare(&mut self, len: usize) {
+        if len == 0 {
+            return;
+        }
         if matches!(self.memory, Memory::Warm) {
             self.store.clear(storage::most_for(len).max(self.keep));
         }
