@@ -9,6 +9,7 @@ use super::inflate::MOST;
 use super::{
     Failure, Receiver,
     frames::Frames,
+    piece::unmasked,
     state::{Message, Position},
 };
 #[cfg(feature = "deflate")]
@@ -44,7 +45,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         &self,
         input: &mut Input<'b>,
         max_message: u64,
-    ) -> Option<(Kind, &'b mut [u8])> {
+    ) -> Option<(Kind, &'b [u8])> {
         let kind = match *input.remaining().first()? ^ RSV {
             BINARY => Kind::Binary,
             TEXT => Kind::Text,
@@ -52,7 +53,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
         };
         let first = FirstByte { rsv: RSV, ..FirstByte::last(kind.opcode()) };
         let (header, payload) = self.whole_frame(first, None, input, max_message)?;
-        Some((kind, unmasked(header, payload)))
+        Some((kind, unmasked(payload, header.mask)))
     }
 
     /// Inside a message that is not compressed: what was received of a payload, or a fragment that is all in the input;
@@ -83,7 +84,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
 
     /// Between two frames, when nothing has to come out of the decompressor: a Ping or Pong, unmasked.
     #[inline]
-    pub(super) fn whole_control<'b>(&self, input: &mut Input<'b>) -> Option<(Opcode, &'b mut [u8])> {
+    pub(super) fn whole_control<'b>(&self, input: &mut Input<'b>) -> Option<(Opcode, &'b [u8])> {
         let opcode = match *input.remaining().first()? {
             PING => Opcode::Ping,
             PONG => Opcode::Pong,
@@ -93,7 +94,7 @@ impl<R: Role, C: ControlStore> Frames<R, C> {
             return None;
         }
         let (header, payload) = self.whole_frame(FirstByte::last(opcode), None, input, 0)?;
-        Some((opcode, unmasked(header, payload)))
+        Some((opcode, unmasked(payload, header.mask)))
     }
 
     /// A frame with this first byte.
@@ -162,14 +163,6 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         }
         Ok(false)
     }
-}
-
-#[inline]
-fn unmasked(header: Header, payload: &mut [u8]) -> &mut [u8] {
-    if let Some(key) = header.mask {
-        key.apply(payload);
-    }
-    payload
 }
 
 #[cfg(all(test, feature = "std"))]
