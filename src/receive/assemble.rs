@@ -149,7 +149,7 @@ impl<M: MessageStore> Assembly<M> {
     }
 
     /// Adds payload that is not masked.
-    #[inline(never)]
+    #[inline]
     fn append(&mut self, kind: Kind, mut bytes: &[u8], last: bool, missing: usize) -> Result<(), Failure> {
         if kind == Kind::Binary {
             self.prepare(bytes.len());
