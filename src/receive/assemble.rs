@@ -24,7 +24,7 @@ pub(crate) struct Assembly<M> {
 }
 
 /// What the store is used for at the moment.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Memory {
     /// It holds the beginning of a message, or nothing.
     Assembling,
@@ -90,7 +90,13 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         match at {
             At::Wire(bytes, mask) => self.assembly.append_masked(kind, bytes, mask, last, missing),
             #[cfg(feature = "deflate")]
-            At::Inflated(range) => self.assembly.append(kind, inflated(&self.inflater, &range), last, missing),
+            At::Inflated(range) => {
+                let bytes = inflated(&self.inflater, &range);
+                match kind {
+                    Kind::Text => self.assembly.append_text(bytes, last, missing),
+                    Kind::Binary => self.assembly.append_bytes(bytes, None, missing),
+                }
+            }
             At::Text(_) | At::CodePoint(_) | At::Store => {
                 debug_assert!(false, "a piece is checked when it is stored, and not before");
                 Ok(())
@@ -128,33 +134,25 @@ impl<M: MessageStore> Assembly<M> {
         missing: usize,
     ) -> Result<(), Failure> {
         if kind == Kind::Binary {
-            self.prepare(bytes.len());
-            return self.store.append(bytes, mask, missing).map_err(|full| self.failure(full, bytes.len()));
+            return self.append_bytes(bytes, mask, missing);
         }
-        // ASCII is noticed while it is unmasked. Where a server's payload is not masked, that would take a pass of its
-        // own.
-        let is_ascii = match mask {
-            Some(key) if SHORTCUTS && self.store.takes_ascii() => key.apply_to_ascii(bytes),
-            Some(key) => {
-                key.apply(bytes);
-                false
-            }
-            None => false,
-        };
+        let is_ascii = unmask(bytes, mask, SHORTCUTS && self.store.takes_ascii());
         if is_ascii && self.text.missing() == 0 {
-            self.prepare(bytes.len());
-            return self.store.append(bytes, None, missing).map_err(|full| self.failure(full, bytes.len()));
+            return self.append_bytes(bytes, None, missing);
         }
-        self.append(kind, bytes, last, missing)
+        self.append_text(bytes, last, missing)
     }
 
-    /// Adds payload that is not masked.
+    /// Adds bytes that need no check: of a binary message, masked if there is a key, or ASCII.
     #[inline]
-    fn append(&mut self, kind: Kind, mut bytes: &[u8], last: bool, missing: usize) -> Result<(), Failure> {
-        if kind == Kind::Binary {
-            self.prepare(bytes.len());
-            return self.store.append(bytes, None, missing).map_err(|full| self.failure(full, bytes.len()));
-        }
+    fn append_bytes(&mut self, bytes: &[u8], mask: Option<MaskingKey>, missing: usize) -> Result<(), Failure> {
+        self.prepare(bytes.len());
+        self.store.append(bytes, mask, missing).map_err(|full| self.failure(full, bytes.len()))
+    }
+
+    /// Adds unmasked bytes of a text, and checks them.
+    #[inline]
+    fn append_text(&mut self, mut bytes: &[u8], last: bool, missing: usize) -> Result<(), Failure> {
         loop {
             // To complete a code point, no more than its missing bytes.
             let most = match self.text.missing() {
@@ -239,8 +237,8 @@ impl<M: MessageStore> Assembly<M> {
         Some(space)
     }
 
-    /// Takes back the space that was lent for a read. Returns how many bytes of it can have been read if the caller says
-    /// `count`; `None` if none was lent.
+    /// Takes back the space that was lent for a read. Returns how many bytes of it can have been read if the caller
+    /// says `count`; `None` if none was lent.
     pub(super) fn take_back(&mut self, count: usize) -> Option<usize> {
         let Memory::LentToRead = self.memory else { return None };
         self.memory = Memory::Assembling;
@@ -260,14 +258,7 @@ impl<M: MessageStore> Assembly<M> {
             return Err(InvalidUtf8);
         };
         let is_text = SHORTCUTS && kind == Kind::Text;
-        let is_ascii = match mask {
-            Some(key) if is_text => key.apply_to_ascii(bytes),
-            Some(key) => {
-                key.apply(bytes);
-                false
-            }
-            None => false,
-        };
+        let is_ascii = unmask(bytes, mask, is_text);
         if !is_text || is_ascii {
             self.store.mark_filled(count);
             return Ok(());
@@ -310,7 +301,7 @@ impl<M: MessageStore> Assembly<M> {
     }
 
     pub(super) fn is_warm(&self) -> bool {
-        self.memory == Memory::Warm
+        matches!(self.memory, Memory::Warm)
     }
 
     /// Drops everything.
@@ -322,5 +313,19 @@ impl<M: MessageStore> Assembly<M> {
     fn clear(&mut self, keep: usize) {
         self.memory = Memory::Assembling;
         self.store.clear(keep);
+    }
+}
+
+/// Unmasks payload where it is. Returns whether it was seen to be ASCII meanwhile, if it is to `look`. A server's
+/// payload is not masked, and to look for ASCII there would take a pass of its own.
+#[inline]
+fn unmask(bytes: &mut [u8], mask: Option<MaskingKey>, look: bool) -> bool {
+    match mask {
+        Some(key) if look => key.apply_to_ascii(bytes),
+        Some(key) => {
+            key.apply(bytes);
+            false
+        }
+        None => false,
     }
 }

@@ -121,7 +121,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<Event<'a>> {
-        if self.is_at_rest() || self.settle(input.is_empty()) {
+        if self.frames.state.is_at_rest() || self.settle(input.is_empty()) {
             match self.frames.whole_message::<0>(input, self.max_whole_message()) {
                 Some((Kind::Binary, bytes)) => return Some(Event::Binary(bytes)),
                 Some((Kind::Text, bytes)) => {
@@ -200,7 +200,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         input: &mut Input<'b>,
         replies: &mut (impl Replies + ?Sized),
     ) -> Option<ChunkEvent<'a>> {
-        if self.is_at_rest() || self.settle(input.is_empty()) {
+        if self.frames.state.is_at_rest() || self.settle(input.is_empty()) {
             match self.frames.whole_message::<0>(input, self.max_message) {
                 Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
                 Some((Kind::Text, bytes)) => match text::whole(bytes) {

@@ -135,7 +135,7 @@ impl<R: Role> Receiver<R, Vec<u8>> {
     /// ```
     #[must_use = "an event is all that tells of a message, a close or a failure"]
     pub fn next_owned(&mut self, input: &mut Input<'_>, replies: &mut (impl Replies + ?Sized)) -> Option<OwnedEvent> {
-        if self.is_at_rest() || self.settle(input.is_empty()) {
+        if self.frames.state.is_at_rest() || self.settle(input.is_empty()) {
             self.frames.state.leave_rest();
         }
         let found = self.next_assembled(input);
