@@ -358,7 +358,8 @@
 //! # Example: messages larger than memory
 //!
 //! [`next_chunk`](Receiver::next_chunk) returns a message in chunks while it is received, and has an example.
-//! [`send_binary_fragment`](Sender::send_binary_fragment) sends one piece by piece.
+//! [`begin_frame`](Sender::begin_frame) sends one in pieces if its length is known, and
+//! [`send_binary_fragment`](Sender::send_binary_fragment) if not.
 //!
 //! # Example: without an allocator
 //!
@@ -469,7 +470,7 @@ struct Readme;
 /// Whether common cases have code of their own, which is only there to be fast. Without `std` size matters more.
 const SHORTCUTS: bool = cfg!(feature = "std");
 
-#[cfg(feature = "deflate")]
+#[cfg(feature = "alloc")]
 mod boxed;
 mod connection;
 #[cfg(feature = "deflate")]

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use common::{frames, open, open_in, store};
 use proptest::prelude::*;
 use websocket_proto::{
-    Config, Connection, Event, FixedStorage, Input, Role, SendError, Storage, Transport, frame::CloseCode,
+    Config, Connection, Event, FixedStorage, Input, Kind, Role, SendError, Storage, Transport, frame::CloseCode,
 };
 
 /// One end, and the bytes on their way to it.
@@ -18,7 +18,7 @@ struct End<R, I: Storage, O: Storage> {
     /// The messages that the application sent and received.
     sent: Vec<Message>,
     received: Vec<Message>,
-    /// Fragments of the open message.
+    /// Fragments of the open message, or pieces of its only frame.
     open: Option<Message>,
     pings: usize,
     pongs: usize,
@@ -36,6 +36,8 @@ enum Operation {
     Text(String),
     Binary(Vec<u8>),
     Fragment(Vec<u8>, bool),
+    /// The next piece of a frame. If none was begun, one is begun that is longer than the piece by this many bytes.
+    Piece(Vec<u8>, usize),
     /// A vectored write of which the socket takes this many bytes.
     Vectored(Vec<u8>, usize),
     Ping(Vec<u8>),
@@ -86,6 +88,13 @@ impl<R: Role, I: Storage, O: Storage> End<R, I, O> {
         assert!(input.is_empty());
     }
 
+    /// Sends the next bytes of a frame that was begun.
+    fn fill(&mut self) {
+        if self.connection.sender.payload_remaining() > 0 {
+            self.apply(&Operation::Piece(vec![0; 50], 0), &mut VecDeque::new());
+        }
+    }
+
     fn apply(&mut self, operation: &Operation, wire: &mut VecDeque<u8>) {
         let tx = &mut self.connection.sender;
         let outcome = match operation {
@@ -100,6 +109,21 @@ impl<R: Role, I: Storage, O: Storage> End<R, I, O> {
                     self.sent.extend(self.open.take());
                 }
             }),
+            Operation::Piece(data, more) => {
+                let begun = match tx.payload_remaining() {
+                    0 => tx.begin_frame(Kind::Binary, (data.len() + more) as u64),
+                    _ => Ok(()),
+                };
+                begun.and_then(|()| {
+                    let Message::Binary(so_far) = self.open.get_or_insert(Message::Binary(vec![])) else { panic!() };
+                    let piece = &data[..data.len().min(tx.payload_remaining() as usize)];
+                    let sent = tx.send_payload(piece).map(|()| so_far.extend_from_slice(piece));
+                    if tx.payload_remaining() == 0 {
+                        self.sent.extend(self.open.take());
+                    }
+                    sent
+                })
+            }
             Operation::Vectored(data, taken) => tx.vectored_frame(&data[..]).map(|frame| {
                 let parts = frame.parts().concat();
                 let taken = (*taken).min(parts.len());
@@ -144,6 +168,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => "\\PC{0,40}".prop_map(Operation::Text),
         3 => data().prop_map(Operation::Binary),
         3 => (data(), any::<bool>()).prop_map(|(data, last)| Operation::Fragment(data, last)),
+        3 => (data(), 0_usize..400).prop_map(|(data, more)| Operation::Piece(data, more)),
         2 => (data(), 0_usize..400).prop_map(|(data, taken)| Operation::Vectored(data, taken)),
         2 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Operation::Ping),
         1 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Operation::Pong),
@@ -162,6 +187,16 @@ fn play<S: Storage>(config: Config, stores: [S; 4], operations: &[(bool, Operati
             client.apply(operation, &mut server.incoming);
         }
     }
+    // The end that closes first completes its frame.
+    for _ in 0..20 {
+        if server_closes {
+            server.fill();
+            server.write(usize::MAX, &mut client.incoming);
+        } else {
+            client.fill();
+            client.write(usize::MAX, &mut server.incoming);
+        }
+    }
     // One end closes. Then both write and read a few bytes at a time, until the transport may close.
     if server_closes {
         server.apply(&Operation::Close(code), &mut client.incoming);
@@ -174,8 +209,10 @@ fn play<S: Storage>(config: Config, stores: [S; 4], operations: &[(bool, Operati
         client.write(89, &mut server.incoming);
         server.read(83);
         client.read(101);
+        server.fill();
+        client.fill();
         // The end that closes may still send a Pong behind its Close.
-        let all_written = server.connection.sender.is_empty() && client.connection.sender.is_empty();
+        let all_written = server.connection.sender.backlog() == 0 && client.connection.sender.backlog() == 0;
         if all_written && client.closed.is_some() && server.closed.is_some() {
             break;
         }

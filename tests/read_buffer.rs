@@ -401,7 +401,7 @@ fn a_store_that_is_lent_is_not_read_to() {
         assert_eq!(feed_buffer(&mut server, &mut buffer, &bytes[..50_000], usize::MAX), 0);
         assert!(buffer.room_for(&mut server.receiver).len() > 10_000, "it is read to the store");
         let mut data = match server.receiver.next_chunk(&mut Input::default(), &mut server.sender) {
-            Some(ChunkEvent::Binary(Chunk { data, first: true, last: false })) => data.to_vec(),
+            Some(ChunkEvent::Binary(Chunk { data, first: true, last: false, .. })) => data.to_vec(),
             event => panic!("{event:?}"),
         };
         assert_eq!(data.len(), 50_000 - 14);

@@ -22,6 +22,9 @@ impl Header {
     /// The length of the longest header in bytes: two bytes, a 64-bit length and a masking key.
     pub const MAX_LEN: usize = 14;
 
+    /// The length of the longest payload in bytes: "the most significant bit MUST be 0" (RFC 6455 §5.2).
+    pub const MAX_PAYLOAD: u64 = u64::MAX >> 1;
+
     /// Returns the header of a final frame, with all RSV bits clear.
     pub const fn new(opcode: Opcode, mask: Option<MaskingKey>, payload_len: u64) -> Self {
         Self { first: FirstByte::last(opcode), mask, payload_len }

@@ -90,6 +90,17 @@ pub struct Chunk<'a, T: ?Sized> {
     pub first: bool,
     /// Whether the message ends with it.
     pub last: bool,
+    /// How many bytes of the message follow, if that is known: its last frame has begun, and is not compressed.
+    ///
+    /// With this a relay passes a message on in [one frame](crate::Sender::begin_frame), however it was cut.
+    pub remaining: Option<u64>,
+}
+
+impl<'a, T: ?Sized> Chunk<'a, T> {
+    #[inline]
+    pub(crate) const fn whole(data: &'a T) -> Self {
+        Self { data, first: true, last: true, remaining: Some(0) }
+    }
 }
 
 // Derived, these would ask the same of `T`.

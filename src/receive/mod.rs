@@ -202,9 +202,9 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     ) -> Option<ChunkEvent<'a>> {
         if self.frames.state.is_at_rest() || self.settle(input.is_empty()) {
             match self.frames.whole_message::<0>(input, self.max_message) {
-                Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk { data, first: true, last: true })),
+                Some((Kind::Binary, data)) => return Some(ChunkEvent::Binary(Chunk::whole(data))),
                 Some((Kind::Text, bytes)) => match text::whole(bytes) {
-                    Ok(data) => return Some(ChunkEvent::Text(Chunk { data, first: true, last: true })),
+                    Ok(data) => return Some(ChunkEvent::Text(Chunk::whole(data))),
                     Err(InvalidUtf8) => return Some(self.broken_text(bytes, replies)),
                 },
                 None if input.is_empty() => return None,
@@ -315,9 +315,11 @@ impl<R: Role, S: Storage> Receiver<R, S> {
     }
 
     fn lend<'a, 'b: 'a>(&'a mut self, Piece { at, last }: Piece<'b>) -> ChunkEvent<'a> {
+        let remaining =
+            if last { Some(0) } else { self.frames.state.known_remaining(self.assembly.text.unfinished_len()) };
         let (kind, first) = self.frames.state.given(last);
-        let text = |data: &'a str| ChunkEvent::Text(Chunk { data, first, last });
-        let binary = |data: &'a [u8]| ChunkEvent::Binary(Chunk { data, first, last });
+        let text = |data: &'a str| ChunkEvent::Text(Chunk { data, first, last, remaining });
+        let binary = |data: &'a [u8]| ChunkEvent::Binary(Chunk { data, first, last, remaining });
         match at {
             At::Wire(bytes, mask) => binary(unmasked(bytes, mask)),
             At::Text(data) => text(data),
@@ -353,7 +355,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
             return self.fail(Failure::InvalidUtf8, replies);
         }
         self.frames.end(Ending::BrokenText);
-        ChunkEvent::Text(Chunk { data, first: true, last: false })
+        ChunkEvent::Text(Chunk { data, first: true, last: false, remaining: None })
     }
 
     fn control<'a>(
@@ -366,7 +368,7 @@ impl<R: Role, S: Storage> Receiver<R, S> {
         if opcode == Opcode::Close {
             self.end(Ending::Closed);
         }
-        let payload = payload.unwrap_or(self.frames.control_payload());
+        let payload = payload.unwrap_or_else(|| self.frames.control_payload());
         match opcode {
             Opcode::Ping => {
                 replies.reply(Reply { kind: ReplyKind::Pong, payload });

@@ -135,15 +135,22 @@ impl State {
         }
     }
 
-    /// How many bytes of the open message are still to be received: all that there can be, unless this is its last
-    /// frame.
-    pub(crate) fn message_remaining(&self) -> usize {
+    /// How many bytes of the open message are still to be given to the caller: those that are still to be received and
+    /// `stored` ones. `None` if that is not known, because this is not its last frame or it is compressed.
+    #[inline]
+    pub(crate) fn known_remaining(&self, stored: usize) -> Option<u64> {
         match self.position {
             Position::Data(Payload { fin: true, remaining, .. }) if !self.is_compressed() => {
-                usize::try_from(remaining).unwrap_or(usize::MAX)
+                Some(remaining.saturating_add(stored as u64))
             }
-            _ => usize::MAX,
+            _ => None,
         }
+    }
+
+    /// How many bytes of the open message are still to be received: all that there can be, if it is not known.
+    #[inline]
+    pub(crate) fn message_remaining(&self) -> usize {
+        self.known_remaining(0).and_then(|remaining| usize::try_from(remaining).ok()).unwrap_or(usize::MAX)
     }
 
     /// Everything that was lent has been released.

@@ -14,7 +14,8 @@ pub enum SendError {
     Closing,
     /// The transport is lost: see [`Sender::transport_lost`](crate::Sender::transport_lost).
     TransportLost,
-    /// A fragmented message is open, and must end before another message begins (RFC 6455 §5.4).
+    /// A message is open: a fragmented one, which must end before another message begins; or one that is [sent in
+    /// pieces](crate::Sender::begin_frame), which must end before anything else is sent (RFC 6455 §5.4).
     MessageOpen,
     /// The backlog would exceed its limit, because the peer reads too slowly. Write the pending bytes, then try again.
     Backlog {
@@ -30,6 +31,13 @@ pub enum SendError {
         len: usize,
         /// The limit, in bytes: the capacity of the store less a Close.
         limit: usize,
+    },
+    /// The payload is longer than the frame that was [begun](crate::Sender::begin_frame).
+    BeyondFrame {
+        /// The length of the piece, in bytes.
+        len: usize,
+        /// How many bytes the frame can still take; 0 if none was begun.
+        remaining: u64,
     },
     /// The payload of a Ping or Pong is longer than 125 bytes (RFC 6455 §5.5).
     ControlTooLong {
@@ -50,11 +58,14 @@ impl fmt::Display for SendError {
         match self {
             Self::Closing => f.write_str("the connection is closing"),
             Self::TransportLost => f.write_str("the transport is lost"),
-            Self::MessageOpen => f.write_str("a fragmented message is open (only its next fragment may be sent)"),
+            Self::MessageOpen => f.write_str("a message is open (only its next part may be sent)"),
             Self::Backlog { waiting, limit } => {
                 write!(f, "{waiting} bytes wait for the transport (at most {limit} with this frame)")
             }
             Self::FrameTooLong { len, limit } => write!(f, "frame of {len} bytes (at most {limit})"),
+            Self::BeyondFrame { len, remaining } => {
+                write!(f, "{len} bytes of payload (at most {remaining} in this frame)")
+            }
             Self::ControlTooLong { len } => write!(f, "control frame with {len} bytes (at most {MAX_CONTROL_PAYLOAD})"),
             Self::ReasonTooLong { len } => write!(f, "close reason of {len} bytes (at most {MAX_CLOSE_REASON})"),
             Self::OutOfMemory => f.write_str("out of memory"),

@@ -1,6 +1,7 @@
 #[cfg(feature = "deflate")]
 mod compressed;
 mod error;
+mod in_pieces;
 mod pongs;
 mod queue;
 mod vectored;
@@ -19,6 +20,7 @@ use crate::{
 use crate::{boxed::Boxed, deflate::Deflater};
 
 pub use error::SendError;
+use in_pieces::Frame;
 use queue::Queue;
 pub use vectored::VectoredFrame;
 
@@ -47,11 +49,12 @@ pub struct Sender<R, S: Storage> {
     queue: Queue<S::Output>,
     /// An upper bound on the waiting bytes that are Pongs, saturated at `u16::MAX`.
     pongs: u16,
-    /// The payload of the newest Pong, if too many Pongs wait in the queue.
-    newest_pong: Option<S::Control>,
+    /// A control frame that is queued later: the newest Pong if too many Pongs wait in the queue, and inside a frame the
+    /// newest Pong or the last Close.
+    held: Option<(Opcode, S::Control)>,
     closing: Closing,
-    /// The fragmented message that is open.
-    fragmented: Option<Fragmented>,
+    /// The message that is open: it has more fragments, or more of its only frame.
+    open: Option<Open>,
     /// [`Config::high_water`], or the capacity of the store less a Close, whichever is less.
     high_water: usize,
     #[cfg(feature = "deflate")]
@@ -59,9 +62,11 @@ pub struct Sender<R, S: Storage> {
 }
 
 #[derive(Clone, Copy)]
-struct Fragmented {
-    kind: Kind,
-    compressed: bool,
+enum Open {
+    /// The next frame is a fragment of it.
+    Fragmented { kind: Kind, compressed: bool },
+    /// The next bytes are payload of its only frame.
+    InPieces(Frame),
 }
 
 // Without the waiting bytes, which may be megabytes, and confidential.
@@ -91,9 +96,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
             high_water: config.high_water.min(Self::limit(&queue)),
             queue,
             pongs: 0,
-            newest_pong: None,
+            held: None,
             closing: Closing::Open,
-            fragmented: None,
+            open: None,
             #[cfg(feature = "deflate")]
             deflater,
         }
@@ -123,7 +128,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Returns the number of bytes that wait for the transport, which [`Config::high_water`] limits.
     #[inline]
     pub fn backlog(&self) -> usize {
-        self.queue.len() + self.newest_pong_len()
+        self.queue.len() + self.held_len()
     }
 
     /// Drops the first `count` [pending](Self::pending) bytes, which the transport took.
@@ -132,7 +137,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[inline]
     pub fn consume(&mut self, count: usize) {
         self.queue.consume(count);
-        if self.pongs > 0 || self.newest_pong.is_some() {
+        if self.pongs > 0 || self.held.is_some() {
             self.pongs_consumed();
         }
     }
@@ -149,7 +154,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Returns what to do with the transport now.
     #[must_use = "the transport may have to be closed"]
     pub fn transport(&self) -> Transport {
-        self.closing.transport(self.is_empty(), R::PEER_IS_CLIENT)
+        self.closing.transport(self.backlog() == 0, R::PEER_IS_CLIENT)
     }
 
     /// Sends a text message in one frame.
@@ -218,8 +223,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     fn send_fragment(&mut self, fragment: Message<'_>, last: bool) -> Result<(), SendError> {
         let (kind, payload) = (fragment.kind(), fragment.as_bytes());
-        let (opcode, compressed) = match self.fragmented {
-            Some(message) if message.kind == kind && self.is_open() => (Opcode::Continuation, message.compressed),
+        let (opcode, compressed) = match self.open {
+            Some(Open::Fragmented { kind: open, compressed }) if open == kind && self.is_open() => {
+                (Opcode::Continuation, compressed)
+            }
             _ => {
                 self.may_begin()?;
                 (kind.opcode(), self.compresses(payload))
@@ -231,7 +238,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
             true => self.push_compressed(first, payload)?,
             _ => self.push_frame(first, payload)?,
         }
-        self.fragmented = (!last).then_some(Fragmented { kind, compressed });
+        self.open = (!last).then_some(Open::Fragmented { kind, compressed });
         Ok(())
     }
 
@@ -310,13 +317,16 @@ impl<R: Role, S: Storage> Sender<R, S> {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong { len: payload.len() });
         }
+        if self.is_in_frame() {
+            return Err(SendError::MessageOpen);
+        }
         self.push_frame(FirstByte::last(opcode), payload)
     }
 
     /// Begins the closing handshake, with a code such as [`CloseCode::NORMAL`] or one from [`CloseCode::new`].
     ///
     /// Messages of the peer may arrive until its own Close does. A Close can be sent whatever the backlog is. It cuts
-    /// short a fragmented message that is open. The reason has at most 123 bytes (RFC 6455 §5.5.1).
+    /// short a fragmented message that is open, but not a frame that is [sent in pieces](Self::begin_frame). The reason has at most 123 bytes (RFC 6455 §5.5.1).
     ///
     /// # Errors
     ///
@@ -344,6 +354,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let Some(payload) = close.encode(&mut space) else {
             return Err(SendError::ReasonTooLong { len: close.reason.len() });
         };
+        if self.is_in_frame() {
+            return Err(SendError::MessageOpen);
+        }
         self.closing.close_sent();
         self.push_close(payload);
         Ok(())
@@ -367,11 +380,12 @@ impl<R: Role, S: Storage> Sender<R, S> {
             ReplyKind::Close => self.closing.close_received(),
             ReplyKind::Fail => self.closing.failed(),
         };
+        // The connection ends: from now on no Pong is owed.
+        self.push_held();
+        self.held = None;
         if owed == Owed::Close {
             self.push_close(reply.payload);
         }
-        // The connection ends, so a Pong is no longer owed.
-        self.newest_pong = None;
     }
 
     /// Tells the sender that the transport is lost: its end was read, a read or a write failed, or it was closed.
@@ -411,7 +425,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub fn transport_lost(&mut self) {
         self.closing.lost();
         self.queue.clear();
-        (self.newest_pong, self.fragmented) = (None, None);
+        (self.held, self.open) = (None, None);
         self.free_kept();
     }
 
@@ -447,7 +461,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     fn may_begin(&self) -> Result<(), SendError> {
         if !self.is_open() {
             Err(self.not_open())
-        } else if self.fragmented.is_some() {
+        } else if self.open.is_some() {
             Err(SendError::MessageOpen)
         } else {
             Ok(())
@@ -459,12 +473,12 @@ impl<R: Role, S: Storage> Sender<R, S> {
         if self.closing == Closing::Lost { SendError::TransportLost } else { SendError::Closing }
     }
 
-    /// Checks that a frame is allowed by the limits. If it is, and a Pong is stored, the Pong is queued first.
+    /// Checks that a frame is allowed by the limits. If it is, and a Pong is held, the Pong is queued first.
     #[inline]
     fn admit(&mut self, payload_len: usize) -> Result<(), SendError> {
         // A frame that fits even with the longest header needs no exact calculation.
         let most = self.queue.len() + Header::MAX_LEN + payload_len;
-        if SHORTCUTS && most <= self.high_water && self.newest_pong.is_none() {
+        if SHORTCUTS && most <= self.high_water && self.held.is_none() {
             return Ok(());
         }
         self.admit_exactly(payload_len)
@@ -472,17 +486,23 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     #[inline(never)]
     fn admit_exactly(&mut self, payload_len: usize) -> Result<(), SendError> {
-        let len = Self::frame_len(payload_len);
+        self.admit_len(Self::frame_len(payload_len))
+    }
+
+    fn admit_len(&mut self, len: usize) -> Result<(), SendError> {
+        self.check_len(len, self.backlog())?;
+        self.push_held();
+        Ok(())
+    }
+
+    /// Checks that the limits allow `len` more bytes after those that wait.
+    fn check_len(&self, len: usize, waiting: usize) -> Result<(), SendError> {
         let limit = Self::limit(&self.queue);
         if len > limit {
             return Err(SendError::FrameTooLong { len, limit });
         }
-        let waiting = self.backlog();
         if waiting > 0 && waiting + len > self.high_water {
             return Err(SendError::Backlog { waiting, limit: self.high_water });
-        }
-        if self.newest_pong.is_some() {
-            self.push_newest_pong();
         }
         Ok(())
     }
@@ -520,7 +540,16 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     fn push_close(&mut self, payload: &[u8]) {
-        self.push_newest_pong();
+        self.push_held();
+        if !self.is_in_frame() {
+            self.push_last(payload);
+        } else if self.hold(Opcode::Close, payload).is_err() {
+            self.give_up();
+        }
+    }
+
+    /// Queues a Close.
+    fn push_last(&mut self, payload: &[u8]) {
         let header = self.next_header(FirstByte::last(Opcode::Close), payload.len());
         if self.queue.push(&header, payload).is_err() {
             self.give_up();
@@ -530,7 +559,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Ends the connection, because there is no memory for a frame that must be sent.
     fn give_up(&mut self) {
         self.queue.clear();
-        self.newest_pong = None;
+        (self.held, self.open) = (None, None);
         self.closing.gave_up();
     }
 
@@ -540,9 +569,14 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     #[inline]
-    const fn frame_len(payload_len: usize) -> usize {
+    const fn header_len(payload_len: u64) -> usize {
         let mask = if R::PEER_IS_CLIENT { None } else { Some(MaskingKey([0; 4])) };
-        Header::new(Opcode::Binary, mask, payload_len as u64).encoded_len() + payload_len
+        Header::new(Opcode::Binary, mask, payload_len).encoded_len()
+    }
+
+    #[inline]
+    const fn frame_len(payload_len: usize) -> usize {
+        Self::header_len(payload_len as u64) + payload_len
     }
 
     /// In a client this takes a masking key: "the client MUST pick a fresh masking key" (RFC 6455 §5.3).

@@ -7,8 +7,8 @@ pub(crate) mod spare;
 use alloc::vec::Vec;
 use core::mem;
 
-use super::{Bytes, ControlStore, StorageFull, Store};
-use crate::frame::MaskingKey;
+use super::{Bytes, ControlPayload, ControlStore, OutOfMemory, StorageFull, Store};
+use crate::{boxed::Boxed, frame::MaskingKey};
 
 use message::GrowingMessage;
 pub(crate) use queue::GrowingQueue;
@@ -38,7 +38,7 @@ impl Bytes for Vec<u8> {
 impl Store for Vec<u8> {
     type Message = GrowingMessage;
     type Output = GrowingQueue;
-    type Control = Self;
+    type Control = Option<Boxed<ControlPayload>>;
 
     fn reserve(&mut self, more: usize) -> Result<(), StorageFull> {
         self.try_reserve(more).map_err(|_| StorageFull)
@@ -52,17 +52,21 @@ impl Store for Vec<u8> {
 }
 
 /// Allocated when it is used, which most connections never do.
-impl ControlStore for Vec<u8> {
+impl ControlStore for Option<Boxed<ControlPayload>> {
+    #[inline]
     fn bytes(&self) -> &[u8] {
-        self
+        self.as_deref().map_or(&[], ControlStore::bytes)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageFull> {
-        Store::append(self, bytes)
+        if self.is_none() && !bytes.is_empty() {
+            *self = Some(Boxed::new(ControlPayload::default()).map_err(|OutOfMemory| StorageFull)?);
+        }
+        self.as_deref_mut().map_or(Ok(()), |payload| payload.append(bytes))
     }
 
     fn clear(&mut self) {
-        *self = Self::new();
+        *self = None;
     }
 }
 

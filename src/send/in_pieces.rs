@@ -1,0 +1,132 @@
+use super::{Open, SendError, Sender};
+use crate::{
+    Kind, Message, Role, Storage,
+    frame::{FirstByte, Header, MaskingKey},
+};
+
+/// A frame whose header was sent before its payload.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    kind: Kind,
+    /// For the next byte, in a client.
+    mask: Option<MaskingKey>,
+    /// How many bytes of the payload are still to be sent; at least one.
+    remaining: u64,
+}
+
+impl<R: Role, S: Storage> Sender<R, S> {
+    /// Begins a message of one frame whose payload has `len` bytes, and is sent in pieces.
+    ///
+    /// [`send_payload`](Self::send_payload) sends the pieces. So a message can be sent while it is read from a file, or
+    /// received from another connection ([`Chunk::remaining`](crate::Chunk::remaining)), without a fragment for each
+    /// piece. It is not compressed.
+    ///
+    /// Nothing can be sent inside a frame (RFC 6455 §5.4). So until its payload is complete, Pings and a Close of the
+    /// application fail with [`MessageOpen`](SendError::MessageOpen), and of the replies only the newest Pong is stored,
+    /// or the Close. If the payload cannot be completed, the only way to end the connection is to close the transport.
+    ///
+    /// ```
+    /// use std::io::{self, Read, Write};
+    /// use websocket_proto::{Error, Kind, Sender, Server};
+    ///
+    /// /// Sends a file as one message of one frame, without reading all of it into memory.
+    /// fn send_file(
+    ///     tx: &mut Sender<Server, Vec<u8>>,
+    ///     file: &mut impl Read,
+    ///     len: u64,
+    ///     socket: &mut impl Write,
+    /// ) -> io::Result<()> {
+    ///     let mut buffer = [0; 4096];
+    ///     tx.begin_frame(Kind::Binary, len)?;
+    ///     while tx.payload_remaining() > 0 {
+    ///         let wanted = tx.payload_remaining().min(4096) as usize;
+    ///         file.read_exact(&mut buffer[..wanted])?;
+    ///         tx.send_payload(&buffer[..wanted])?;
+    ///         while !tx.is_empty() {
+    ///             let written = socket.write(tx.pending())?;
+    ///             tx.consume(written);
+    ///         }
+    ///     }
+    ///     socket.flush()
+    /// }
+    /// # use websocket_proto::{Config, Input, server};
+    /// # let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec();
+    /// # let mut handshake = server::Handshake::new(Config::new());
+    /// # assert!(handshake.read(&mut Input::new(&mut request)));
+    /// # let mut connection = handshake.into_request()?.upgrade()?.accept(&server::Accept::new())?;
+    /// # connection.sender.consume(usize::MAX);
+    /// # let mut socket = Vec::new();
+    /// # send_file(&mut connection.sender, &mut io::repeat(b'a'), 70_000, &mut socket)?;
+    /// # assert_eq!((&socket[..10], socket.len()), (&[0x82, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70][..], 70_010));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]. After an error the output is unchanged.
+    pub fn begin_frame(&mut self, kind: Kind, len: u64) -> Result<(), SendError> {
+        self.may_begin()?;
+        if len > Header::MAX_PAYLOAD {
+            let (len, limit) = (saturated(len), saturated(Header::MAX_PAYLOAD));
+            return Err(SendError::FrameTooLong { len, limit });
+        }
+        self.admit_len(Self::header_len(len))?;
+        let header = Header { first: FirstByte::last(kind.opcode()), mask: self.role.masking_key(), payload_len: len };
+        self.queue.push(&header, &[])?;
+        if len > 0 {
+            self.open = Some(Open::InPieces(Frame { kind, mask: header.mask, remaining: len }));
+        }
+        Ok(())
+    }
+
+    /// Sends the next bytes of the payload of the frame that [`begin_frame`](Self::begin_frame) has begun: a `&str` if
+    /// it is text, a `&[u8]` if it is binary.
+    ///
+    /// This is allowed even after the peer's Close, because our answer can only follow the frame.
+    ///
+    /// # Errors
+    ///
+    /// [`BeyondFrame`](SendError::BeyondFrame) if there are more bytes than the frame's length says, and see
+    /// [`SendError`]. After an error the output is unchanged, and the frame can be continued.
+    pub fn send_payload<'m>(&mut self, piece: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let piece = piece.into();
+        let bytes = piece.as_bytes();
+        let len = bytes.len() as u64;
+        let frame = match self.open {
+            Some(Open::InPieces(frame)) if frame.kind == piece.kind() => frame,
+            Some(_) => return Err(SendError::MessageOpen),
+            None if !self.is_open() => return Err(self.not_open()),
+            None if bytes.is_empty() => return Ok(()),
+            None => return Err(SendError::BeyondFrame { len: bytes.len(), remaining: 0 }),
+        };
+        if len > frame.remaining {
+            return Err(SendError::BeyondFrame { len: bytes.len(), remaining: frame.remaining });
+        }
+        // What is held is queued after the frame, so it does not limit the payload.
+        self.check_len(bytes.len(), self.queue.len())?;
+        self.queue.push_and_grow(&[], bytes, frame.mask)?;
+        let (mask, remaining) = (frame.mask.map(|key| key.at(bytes.len())), frame.remaining - len);
+        self.open = (remaining > 0).then_some(Open::InPieces(Frame { mask, remaining, ..frame }));
+        self.push_held();
+        Ok(())
+    }
+
+    /// Returns how many bytes [`send_payload`](Self::send_payload) must still send until the frame is complete; 0 if
+    /// none is begun.
+    pub fn payload_remaining(&self) -> u64 {
+        match self.open {
+            Some(Open::InPieces(frame)) => frame.remaining,
+            _ => 0,
+        }
+    }
+
+    /// Whether what is queued next must be payload.
+    pub(super) fn is_in_frame(&self) -> bool {
+        matches!(self.open, Some(Open::InPieces(_)))
+    }
+}
+
+fn saturated(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
+}
