@@ -38,7 +38,7 @@ impl<'v> Iterator for Extensions<'v> {
         while lexer.symbol(b';') {
             lexer.parameter()?;
         }
-        // Behind it must be the end of the list, or a comma.
+        // After it must be the end of the list, or a comma.
         let whole = lexer.rest.is_empty() || lexer.symbol(b',');
         if whole {
             self.lexer = lexer;
@@ -69,7 +69,7 @@ impl<'v> Iterator for Parameters<'v> {
     }
 }
 
-/// The value of a parameter: the text behind its equals sign, quoted or not.
+/// The value of a parameter: the text after its equals sign, quoted or not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Value<'v> {
     /// Without the quotes, but with the backslashes that they allow.
@@ -80,7 +80,7 @@ impl Value<'_> {
     /// The value's bytes.
     #[cfg(any(feature = "deflate", test))]
     pub(crate) fn bytes(&self) -> impl Iterator<Item = u8> {
-        // A token has no backslash, so every backslash quotes the byte behind it.
+        // A token has no backslash, so every backslash quotes the byte after it.
         self.raw.iter().copied().filter(|byte| *byte != b'\\')
     }
 }

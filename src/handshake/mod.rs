@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Both sides are used in the same way: call `read` with each input until it returns `true`, then turn the handshake
-//! into the request or response. Bytes behind the head stay in the [`Input`](crate::Input): they are the first of the
+//! into the request or response. Bytes after the head stay in the [`Input`](crate::Input): they are the first of the
 //! connection.
 
 pub mod client;

@@ -89,7 +89,7 @@ impl<'a> Uri<'a> {
         self.path
     }
 
-    /// The text behind the question mark, if there is one.
+    /// The text after the question mark, if there is one.
     pub fn query(&self) -> Option<&'a str> {
         self.query.get(1..)
     }
@@ -128,7 +128,7 @@ impl fmt::Display for Joined<'_> {
     }
 }
 
-/// The text behind the scheme, if it is this one, in any case.
+/// The text after the scheme, if the scheme is this one, in upper or lower case.
 pub(crate) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
@@ -146,7 +146,7 @@ pub(crate) fn is_authority(text: &[u8]) -> bool {
     text.is_empty() || host_len(text).is_ok_and(|host_len| port(host_len).iter().all(u8::is_ascii_digit))
 }
 
-/// The length of the host, with its brackets. Behind it is nothing, or a colon and what should be a port.
+/// The length of the host, with its brackets. After it is nothing, or a colon and what should be a port.
 fn host_len(authority: &[u8]) -> Result<usize, UriError> {
     let find = |symbol| authority.iter().position(|byte| *byte == symbol);
     let len = match authority {

@@ -63,8 +63,8 @@ impl Rules {
         }
     }
 
-    /// How long the payload is behind such a first byte, and how many bytes of the header have said so, when they are
-    /// there; and whether it is masked as it must be.
+    /// The length of the payload after this first byte, and how many bytes of the header say so; `None` until these are
+    /// received. It also checks that the frame is masked if it must be, and only then.
     #[inline]
     pub(crate) fn payload_len<R: Role>(
         &self,

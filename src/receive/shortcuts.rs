@@ -1,6 +1,6 @@
 //! Short ways for the commonest cases, which are only there to be fast: frames that are all in the input.
 //!
-//! Each equals what [`Frames::next`] and the stages behind it do in the state that it is for. It asks the rules and has
+//! Each equals what [`Frames::next`] and the stages after it do in the state that it is for. It asks the rules and has
 //! none of its own; where it does not apply, it leaves everything as it was. The test below compares them with the long
 //! way, as the fuzz targets of the receiver do.
 

@@ -263,7 +263,7 @@ impl State {
     pub(crate) fn ended(&mut self, ending: Ending) {
         self.position = Position::Ended(ending);
         match &mut self.message {
-            // The valid text is given; what is behind it does not come out of a decompressor any more.
+            // The valid text is still given; nothing after it is taken out of a decompressor.
             Some(message) if matches!(ending, Ending::BrokenText) => message.is_compressed = false,
             _ => self.message = None,
         }

@@ -104,7 +104,7 @@ fn marks_all_but_letters_and_hyphens(word: u64) -> u64 {
     word | (!from_a | after_z) & no_hyphen
 }
 
-/// Marks every byte that is not printable ASCII. A carry or borrow can mark further bytes behind a marked one.
+/// Marks every byte that is not printable ASCII. A carry or borrow can mark further bytes after a marked one.
 // DEL becomes 0x80, and 0xFF zero.
 #[inline(always)]
 fn marks_all_but_printed_ascii(word: u64) -> u64 {
@@ -141,7 +141,7 @@ mod tests {
                     bytes[place] = byte;
                     let expected = bytes.iter().take_while(|byte| has(**byte)).count();
                     assert_eq!(found(&bytes), expected, "{byte:#04x} at {place} of {len}");
-                    // The bytes behind the first one that ends it don't matter.
+                    // The bytes after the first one that ends it don't matter.
                     bytes[place..].fill(byte);
                     let expected = if has(byte) { len } else { place };
                     assert_eq!(found(&bytes), expected, "{byte:#04x} from {place} of {len}");

@@ -49,7 +49,7 @@ impl<'h> Headers<'h> {
         self.all(name).flat_map(members)
     }
 
-    /// The next line that fits. The iterator continues behind it.
+    /// The next line that fits. The iterator continues after it.
     fn find_line(&mut self, fits: impl Fn(&[u8]) -> bool) -> Option<&'h [u8]> {
         loop {
             let (line, rest) = self.lines.split_at_checked(text_len(self.lines) + 2)?;

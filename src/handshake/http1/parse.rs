@@ -74,7 +74,7 @@ impl FirstLine for RequestStart {
         Ok(())
     }
 
-    // Each byte was allowed where it is. Only a complete line shows whether it has a version, behind the second space,
+    // Each byte was allowed where it is. Only a complete line shows whether it has a version, after the second space,
     // and whether its target is UTF-8.
     fn check(line: &[u8]) -> Result<(), HeadError> {
         let has_version = line.iter().filter(|byte| **byte == b' ').count() == 2;
@@ -97,7 +97,7 @@ pub(crate) struct RequestLine {
 }
 
 impl RequestLine {
-    /// The line, and the headers behind it.
+    /// The line, and the headers after it.
     #[inline]
     pub(crate) fn parse(head: &[u8]) -> Result<(Self, HeaderLines<'_>), HeadError> {
         Self::read(head).ok_or_else(|| Self::fault(head))
@@ -255,7 +255,7 @@ impl<'h> HeaderLine<'h> {
     }
 }
 
-/// The first line, and the bytes behind its CRLF; `None` if the line has a control character.
+/// The first line, and the bytes after its CRLF; `None` if the line has a control character.
 #[inline]
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (line, rest) = bytes.split_at_checked(text_len(bytes))?;

@@ -73,7 +73,7 @@ mod tests {
         ] {
             assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
         }
-        assert!(parse(b"dGhlIHNhbXBsZSBub25jZR==").is_some(), "the bits behind the last byte don't matter");
+        assert!(parse(b"dGhlIHNhbXBsZSBub25jZR==").is_some(), "the bits after the last byte don't matter");
     }
 
     #[cfg(feature = "alloc")]

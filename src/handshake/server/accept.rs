@@ -108,7 +108,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         self.check(accept)?;
         let Self { request, answer } = &mut self;
         let extensions = answer.extensions(&request.config)?;
-        // Behind the response there must be space for a Close.
+        // After the response there must be space for a Close.
         write::write(&mut request.output, Sender::<Server, O>::MAX_CONTROL_FRAME, |out| {
             out(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                 Sec-WebSocket-Accept: ");

@@ -156,7 +156,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         if path.is_empty() { "/" } else { path }
     }
 
-    /// The text behind the target's first question mark, if there is one.
+    /// The text after the target's first question mark, if there is one.
     pub fn query(&self) -> Option<&str> {
         let (_, query) = split_before(self.resource(), |byte| byte == b'?');
         query.get(1..)
@@ -337,7 +337,7 @@ fn is_target(method: &[u8], target: &[u8]) -> bool {
     known_form && target.iter().all(|byte| byte.is_ascii() && *byte != b'#')
 }
 
-/// The authority of a target in absolute form, and the text behind it.
+/// The authority of a target in absolute form, and the text after it.
 fn split_absolute(target: &str) -> Option<(&str, &str)> {
     let rest = ["http://", "https://", "ws://", "wss://"].iter().find_map(|scheme| strip_scheme(target, scheme))?;
     Some(split_before(rest, |byte| matches!(byte, b'/' | b'?')))

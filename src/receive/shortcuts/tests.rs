@@ -49,7 +49,8 @@ fn sent() -> impl Strategy<Value = Sent> {
         2 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Sent::Ping),
         1 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Sent::Pong),
         1 => Just(Sent::Close),
-        1 => (any::<u8>(), any::<Option<[u8; 4]>>(), payload()).prop_map(|(first, key, bytes)| Sent::Frame(first, key, bytes)),
+        1 => (any::<u8>(), any::<Option<[u8; 4]>>(), payload())
+            .prop_map(|(first, key, bytes)| Sent::Frame(first, key, bytes)),
     ]
 }
 
