@@ -1,4 +1,4 @@
-//! Which compiler it is built with: the tables name it.
+//! Finds out the compiler's version, which the tables name.
 
 use std::{env, process::Command};
 

@@ -1,11 +1,11 @@
-//! Compiles those peers whose sources or headers are there, and says which are left out.
+//! Compiles the peers whose sources or headers are there, and says which are left out.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The crate whose package has the sources of uWebSockets in it.
+/// The crate whose package contains the sources of uWebSockets.
 const UWEBSOCKETS: &str = "libuwebsockets-sys-";
 
 fn main() {
@@ -44,7 +44,7 @@ fn main() {
         println!("cargo::warning=Beast is left out: no boost/beast.hpp (Debian: libboost-dev)");
     }
     if found {
-        // Behind those that need it.
+        // Must be linked after the objects that need it.
         compile(build(), "peer");
         if env::var_os("CARGO_CFG_UNIX").is_some() {
             println!("cargo::rustc-link-lib=pthread");
@@ -60,7 +60,7 @@ fn build() -> cc::Build {
 
 fn compile(mut build: cc::Build, file: &str) {
     build.file(Path::new("native").join(file).with_extension("cpp")).compile(&format!("cpp_peers_{file}"));
-    // Behind the object that needs it.
+    // Must be linked after the object that needs it.
     if file == "wslay" {
         println!("cargo::rustc-link-lib=wslay");
     }
@@ -79,7 +79,7 @@ fn accepts(build: &cc::Build, code: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Where cargo has put the sources of uWebSockets.
+/// The folder in which cargo has put the sources of uWebSockets.
 fn uwebsockets() -> Option<PathBuf> {
     let mut cargo = Command::new(env::var_os("CARGO")?);
     cargo.args(["metadata", "--format-version", "1"]).current_dir(env::var_os("CARGO_MANIFEST_DIR")?);

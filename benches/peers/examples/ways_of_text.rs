@@ -1,27 +1,27 @@
-//! A text that two reads bring: the ways to unmask it, to check it and to lend it as one `&str`, and what each takes.
+//! Ways to unmask, check and lend (as one `&str`) a text that two reads bring, and the time that each way takes.
 //!
 //! ```sh
 //! cargo run --release --manifest-path benches/peers/Cargo.toml --example ways_of_text
 //! ```
 //!
-//! A read is a copy, as everywhere here. The first way looks at nothing, and "late" when all has come; the others notice what is wrong at the
-//! read that brings it. Safe code can lend pieces that it has checked as one text only from a `String` that it copies them to, or after another
-//! check.
+//! A read is a copy, as everywhere here. The first way checks nothing. "Late" checks when all bytes are there. The
+//! other ways find a wrong byte in the read that brings it. Safe code can lend checked pieces as one text only if it
+//! copies them to a `String`, or checks them once more.
 
 use std::{array, hint::black_box, time::Instant};
 
 use fearless_simd::{Level, prelude::*, u8x64};
 
 const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
-/// A vector's.
+/// The length of a vector.
 const LEN: usize = 64;
 const BLOCK: usize = 8 << 10;
 const ROUNDS: usize = 301;
 const PAGE: usize = 4096;
-/// From one round's place to the next's.
+/// The distance from the place of one round to the place of the next.
 const STRIDE: usize = 1237;
 
-/// Where a way puts things.
+/// The memory that the ways write to.
 struct Memory {
     buffer: Vec<u8>,
     bytes: Vec<u8>,
@@ -30,7 +30,7 @@ struct Memory {
 
 struct Way {
     name: &'static str,
-    /// What it does is enough for ASCII only.
+    /// Whether this way is enough only for ASCII.
     only_ascii: bool,
     run: fn(&mut Memory, reads: [&[u8]; 2]) -> usize,
 }
@@ -42,7 +42,7 @@ const WAYS: [Way; 7] = [
         run: |memory, reads| black_box(unmasked(memory, reads)).len(),
     },
     Way {
-        name: "late: as it lies, when all has come",
+        name: "late: where it lies, when all is there",
         only_ascii: false,
         run: |memory, reads| lend(simdutf8::basic::from_utf8(unmasked(memory, reads)).unwrap()),
     },
@@ -68,7 +68,7 @@ const WAYS: [Way; 7] = [
     Way {
         name: "each piece where it lies, and nothing more: with `unsafe`",
         only_ascii: false,
-        // SAFETY: every block has been checked, and text behind text is text.
+        // SAFETY: every block was checked, and text after text is text.
         run: |memory, reads| lend(unsafe { str::from_utf8_unchecked(checked(memory, reads)) }),
     },
     Way {
@@ -116,8 +116,9 @@ fn main() {
     }
 }
 
-/// All ways take turns, in each round with the text in another place: where glibc copies by `rep movsb` it matters how two places lie in their
-/// pages, and on some processors ten times as much as all else.
+/// All ways take turns. In each round the text is in another place. Where glibc copies by `rep movsb`, the time depends
+/// on the offsets of two places in their pages, and on some processors a copy then takes ten times as long as all the
+/// rest.
 fn times(letter: &str, len: usize) -> [u128; WAYS.len()] {
     let mut masked = letter.repeat(len / letter.len()).into_bytes();
     xor(&mut masked);
@@ -143,7 +144,7 @@ fn times(letter: &str, len: usize) -> [u128; WAYS.len()] {
     })
 }
 
-/// What the reads bring, unmasked where it lies.
+/// Copies what the reads bring into the buffer, and unmasks it there.
 fn unmasked<'m>(memory: &'m mut Memory, reads: [&[u8]; 2]) -> &'m [u8] {
     let mut at = 0;
     for read in reads {
@@ -152,7 +153,7 @@ fn unmasked<'m>(memory: &'m mut Memory, reads: [&[u8]; 2]) -> &'m [u8] {
     &memory.buffer[..at]
 }
 
-/// The same, each block looked at when it is unmasked.
+/// The same, but each block is checked as soon as it is unmasked.
 fn checked<'m>(memory: &'m mut Memory, reads: [&[u8]; 2]) -> &'m [u8] {
     let mut at = 0;
     for read in reads {
@@ -184,7 +185,7 @@ fn xor(bytes: &mut [u8]) {
     });
 }
 
-/// The same; and the highest bits of all bytes.
+/// XORs too, and returns all bytes combined by OR: its highest bit is clear if all is ASCII.
 fn xor_noting(bytes: &mut [u8]) -> u8 {
     fearless_simd::dispatch!(Level::new(), simd => {
         let (key, mut high) = (key(simd), u8x64::splat(simd, 0));

@@ -1,6 +1,6 @@
-//! zlib-rs alone, what compressed messages are compared with: its calls on payloads that lie ready, and nothing else.
-//! No frames, no masks, no UTF-8, and no reads or writes. What comes out goes into a buffer that is used again; without
-//! context takeover the state is reset behind each message, as everybody has to.
+//! zlib-rs alone: the reference for compressed messages. It makes only the calls of zlib-rs, for payloads that are in
+//! memory. There are no frames, no masks, no UTF-8, and no reads or writes. The output goes into a buffer that is used
+//! again. Without context takeover, the state is reset after each message, as in every contender.
 
 use std::hint::black_box;
 
@@ -33,7 +33,7 @@ impl Contender for Bare {
         let mut inflate = Inflate::new(false, 15);
         let mut room = vec![0; ROOM];
         Some(Box::new(move |seen| {
-            // What is granted is the whole loop.
+            // A turn is granted the whole loop.
             socket.0.take_batch();
             for payload in &payloads {
                 let before = inflate.total_out();
@@ -67,7 +67,7 @@ impl Contender for Bare {
     }
 }
 
-/// Of masked frames: unmasked, and with the tail that a message was sent without.
+/// The payloads of masked frames: unmasked, and with the tail that messages are sent without.
 fn payloads(mut wire: &[u8]) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
     while !wire.is_empty() {

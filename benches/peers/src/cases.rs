@@ -1,7 +1,8 @@
-//! What is measured: the cases, and the bytes that each is made of.
+//! The cases that are measured, and the bytes of each.
 //!
-//! All bytes are the same in every run. Every message of a loop has another payload and, from a client, another masking key, whose bytes
-//! have their highest bits clear: a [floor](crate::floor) that knows no keys then leaves ASCII ASCII. Nobody's cost depends on a key.
+//! All bytes are the same in every run. Every message of a loop has a payload of its own. Every message of a client has
+//! a masking key of its own, too. The highest bit of each byte of a key is clear, so that ASCII stays ASCII when the
+//! [floor](crate::floor) unmasks it with another key. No contender's cost depends on the key.
 
 use std::sync::Arc;
 
@@ -18,17 +19,18 @@ use crate::{
 pub const KIB: usize = 1 << 10;
 pub const MIB: usize = 1 << 20;
 
-/// How many bytes a loop has; one message if that is larger.
+/// The number of bytes in a loop. A loop has at least one message, however long that is.
 const HOT: usize = 128 * KIB;
 const LARGE: usize = 64 * MIB;
 
-/// Compressed messages refer to one another within so many; together they are longer than a window.
+/// The number of messages in a cycle of compressed ones. A message refers only to others of its cycle. A cycle is
+/// longer than a window.
 const DEFLATED: usize = 64;
 
-/// What a compressor's flush ends with and a message doesn't (RFC 7692 §7.2.1).
+/// A compressor's flush ends with these bytes. A message is sent without them (RFC 7692 §7.2.1).
 pub const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// What Chromium sends, more or less.
+/// About what Chromium sends.
 pub const REQUEST: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\n\
     Host: example.com:8080\r\n\
     Connection: Upgrade\r\n\
@@ -50,18 +52,18 @@ pub struct Case {
     pub name: String,
     pub work: Work,
     pub content: Content,
-    /// A message's.
+    /// The length of a message.
     pub len: usize,
     /// The longest payload of a frame.
     pub fragment: Option<usize>,
-    /// Between some fragments there are pings.
+    /// Whether pings are sent between some of the fragments.
     pub pings: bool,
-    /// The most that a read brings.
+    /// The most bytes that a read brings.
     pub reads: usize,
     pub source: Source,
 }
 
-/// A table.
+/// The cases of one table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Group {
     Receive,
@@ -76,14 +78,14 @@ pub enum Group {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     Receive(Role),
-    /// So many messages to a flush.
+    /// Sends this many messages, then flushes.
     Send(Role, usize),
-    /// So many messages at a time.
+    /// Echoes this many messages at a time.
     Echo(usize),
     Handshake,
     Inflate(Takeover),
     Deflate(Takeover),
-    /// A server receives, one message on each of so many.
+    /// A server receives one message on each of this many connections.
     Connections(usize),
 }
 
@@ -99,7 +101,7 @@ pub enum Content {
 /// The loop that the bytes come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// Fits the second-level cache, if a message does.
+    /// Fits into the second-level cache, if one message does.
     Hot,
     /// Larger than the last-level cache.
     Large,
@@ -108,13 +110,13 @@ pub enum Source {
 /// A case, ready to run.
 pub struct Prepared {
     pub feed: Arc<Feed>,
-    /// How many messages there are to a turn; as many as are asked for, if nothing is said.
+    /// The number of messages in a turn. `None`: one turn has all messages of a run.
     pub turn: Option<usize>,
-    /// The bytes that a turn may read; or a message has, if nothing is said of turns.
+    /// The number of bytes that a turn may read, or the length of one message if `turn` is `None`.
     pub grant: usize,
-    /// How many are checked before anything is measured.
+    /// The number of messages that are checked before anything is measured.
     pub checked: usize,
-    /// How many make one measurement.
+    /// The number of messages in one measurement.
     pub measured: usize,
 }
 
@@ -134,7 +136,7 @@ impl Group {
         }
     }
 
-    /// Whose time the others' are compared with.
+    /// The contender that the others are compared with.
     pub fn reference(self) -> Option<&'static str> {
         match self {
             Self::Sizes | Self::Connections => None,
@@ -144,7 +146,7 @@ impl Group {
     }
 }
 
-/// All of them, for these sizes of reads and these loops.
+/// All cases, for these sizes of reads and these loops.
 pub fn all(reads: &[usize], sources: &[Source]) -> Vec<Case> {
     let mut cases = Vec::new();
     for &source in sources {
@@ -195,7 +197,7 @@ pub fn all(reads: &[usize], sources: &[Source]) -> Vec<Case> {
     cases
 }
 
-/// For the plot: the same at all sizes.
+/// The cases of the plot: the same work for messages of all sizes.
 pub fn sizes() -> Vec<Case> {
     let case = |power: u32| {
         let len = 1 << (2 * power);
@@ -208,7 +210,7 @@ pub fn sizes() -> Vec<Case> {
 
 fn receive(cases: &mut Vec<Case>, reads: usize, source: Source) {
     let mut add = |role, content: Content, len, fragment: Option<usize>| {
-        // Short messages have few fragments, or tiny ones, and what these take is to be seen.
+        // Short messages have few fragments, or tiny ones. Pings would hide what these cost.
         let pings = len > KIB && fragment.is_some();
         let mut name = format!("{}, {}, {}", role_name(role), content.name(), size_name(len));
         if let Some(fragment) = fragment {
@@ -238,7 +240,7 @@ fn receive(cases: &mut Vec<Case>, reads: usize, source: Source) {
 }
 
 impl Case {
-    /// All that a `--case` can ask for.
+    /// The name that `--case` looks at.
     pub fn full_name(&self) -> String {
         let how = match self.group {
             Group::Receive => format!("; reads of {}, {}", size_name(self.reads), self.source.name()),
@@ -266,7 +268,7 @@ impl Case {
         Send { role, kind: self.kind(), payloads, flush, deflate }
     }
 
-    /// What should have been seen when so many messages were delivered.
+    /// What should have been seen when this many messages were delivered.
     pub fn expected(&self, count: usize) -> Seen {
         let mut seen = Seen::checked();
         let distinct = match self.work {
@@ -305,7 +307,7 @@ impl Case {
         let checked = match self.work {
             Work::Inflate(_) | Work::Deflate(_) => 2 * DEFLATED,
             Work::Connections(count) => count,
-            // More than a hot loop has, so that its end is looked at too.
+            // More than a hot loop has, so that its end is checked too.
             _ => (4 * MIB / self.len.max(1)).clamp(2, 2000).next_multiple_of(turn_len),
         };
         let grant = match self.work {
@@ -315,7 +317,7 @@ impl Case {
         Prepared { feed: Feed::new(wire, self.reads, unit), turn, grant, checked, measured }
     }
 
-    /// One text that is wrong in its middle, and that two reads bring.
+    /// One text with a wrong byte in its middle, which two reads bring.
     pub fn bad_text(&self, receiver: Role) -> Arc<Feed> {
         let mut payload = self.payload(0);
         payload[self.len / 2] = 0xFF;
@@ -325,7 +327,7 @@ impl Case {
         Feed::new(wire, self.reads.min(len.div_ceil(2)), len)
     }
 
-    /// A loop of messages, and the length of each.
+    /// A loop of messages, and the length of one of them.
     fn wire(&self, receiver: Role) -> (Vec<u8>, usize) {
         let mut wire = Vec::new();
         self.push_message(&mut wire, 0, &self.payload(0), receiver);
@@ -344,7 +346,7 @@ impl Case {
             Source::Hot => HOT,
             Source::Large => LARGE,
         };
-        // Of the overhead of frames, most is a key's and a short header's.
+        // A message has about 8 bytes besides its payload: a short header with its masking key.
         (bytes / (self.len + 8)).max(1)
     }
 
@@ -366,7 +368,7 @@ impl Case {
         }
     }
 
-    /// The compressed messages of a cycle.
+    /// One cycle of compressed messages.
     fn packed(&self, Takeover(takeover): Takeover) -> Vec<u8> {
         let mut deflate = Deflate::new(6, false, 15);
         let mut wire = Vec::new();
@@ -385,7 +387,7 @@ impl Case {
         wire
     }
 
-    /// Of the message with this number.
+    /// The payload of the message with this number.
     fn payload(&self, index: usize) -> Vec<u8> {
         match self.content {
             Content::Binary => {
@@ -404,7 +406,7 @@ impl Case {
     }
 }
 
-/// One ping behind so many fragments.
+/// A ping is sent after each group of this many fragments.
 const PING_AFTER: usize = 8;
 pub const PING: &[u8] = b"still there?";
 
@@ -458,7 +460,7 @@ fn next_key(noise: &mut impl Iterator<Item = u64>) -> [u8; 4] {
     (key & 0x7F7F_7F7F).to_ne_bytes()
 }
 
-/// Numbers without an order, the same in every run.
+/// Pseudorandom numbers, the same in every run.
 fn noise(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     std::iter::repeat_with(move || {
@@ -469,7 +471,7 @@ fn noise(seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-/// The phrase over and over, beginning at another letter each time, and filled up with spaces.
+/// Repeats the phrase up to this length, and fills the rest with spaces. `index` is the letter to begin with.
 fn text(phrase: &str, index: usize, len: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(len);
     let letters: Vec<_> = phrase.split_inclusive(|_: char| true).collect();
@@ -483,7 +485,7 @@ fn text(phrase: &str, index: usize, len: usize) -> Vec<u8> {
     text
 }
 
-/// Such as a ticker sends it.
+/// A message such as a stock ticker sends.
 fn json(index: u64, len: usize) -> Vec<u8> {
     let mut json = format!(r#"{{"channel":"trades","number":{},"trades":["#, 7_204_113 + index);
     for random in noise(index + 1) {

@@ -1,5 +1,5 @@
-//! Before anything is measured, a contender has to deliver exactly the right messages, and to send what says the same.
-//! Who delivers text that is wrong is measured, but marked.
+//! Before anything is measured, a contender must deliver exactly the right messages, and send frames that contain
+//! exactly these. A contender that delivers text which is not UTF-8 is measured, but marked.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -16,13 +16,13 @@ use crate::{
     socket::Feed,
 };
 
-/// What the key of the request has to be answered with.
+/// The right answer to the key of the request.
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// What is said of those that deliver text without looking at all of it.
+/// The note for contenders that deliver text without checking all of it.
 pub const BAD_TEXT: &str = "delivers text that is not UTF-8, where reads cut it";
 
-/// Tells who delivers something else in which case; whether it is none of ours.
+/// Prints which contender fails in which case. Returns whether ours pass in all cases.
 pub fn all(options: &Options) -> bool {
     let (mut right, mut wrong, mut ours_are_right) = (0, 0, true);
     for case in
@@ -44,11 +44,11 @@ pub fn all(options: &Options) -> bool {
             ours_are_right &= !contender.name().starts_with("websocket-proto");
         }
     }
-    println!("{right} times right, {wrong} times not");
+    println!("{right} passed, {wrong} failed");
     ours_are_right
 }
 
-/// `Ok(None)`: the contender has no such thing.
+/// Opens connections for a case, and checks them. `Ok(None)`: the contender cannot do this work.
 pub fn open_checked(contender: &dyn Contender, case: &Case, prepared: &Prepared) -> Result<Option<Vec<Turn>>, String> {
     let feed = &prepared.feed;
     feed.rewind();
@@ -66,7 +66,7 @@ pub fn open_checked(contender: &dyn Contender, case: &Case, prepared: &Prepared)
     outcome
 }
 
-/// Whether it delivers a text of this case with a wrong byte in its middle, which two reads bring.
+/// Whether the contender delivers a text of this case that has a wrong byte in its middle and is brought by two reads.
 pub fn delivers_bad_text(contender: &dyn Contender, case: &Case) -> bool {
     let Work::Receive(role) = case.work else { return false };
     if case.kind() != Kind::Text || !contender.knows_messages() {
@@ -84,9 +84,9 @@ pub fn delivers_bad_text(contender: &dyn Contender, case: &Case) -> bool {
     received.is_ok_and(|messages| messages > 0)
 }
 
-/// What a panic says is the error.
+/// Turns a panic into an error with the panic's message.
 fn without_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    // The table tells of it.
+    // The table prints the message, so the panic must not.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| ()));
     let outcome = panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
@@ -121,7 +121,7 @@ fn check(case: &Case, prepared: &Prepared, feed: &Arc<Feed>, turns: &mut [Turn])
             let is_accepted = sent.starts_with(b"HTTP/1.1 101 ")
                 && sent.ends_with(b"\r\n\r\n")
                 && sent.windows(ACCEPT.len()).filter(|part| *part == ACCEPT).count() == prepared.checked;
-            return if is_accepted { Ok(()) } else { Err("the response is not as it should be".into()) };
+            return if is_accepted { Ok(()) } else { Err("the response is wrong".into()) };
         }
     };
     let expected = case.expected(prepared.checked);
@@ -129,10 +129,10 @@ fn check(case: &Case, prepared: &Prepared, feed: &Arc<Feed>, turns: &mut [Turn])
         return Ok(());
     }
     let (seen, expected) = ((seen.messages, seen.bytes), (expected.messages, expected.bytes));
-    Err(format!("{} messages of {} bytes came, not {} of {}, or others", seen.0, seen.1, expected.0, expected.1))
+    Err(format!("wrong messages: {} with {} bytes, not {} with {}", seen.0, seen.1, expected.0, expected.1))
 }
 
-/// The messages, and how many Pongs came with them. It is as plain as can be.
+/// Decodes the messages, and counts the Pongs. It is as simple as possible.
 fn decode(mut bytes: &[u8], masked: bool, deflate: Option<Takeover>) -> Result<(Seen, usize), String> {
     let (mut seen, mut pongs) = (Seen::checked(), 0);
     let mut message: Option<(u8, Vec<u8>)> = None;
@@ -143,7 +143,7 @@ fn decode(mut bytes: &[u8], masked: bool, deflate: Option<Takeover>) -> Result<(
             0 => message.as_mut().ok_or("a continuation of nothing")?.1.extend(payload),
             1 | 2 => message = Some((first_byte, payload)),
             10 if payload == PING => pongs += 1,
-            opcode => return Err(format!("opcode {opcode}, or a Pong of something else")),
+            opcode => return Err(format!("opcode {opcode}, or a Pong with the wrong payload")),
         }
         if let (true, Some((first, payload))) = (first_byte & 0x80 != 0, message.as_ref()) {
             let kind = if first & 0x0F == 1 { Kind::Text } else { Kind::Binary };
@@ -171,7 +171,7 @@ pub fn take_frame(bytes: &mut &[u8], masked: bool) -> Result<(u8, Vec<u8>), Stri
         }
     };
     if (header[1] & 0x80 != 0) != masked {
-        return Err("masked, or not, as it should not be".into());
+        return Err("masked by a server, or not by a client".into());
     }
     let mut key = [0; 4];
     if masked {
@@ -187,7 +187,7 @@ fn unpack(inflate: &mut Inflate, payload: &[u8], Takeover(takeover): Takeover) -
     let mut room = vec![0; 1 << 16];
     let before = inflate.total_out();
     let all = [payload, &TAIL].concat();
-    inflate.decompress(&all, &mut room, InflateFlush::SyncFlush).map_err(|_| "it can't be inflated")?;
+    inflate.decompress(&all, &mut room, InflateFlush::SyncFlush).map_err(|_| "a message cannot be decompressed")?;
     room.truncate((inflate.total_out() - before) as usize);
     if !takeover {
         inflate.reset(false);

@@ -1,4 +1,4 @@
-//! What a contender is: something that opens connections over the [`Socket`].
+//! A contender opens connections over the [`Socket`].
 
 use std::{
     array,
@@ -14,17 +14,17 @@ use bytes::Bytes;
 
 use crate::socket::Socket;
 
-/// A connection at work: each call does all there is to do now, and returns when the socket would block.
+/// A connection at work. Each call does everything that can be done now, and returns when the socket would block.
 pub type Turn = Box<dyn FnMut(&mut Seen)>;
 
-/// Each method opens a connection for one kind of work; `None` where the contender has no such thing.
+/// Each method opens a connection for one kind of work. `None`: the contender cannot do this work.
 ///
-/// What a method's connection does is whole: messages come complete, unmasked and with their UTF-8 checked, and pings
-/// are answered.
+/// Every connection does all of the work. It delivers whole messages, unmasks them, checks the UTF-8 of text and
+/// answers pings.
 pub trait Contender {
     fn name(&self) -> &'static str;
 
-    /// A turn receives all messages that have come.
+    /// A turn receives all messages that are there.
     fn receive(&self, _: Receive, _: Socket) -> Option<Turn> {
         None
     }
@@ -34,39 +34,39 @@ pub trait Contender {
         None
     }
 
-    /// A turn sends back all messages that have come, and flushes.
+    /// A turn sends back all messages that are there, and flushes.
     fn echo(&self, _: Socket) -> Option<Turn> {
         None
     }
 
-    /// A turn opens a connection as the server, and drops it.
+    /// A turn opens a connection as a server, and drops it.
     fn handshake(&self, _: Socket) -> Option<Turn> {
         None
     }
 
-    /// How many connections there can be at once without trouble.
+    /// The most connections that there can be at once.
     fn most_connections(&self) -> usize {
         1000
     }
 
-    /// What an idle connection holds, of those whose memory the harness can't see.
+    /// The memory of an idle connection, for contenders whose allocations the harness cannot count.
     fn idle_bytes(&self) -> Option<usize> {
         None
     }
 
-    /// The size of what a server holds for each connection, without the socket; `None` if that is in the heap already,
-    /// as a part of a [`task`].
+    /// The size of the value that a server holds for each connection, without the socket. `None` if this value is on
+    /// the heap, as a part of a [`task`].
     fn size(&self) -> Option<usize> {
         None
     }
 
-    /// Whether it is a library in Rust that gives its user whole messages, in order and joined. What it leaves to the
-    /// user otherwise, the code here does.
+    /// Whether this is a Rust library that gives its user whole messages, with the fragments joined in order. For the
+    /// others, the code here does what they leave to their users.
     fn is_complete(&self) -> bool {
         false
     }
 
-    /// Whether it knows about messages. What does not only moves bytes, and there is nothing to check.
+    /// Whether it knows messages. A contender that does not only moves bytes, and nothing can be checked.
     fn knows_messages(&self) -> bool {
         true
     }
@@ -88,9 +88,9 @@ pub enum Kind {
 pub struct Receive {
     pub role: Role,
     pub kind: Kind,
-    /// How long the longest message is.
+    /// The length of the longest message.
     pub len: usize,
-    /// Messages are compressed.
+    /// `Some` if messages are compressed.
     pub deflate: Option<Takeover>,
 }
 
@@ -98,11 +98,11 @@ pub struct Receive {
 pub struct Send {
     pub role: Role,
     pub kind: Kind,
-    /// One after the other, and round again.
+    /// They are sent in this order. After the last one comes the first again.
     pub payloads: Vec<Bytes>,
-    /// How many messages there are to a flush.
+    /// The number of messages before each flush.
     pub flush: usize,
-    /// Messages are to be compressed.
+    /// `Some` if messages must be compressed.
     pub deflate: Option<Takeover>,
 }
 
@@ -115,11 +115,11 @@ pub struct Takeover(pub bool);
 pub struct Seen {
     pub messages: usize,
     pub bytes: usize,
-    /// Of kinds and contents, when they are checked.
+    /// The hash of all kinds and contents, if they are checked.
     pub hash: Option<Hash>,
 }
 
-/// FNV-1a, in 64 bits.
+/// FNV-1a with 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Hash(pub u64);
 
@@ -159,7 +159,7 @@ impl Seen {
     }
 }
 
-/// What a future gives at once, without a runtime; `None` if it would wait.
+/// Polls a future once, without a runtime. `None` if it has to wait.
 #[inline]
 pub fn now<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -168,8 +168,8 @@ pub fn now<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-/// The same for a connection that lives in one future as long as it lasts, and is polled once a turn. It tells what it
-/// has seen through the cell that it is given.
+/// For a connection that is one future. Each turn polls it once. The future counts what it has seen in the cell that it
+/// is given.
 pub fn task<F: Future + 'static>(connection: impl FnOnce(Rc<RefCell<Seen>>) -> F) -> Turn {
     let cell = Rc::new(RefCell::new(Seen::default()));
     let mut future = Box::pin(connection(cell.clone()));
@@ -177,11 +177,11 @@ pub fn task<F: Future + 'static>(connection: impl FnOnce(Rc<RefCell<Seen>>) -> F
         mem::swap(seen, &mut cell.borrow_mut());
         let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         mem::swap(seen, &mut cell.borrow_mut());
-        assert!(polled.is_pending(), "a connection has ended");
+        assert!(polled.is_pending(), "the connection has ended");
     })
 }
 
-/// The payloads to send next, round and round.
+/// Payloads to send, again and again in the same order.
 pub struct Cycle<T> {
     items: Vec<T>,
     next: usize,
@@ -198,7 +198,7 @@ impl<T> Cycle<T> {
         item
     }
 
-    /// The next ones.
+    /// The next `COUNT` items.
     #[inline]
     pub fn several<const COUNT: usize>(&mut self) -> [&T; COUNT] {
         let Self { items, next } = self;
@@ -206,7 +206,7 @@ impl<T> Cycle<T> {
     }
 }
 
-/// The index that was next; next is the one behind it.
+/// Returns the index, and moves it on to the next item or to the first.
 #[inline]
 fn advance(next: &mut usize, len: usize) -> usize {
     let index = *next;

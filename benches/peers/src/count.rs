@@ -1,6 +1,7 @@
-//! Instructions instead of time: this program calls itself under valgrind, for one contender and one case.
+//! Counts instructions instead of time. This program calls itself under valgrind, for one contender and one case.
 //!
-//! Counted is only what [`peers_bench_counted`] calls, and so no set-up, and the same in every run.
+//! Only the instructions below [`peers_bench_counted`] count. So the set-up is left out, and every run gives the same
+//! count.
 
 use std::{env, process::Command};
 
@@ -12,15 +13,15 @@ use crate::{
     run,
 };
 
-/// So many bytes of payload are enough, and so many messages.
+/// The payload, in bytes, and the number of messages that are enough for a count.
 const ENOUGH: usize = 2 << 20;
 const MESSAGES: usize = 8192;
 
-/// Valgrind counts each byte that `rep movsb` copies, or `rep stosb` sets, as an instruction. With these thresholds
-/// glibc uses loops over vectors instead, whose instructions tell what they cost.
+/// Valgrind counts each byte that `rep movsb` copies or `rep stosb` sets as an instruction. With these thresholds,
+/// glibc uses loops over vectors instead, and their instruction counts tell what they cost.
 pub const TUNABLES: &str = "glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824";
 
-/// Instructions for each message.
+/// The instructions for each message.
 pub fn count(contender: &str, case: &Case, prepared: &Prepared) -> Result<f64, String> {
     let messages = (ENOUGH / case.len).clamp(2, MESSAGES).next_multiple_of(prepared.turn.unwrap_or(1));
     let messages = match case.work {
@@ -42,7 +43,7 @@ pub fn count(contender: &str, case: &Case, prepared: &Prepared) -> Result<f64, S
     collected.map(|collected| collected / messages as f64).ok_or_else(|| "valgrind counted nothing".to_owned())
 }
 
-/// What is called under valgrind.
+/// Runs under valgrind, in the process that [`count`] starts.
 pub fn one(options: &Options, messages: usize) {
     let case = &options.cases[0];
     let mut prepared = case.prepare();
@@ -54,7 +55,7 @@ pub fn one(options: &Options, messages: usize) {
     }
 }
 
-/// Valgrind knows it by its name.
+/// Valgrind is told to count inside the function with this name.
 #[unsafe(no_mangle)]
 #[inline(never)]
 fn peers_bench_counted(work: &mut dyn FnMut()) {

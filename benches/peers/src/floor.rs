@@ -1,5 +1,6 @@
-//! What can't be avoided, and nothing else: the same bytes in the same reads, changed by a masking key, their UTF-8 checked, and copied out
-//! where a sender has to copy. It knows nothing of frames; but where messages are compressed, it is zlib-rs's calls for each of them.
+//! Only the work that cannot be avoided. The floor reads the same bytes in the same reads, XORs them with a masking key
+//! and checks their UTF-8. As a sender, it copies bytes where a sender has to. It does not know frames, except in
+//! compressed cases, where it makes the calls of zlib-rs for each message.
 
 use std::{
     cell::RefCell,
@@ -18,14 +19,14 @@ use crate::{
 
 const READ: usize = 64 << 10;
 
-/// Beyond this a server hands the payload to the socket as it is.
+/// A server gives longer payloads to the socket without a copy.
 const COPY: usize = 4 << 10;
 
-/// All keys have their highest bits clear (see `cases.rs`), so that ASCII stays ASCII, whatever the key.
+/// The highest bit of each byte of a key is clear (see `cases.rs`), so that ASCII stays ASCII with any key.
 const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
 
 pub struct Floor {
-    /// One for all connections.
+    /// One buffer for all connections.
     buffer: Rc<RefCell<Vec<u8>>>,
 }
 
@@ -53,7 +54,7 @@ impl Contender for Floor {
                     xor(bytes, KEY);
                 }
                 if receive.kind == Kind::Text {
-                    // It looks at all of them, valid or not.
+                    // It looks at all bytes, also if they are not valid text.
                     black_box(simdutf8::basic::from_utf8(bytes).is_ok());
                 }
                 seen.bytes += black_box(bytes).len();
@@ -111,7 +112,7 @@ impl Contender for Floor {
     }
 }
 
-/// The calls of zlib-rs, of which no frame can relieve; but the frames of this case are simple.
+/// Makes the calls of zlib-rs, which cannot be avoided. The frames of these cases are simple.
 fn inflating(Takeover(takeover): Takeover, mut socket: Socket) -> Turn {
     let mut inflate = Inflate::new(false, 15);
     let (mut buffer, mut room) = (vec![0; READ], vec![0; READ]);
@@ -138,7 +139,7 @@ fn inflating(Takeover(takeover): Takeover, mut socket: Socket) -> Turn {
     })
 }
 
-/// Of a frame with less than 64 KiB, and how long that is.
+/// The unmasked payload of a frame of less than 64 KiB, and the length of the frame.
 fn masked_payload(bytes: &mut [u8]) -> Option<(&[u8], usize)> {
     let (header, len) = match *bytes {
         [_, 0xFE, a, b, ..] => (8, usize::from(u16::from_be_bytes([a, b]))),
@@ -168,7 +169,7 @@ fn deflating(Takeover(takeover): Takeover, send: Send, mut socket: Socket) -> Tu
     })
 }
 
-/// Before the payload, which begins at 4. Returns where the header does.
+/// Writes a header before the payload, which begins at 4. Returns where the header begins.
 fn push_header(room: &mut [u8], len: usize) -> usize {
     let [a, b] = (len as u16).to_be_bytes();
     if len < 126 {
@@ -179,7 +180,7 @@ fn push_header(room: &mut [u8], len: usize) -> usize {
     0
 }
 
-/// At the width of the widest vectors that the machine has.
+/// Uses the widest vectors that the machine has.
 fn xor(bytes: &mut [u8], key: [u8; 4]) {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,4 +1,4 @@
-//! What figures depend on besides the code: the line on top of the tables.
+//! The line above the tables: what the figures depend on besides the code.
 
 use std::{env, fs, process::Command, thread};
 
@@ -33,7 +33,7 @@ fn says(program: &str, arguments: &[&str]) -> Option<String> {
     String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
 }
 
-/// As a shell would take it.
+/// The command line, quoted for a shell.
 fn command_line(arguments: impl Iterator<Item = String>) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.,:/".contains(&byte);
     let quoted = arguments.map(|argument| match argument.bytes().all(is_plain) && !argument.is_empty() {

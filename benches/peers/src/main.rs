@@ -6,17 +6,17 @@
 //!
 //! | file | what it is |
 //! |-|-|
-//! | `main.rs` | options, and what is done with them |
+//! | `main.rs` | runs what the options ask for |
 //! | [`cases.rs`](cases) | what is measured |
-//! | [`contender.rs`](contender), [`contenders/`](contenders) | who is |
-//! | [`walker.rs`](walker), [`floor.rs`](floor), [`bare.rs`](bare) | how far down it could go |
-//! | [`socket.rs`](socket) | what they read from and write to |
-//! | [`check.rs`](check) | whether they do all of the work |
-//! | [`run.rs`](run), [`count.rs`](count) | by the clock, and in instructions |
-//! | [`steady.rs`](steady) | what it keeps out of the figures |
-//! | [`memory.rs`](memory) | allocations, and what an idle connection holds |
+//! | [`contender.rs`](contender), [`contenders/`](contenders) | the libraries that are measured |
+//! | [`walker.rs`](walker), [`floor.rs`](floor), [`bare.rs`](bare) | lower bounds for the cost |
+//! | [`socket.rs`](socket) | what the contenders read from and write to |
+//! | [`check.rs`](check) | checks that the contenders do all of the work |
+//! | [`run.rs`](run), [`count.rs`](count) | measures time, and counts instructions |
+//! | [`steady.rs`](steady) | keeps chance out of the figures |
+//! | [`memory.rs`](memory) | allocations, and the memory of an idle connection |
 //! | [`machine.rs`](machine) | what the figures depend on besides the code |
-//! | [`table.rs`](table), [`summary.rs`](summary), [`plot.rs`](plot) | how it is told |
+//! | [`table.rs`](table), [`summary.rs`](summary), [`plot.rs`](plot) | prints tables, and draws the plot |
 
 mod bare;
 mod cases;
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Nothing runs on it; some contenders look for its clock.
+    // Nothing runs on it, but some contenders need its clock.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _context = runtime.enter();
 

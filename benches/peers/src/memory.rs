@@ -1,4 +1,4 @@
-//! Allocations for each message, and what an idle connection holds.
+//! Counts the allocations for each message, and the memory of an idle connection.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -14,7 +14,7 @@ use crate::{
     socket::Socket,
 };
 
-/// The system's allocator, which counts while it is asked to.
+/// The system's allocator. It counts while `COUNTS` is set.
 pub struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
@@ -22,7 +22,7 @@ static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 static FREED: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: all is passed on to the system's allocator.
+// SAFETY: every call is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);
@@ -60,7 +60,7 @@ fn count(allocated: usize, freed: usize) {
     }
 }
 
-/// What was allocated meanwhile: how often, how much, and how much of it was not freed.
+/// What was allocated during a piece of work: how often, how many bytes, and how many of these were not freed.
 struct Allocated {
     count: usize,
     bytes: usize,
@@ -78,10 +78,10 @@ fn counted(work: impl FnOnce()) -> Allocated {
     Allocated { count: ALLOCATIONS.load(Relaxed), bytes, held: bytes as isize - FREED.load(Relaxed) as isize }
 }
 
-/// So many idle connections are looked at.
+/// The number of idle connections that are measured.
 const IDLE: usize = 64;
 
-/// What each has received.
+/// The length of the message that each has received.
 const IDLE_LEN: usize = 512;
 
 /// Prints the table: a row is one configuration.
@@ -89,8 +89,8 @@ pub fn print(options: &Options) {
     let cases = cases();
     println!("\n## Memory\n");
     println!(
-        "Allocations for each message, when all that is kept has been allocated, and their bytes. Then the bytes that an\n\
-         idle connection of a server holds after one message of {IDLE_LEN} B: on the heap, and the size of its value.\n"
+        "Allocations for each message, and their bytes, once a loop is warm. Then the bytes that an idle connection\n\
+         of a server holds after one message of {IDLE_LEN} B: on the heap, and the size of its value.\n"
     );
     let titles: Vec<_> = cases.iter().map(|(title, _)| *title).collect();
     println!("| contender | {} | idle: heap | value | together |", titles.join(" | "));
@@ -153,7 +153,7 @@ fn allocations(contender: &dyn Contender, case: &Case) -> String {
     }
 }
 
-/// The heap that each connection holds, without what the harness has put around it.
+/// The bytes that each connection has on the heap, without those of the harness.
 fn idle(contender: &dyn Contender) -> Option<usize> {
     let case = Case { group: Group::Connections, ..case(Work::Connections(IDLE), Content::Binary, IDLE_LEN, 64 * KIB) };
     let prepared = case.prepare();

@@ -9,26 +9,26 @@ use crate::{
 pub const USAGE: &str = "\
 usage: peers-bench [OPTIONS]
 
-  --quick              fewer rounds, reads of 64 KiB, the hot loop
-  --case SUBSTRING     only cases with this in their names, and others that are named (see --list); no table of memory
-  --contender NAME     only this one, and others that are named
-  --rounds N           how often each has its turn (default: 21)
+  --quick              fewer rounds, only reads of 64 KiB, only the hot loop
+  --case SUBSTRING     only cases with this in their names (see --list), without the table of memory; may be repeated
+  --contender NAME     only this contender; may be repeated
+  --rounds N           how often each contender has its turn (default: 21)
   --reads N,N          the most bytes that a read brings (default: 65536,4096)
   --loop WHICH         hot, large or both (default): where the bytes come from
-  --count              instructions, counted by valgrind, instead of time
-  --plot FILE          draws cost against size, as SVG, and does nothing else
-  --memory             allocations and what idle connections hold, and does nothing else
-  --check              sees whether everyone delivers the right messages, and does nothing else
-  --list               names all cases and does nothing else";
+  --count              count instructions with valgrind instead of measuring time
+  --plot FILE          only draw cost against size, as SVG
+  --memory             only print allocations, and the memory of idle connections
+  --check              only check whether every contender delivers the right messages
+  --list               only print the names of all cases";
 
 pub struct Options {
     pub mode: Mode,
     pub cases: Vec<Case>,
     pub contenders: Vec<Box<dyn Contender>>,
     pub rounds: usize,
-    /// Instructions are counted.
+    /// Whether instructions are counted.
     pub counts: bool,
-    /// The tables of memory are printed too.
+    /// Whether the table of memory is printed too.
     pub memory: bool,
 }
 
@@ -38,7 +38,7 @@ pub enum Mode {
     Plot(String),
     List,
     Check,
-    /// For [`count`](crate::count): the only contender in the only case, so many messages.
+    /// For [`count`](crate::count): the only contender in the only case, with this many messages.
     One {
         messages: usize,
     },
@@ -53,7 +53,7 @@ impl Options {
         while let Some(flag) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{flag} needs a value"));
             let number = |value: &str| value.parse::<usize>().ok().filter(|number| *number > 0);
-            let bad = || format!("{flag} can't be that");
+            let bad = || format!("{flag} cannot have this value");
             match flag.as_str() {
                 "--quick" => quick = true,
                 "--case" => wanted.push(value()?),
@@ -73,7 +73,7 @@ impl Options {
                 "--list" => mode = Mode::List,
                 "--check" => mode = Mode::Check,
                 "--memory" => mode = Mode::Memory,
-                // How it calls itself.
+                // For the calls that the program makes to itself.
                 "--one" => exact = Some(value()?),
                 "--messages" => mode = Mode::One { messages: number(&value()?).ok_or_else(bad)? },
                 _ => return Err(format!("unknown argument {flag:?}")),
@@ -91,7 +91,7 @@ impl Options {
         cases.retain(|case| {
             let name = case.full_name();
             exact.as_ref().is_none_or(|exact| *exact == name)
-                // A crowd takes no other instructions, but hours.
+                // More connections take the same instructions for each message, but hours under valgrind.
                 && !(counts && matches!(case.work, Work::Connections(1000..)))
                 && (wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())))
         });

@@ -1,4 +1,4 @@
-//! Cost against size, as SVG: the time for each byte over the size of a message, both logarithmic.
+//! Draws cost against size, as SVG: the time for each byte over the size of a message. Both axes are logarithmic.
 
 use std::{fmt::Write, fs, io};
 
@@ -8,7 +8,7 @@ use crate::{
     table::{self, Outcome, median},
 };
 
-/// Of the picture, and of what surrounds the plot in it.
+/// The size of the picture, and the margins around the plot.
 const WIDTH: f64 = 1020.0;
 const HEIGHT: f64 = 600.0;
 const LEFT: f64 = 70.0;
@@ -16,13 +16,13 @@ const RIGHT: f64 = 250.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 60.0;
 
-/// Far enough apart for those who don't see all of them; the pattern of the line tells those apart that are used twice.
+/// Colours that colour-blind readers can tell apart too. Lines that share a colour have different dashes.
 const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6d00", "#56b4e9", "#7a3db8", "#555555"];
 const DASHES: [&str; 3] = ["none", "7 4", "2 3"];
 
 struct Line {
     name: &'static str,
-    /// Bytes of a message, and nanoseconds for each of them.
+    /// The length of a message, and the nanoseconds for each of its bytes.
     points: Vec<(f64, f64)>,
 }
 
@@ -83,11 +83,11 @@ fn svg(lines: &[Line], cases: &[Case]) -> String {
     svg
 }
 
-/// From figures to places.
+/// Turns figures into coordinates.
 struct Scale {
     /// The smallest and the largest size.
     sizes: (f64, f64),
-    /// The powers of ten between which all costs are.
+    /// All costs are between these two powers of ten.
     low: i32,
     high: i32,
 }

@@ -1,4 +1,4 @@
-//! Opens a contender's connections for a case, and lets them work.
+//! Opens a contender's connections for a case, and runs them.
 
 use std::{
     sync::Arc,
@@ -11,7 +11,7 @@ use crate::{
     socket::{Feed, Socket},
 };
 
-/// `None`: the contender has no such thing.
+/// `None`: the contender cannot do this work.
 pub fn open(contender: &dyn Contender, case: &Case, feed: &Arc<Feed>) -> Option<Vec<Turn>> {
     let socket = Socket(feed.clone());
     let turn = match case.work {
@@ -31,7 +31,7 @@ pub fn open(contender: &dyn Contender, case: &Case, feed: &Arc<Feed>) -> Option<
     turn.map(|turn| vec![turn])
 }
 
-/// So many messages, in turns.
+/// Runs turns until this many messages are done.
 pub fn run(turns: &mut [Turn], prepared: &Prepared, messages: usize, mut seen: Seen) -> Seen {
     let Prepared { feed, grant, turn, .. } = prepared;
     match turn {
@@ -51,7 +51,7 @@ pub fn run(turns: &mut [Turn], prepared: &Prepared, messages: usize, mut seen: S
     seen
 }
 
-/// The same by the clock.
+/// Runs one measurement, and takes its time.
 pub fn time(turns: &mut [Turn], prepared: &Prepared) -> (Duration, Seen) {
     let start = Instant::now();
     let seen = run(turns, prepared, prepared.measured, Seen::default());

@@ -1,8 +1,8 @@
 //! The in-memory socket: what every contender reads from and writes to.
 //!
-//! All sockets of a case share one [`Feed`]: a loop of bytes, of which the harness grants some. A read copies at most so many bytes, as the
-//! kernel would; when all that was granted has been read it would block. A write takes everything, counts it, and keeps it only while a
-//! check looks at it.
+//! All sockets of a case share one [`Feed`]: a loop of bytes, of which the harness grants some. A read copies at most a
+//! given number of bytes, as the kernel would. When all granted bytes have been read, the socket would block. A write
+//! takes everything and counts it. It keeps the bytes only while a check needs them.
 
 use std::{
     hint::black_box,
@@ -17,26 +17,26 @@ use std::{
 
 use tokio::io::ReadBuf;
 
-/// A short loop lies in so many places, each at another distance from the beginning of a page.
+/// A short loop is stored in this many places, each at another offset in its page.
 const PLACES: usize = 8;
 
 const PAGE: usize = 4 << 10;
 
-/// Longer ones have one place: what is in them is read from memory anyway.
+/// Longer loops have one place, because they are read from memory anyway.
 const SHORT: usize = 2 << 20;
 
-/// The bytes that come in, and the count of those that go out. Nothing here runs in two threads; it is atomic because some contenders
-/// take only sockets that could.
+/// The bytes to read, and the number of bytes written. Everything runs in one thread; the fields are atomic only
+/// because some contenders require sockets that are `Send` and `Sync`.
 pub struct Feed {
     /// The loop, in all of its places.
     memory: Vec<u8>,
-    /// How far the places are from one another.
+    /// The distance from one place to the next.
     stride: usize,
-    /// How long the loop is.
+    /// The length of the loop.
     len: usize,
-    /// Where it is read.
+    /// The place where the loop is read now.
     place: AtomicUsize,
-    /// The most that one read brings.
+    /// The most bytes that one read brings.
     most: usize,
     /// The length of a message.
     message: usize,
@@ -72,18 +72,19 @@ impl Feed {
         })
     }
 
-    /// The loop.
+    /// The loop, in the place where it is read now.
     fn wire(&self) -> &[u8] {
         &self.memory[self.place.load(Relaxed)..][..self.len]
     }
 
-    /// From now on the loop is read in another place: how long a copy takes depends on where in their pages two addresses lie.
+    /// From now on, the loop is read in another place. The time of a copy depends on the offsets of its two addresses
+    /// in their pages.
     pub fn move_on(&self) {
         let next = self.place.load(Relaxed) + self.stride;
         self.place.store(if next + self.len <= self.memory.len() { next } else { 0 }, Relaxed);
     }
 
-    /// Lets the sockets read so many bytes more.
+    /// Lets the sockets read this many more bytes.
     pub fn grant(&self, len: usize) {
         self.granted.store(self.granted.load(Relaxed) + len, Relaxed);
     }
@@ -93,51 +94,51 @@ impl Feed {
         self.message
     }
 
-    /// What was granted and not read.
+    /// The number of granted bytes that were not read yet.
     pub fn granted(&self) -> usize {
         self.granted.load(Relaxed)
     }
 
-    /// Back to the beginning of the loop, with nothing granted.
+    /// Goes back to the beginning of the loop, with nothing granted.
     pub fn rewind(&self) {
         self.position.store(0, Relaxed);
         self.granted.store(0, Relaxed);
     }
 
-    /// How many bytes have been written since the last call.
+    /// The number of bytes written since the last call.
     pub fn take_written(&self) -> usize {
         self.written.swap(0, Relaxed)
     }
 
-    /// From now on what is written is kept.
+    /// From now on, written bytes are kept.
     pub fn capture(&self) {
         self.captures.store(true, Relaxed);
     }
 
-    /// Ends it, and returns what was.
+    /// Returns the bytes that were kept. From now on, written bytes are only counted.
     pub fn take_captured(&self) -> Vec<u8> {
         self.captures.store(false, Relaxed);
         std::mem::take(&mut self.captured.lock().unwrap())
     }
 
-    /// All that was granted at once, for those that do their own reads.
+    /// Takes everything that was granted, for contenders that do their own reads.
     pub fn take_batch(&self) -> Batch<'_> {
         let (offset, granted) = (self.position.load(Relaxed), self.granted.swap(0, Relaxed));
         self.position.store((offset + granted) % self.len, Relaxed);
         Batch { wire: self.wire(), offset, reads: self.most, messages: granted / self.message }
     }
 
-    /// Whether what is written is kept.
+    /// Whether written bytes are kept.
     pub fn captures(&self) -> bool {
         self.captures.load(Relaxed)
     }
 
-    /// Counts what was written elsewhere.
+    /// Counts bytes that were written elsewhere.
     pub fn count_written(&self, len: usize) {
         self.written.store(self.written.load(Relaxed) + len, Relaxed);
     }
 
-    /// What the next read brings, if there is room for so much.
+    /// The bytes of the next read into a buffer of `room` bytes. `None` if the read would block.
     fn read(&self, room: usize) -> Option<&[u8]> {
         let (position, granted) = (self.position.load(Relaxed), self.granted.load(Relaxed));
         if granted == 0 {
@@ -164,7 +165,7 @@ impl Feed {
     }
 }
 
-/// So many messages of the loop, from there on, in such reads.
+/// A number of messages of the loop, from `offset` on, in reads of at most `reads` bytes.
 pub struct Batch<'a> {
     pub wire: &'a [u8],
     pub offset: usize,

@@ -1,17 +1,18 @@
-//! What the C library would bring into the figures by chance, and in another order of cases otherwise.
+//! Keeps effects of the C library out of the figures that depend on chance, or on the order of the cases.
 
 use std::{env, hint::black_box, time::Instant};
 
-/// Calls this program again where that is needed, and so comes before everything else.
+/// Must be called before everything else, because it may start this program again.
 pub fn prepare() {
     #[cfg(target_os = "linux")]
     choose_memcpy();
     use_large_blocks();
 }
 
-/// On some processors (Zen 3 and 4) `rep movsb`, with which glibc copies from 2 KiB up, takes ten times as long when the source is a little
-/// behind the destination, counted within their pages. Whom an allocator lets that happen to says nothing about the libraries; so there it is
-/// turned off, which only works from the outside. Whoever has set the variable is left alone.
+/// glibc copies 2 KiB and more with `rep movsb`. On some processors (Zen 3 and 4) this takes ten times as long when the
+/// destination's offset in its page is a little larger than the source's. Which library is hit depends on the allocator
+/// and says nothing about the library. So `rep movsb` is turned off there, which only an environment variable can do.
+/// If the user has set the variable, nothing is changed.
 #[cfg(target_os = "linux")]
 fn choose_memcpy() {
     use std::{os::unix::process::CommandExt, process::Command};
@@ -22,12 +23,12 @@ fn choose_memcpy() {
         && let Ok(program) = env::current_exe()
     {
         let setting = "glibc.cpu.x86_rep_movsb_threshold=1073741824";
-        // It returns only if it can't be done.
+        // It returns only if the program cannot be started again.
         let _ = Command::new(program).args(env::args_os().skip(1)).env(TUNABLES, setting).exec();
     }
 }
 
-/// Whether a copy takes three times as long when it lies so.
+/// Whether a copy takes three times as long with such offsets.
 #[cfg(target_os = "linux")]
 fn copies_depend_on_chance() -> bool {
     const PAGE: usize = 4 << 10;
@@ -48,8 +49,8 @@ fn copies_depend_on_chance() -> bool {
     [1, 16, 64].into_iter().any(|behind| time(behind) > 3 * far)
 }
 
-/// Large blocks come from the system and go back to it, each time with fresh pages, until glibc has seen that they come again. In a process
-/// that has lived for a while it has.
+/// At first, glibc takes each large block from the system and gives it back, each time with fresh pages. It stops once
+/// a large block has been freed. In a process that has run for a while, this has happened.
 fn use_large_blocks() {
     drop(black_box(vec![1_u8; (32 << 20) - (64 << 10)]));
 }

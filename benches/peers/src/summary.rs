@@ -1,4 +1,4 @@
-//! One row for each case: the documented loop, and the best of the complete libraries in Rust.
+//! A row for each case: the documented loop compared with the best complete library in Rust.
 
 use crate::{
     cases::{Case, KIB},
@@ -7,7 +7,7 @@ use crate::{
     table::{Outcome, figure, median, typical},
 };
 
-/// A short message has to cost no more than there, a longer one no more than a tenth more.
+/// A short message may cost at most as much as in the best library, a longer one a tenth more.
 const SHORT: usize = KIB;
 const SHORT_ALLOWED: f64 = 1.0;
 const LONG_ALLOWED: f64 = 1.1;
@@ -23,7 +23,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// `None` where either of the two did not take part.
+    /// `None` if either of the two did not take part.
     pub fn new(options: &Options, case: &Case, outcomes: &[Outcome]) -> Option<Self> {
         let contenders = || options.contenders.iter().zip(outcomes);
         let (_, Outcome::Cost { costs, .. }) = contenders().find(|(contender, _)| contender.name() == DOCUMENTED)?
@@ -57,7 +57,7 @@ pub fn print(rows: &[Row], what: &str) {
         "{what} for each message, then ours as a multiple of theirs. {behind} of {} rows are marked ✗:",
         rows.len()
     );
-    println!("messages of up to 1 KiB cost more than there, longer ones more than {LONG_ALLOWED} times as much.\n");
+    println!("messages of up to 1 KiB that cost more, longer ones that cost more than {LONG_ALLOWED} times as much.\n");
     println!("| case | ours | theirs | multiple | | best complete library |\n|-|-:|-:|-:|-|-|");
     for row in rows {
         let (cost, best_cost) = (figure(row.cost), figure(row.best_cost));

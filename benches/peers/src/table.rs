@@ -1,4 +1,4 @@
-//! The tables: each contender's turns at each case, and what came of them as Markdown.
+//! Measures all contenders in each case, and prints the tables as Markdown.
 
 use crate::{
     cases::{Case, Group, Prepared, Work, size_name},
@@ -24,9 +24,9 @@ pub fn print(options: &Options) {
     summary::print(&summary, what);
 }
 
-/// What a contender's messages cost, a figure a round; or why there are none.
+/// The cost of a contender's messages, with a figure for each round, or the reason why there is none.
 pub enum Outcome {
-    /// Nanoseconds, or instructions, for each message; and what it leaves undone for them.
+    /// The nanoseconds or instructions for each message, and the part of the work that the contender leaves out.
     Cost {
         costs: Vec<f64>,
         flaw: Option<&'static str>,
@@ -50,7 +50,7 @@ fn print_group(options: &Options, group: Group, cases: &[&Case], what: &str) -> 
     };
     println!("\n## {}\n\n{how}\n", group.title());
 
-    // Beside the multiples, ours and what they are multiples of.
+    // Before the multiples: our cost, and the reference's.
     let ours = columns.iter().copied().find(|index| names[*index] == DOCUMENTED);
     let absolutes: Vec<_> = reference.iter().flat_map(|reference| ours.into_iter().chain([*reference])).collect();
     let mut titles = vec!["case".to_owned()];
@@ -108,7 +108,7 @@ fn print_group(options: &Options, group: Group, cases: &[&Case], what: &str) -> 
     rows.iter().filter_map(|(case, outcomes)| Row::new(options, case, outcomes)).collect()
 }
 
-/// All contenders in turns, each round another one first.
+/// Measures all contenders in turns. Each round begins with another one.
 pub fn measure(options: &Options, case: &Case) -> Vec<Outcome> {
     eprintln!("{}", case.full_name());
     let prepared = case.prepare();
@@ -131,7 +131,7 @@ pub fn measure(options: &Options, case: &Case) -> Vec<Outcome> {
                 let index = (round + turn) % opened.len();
                 if let Ok(Some(turns)) = &mut opened[index] {
                     let cost = time(&*options.contenders[index], case, &prepared, turns);
-                    // The first round is to warm up.
+                    // The first round only warms up.
                     if round > 0 {
                         costs[index].push(cost);
                     }
@@ -149,7 +149,7 @@ pub fn measure(options: &Options, case: &Case) -> Vec<Outcome> {
     opened.into_iter().zip(costs).zip(flaws).map(outcome).collect()
 }
 
-/// Nanoseconds for each message. It is made sure that they came, and went.
+/// The nanoseconds for each message. It asserts that the messages were delivered or written.
 fn time(contender: &dyn Contender, case: &Case, prepared: &Prepared, turns: &mut [Turn]) -> f64 {
     let (time, seen) = run::time(turns, prepared);
     let written = prepared.feed.take_written();
@@ -163,7 +163,7 @@ fn time(contender: &dyn Contender, case: &Case, prepared: &Prepared, turns: &mut
     time.as_nanos() as f64 / prepared.measured as f64
 }
 
-/// What stands for the costs of all rounds.
+/// The median of all rounds.
 pub fn typical(costs: &[f64]) -> f64 {
     median(costs.iter().copied())
 }
@@ -179,7 +179,7 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// Three digits that count, or all before the point.
+/// Prints three significant digits, or all digits before the point.
 pub fn figure(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),

@@ -1,6 +1,6 @@
-//! A minimal receiver, to find the practical floor: it reads into one big buffer, walks over the whole frames in it, unmasks them in place
-//! and moves what is incomplete to the front. It has the RFC's checks and no state inside a frame, and so holds every frame in memory, and
-//! finds faults late.
+//! A minimal receiver, to find how low the cost can be in practice. It reads into one big buffer, walks over the whole
+//! frames in it, unmasks them in place and moves an incomplete frame to the front. It makes the checks of the RFC, but
+//! has no state inside a frame. So it holds every frame in memory, and finds faults late.
 
 use std::io::{Read, Write};
 
@@ -9,10 +9,10 @@ use crate::{
     socket::Socket,
 };
 
-/// The room that there is for a read.
+/// The free space for a read.
 const READ: usize = 64 << 10;
 
-/// The largest frame and message, as the others have it.
+/// The largest frame and message; the other contenders have the same limit.
 const MOST: usize = 256 << 20;
 
 pub struct Walker;
@@ -50,14 +50,14 @@ impl Contender for Walker {
 struct Connection {
     role: Role,
     buffer: Vec<u8>,
-    /// Where in the buffer what was read and not walked over begins, and where it ends.
+    /// Where the bytes that were read and not walked over begin and end in the buffer.
     start: usize,
     end: usize,
     fragments: Fragments,
     out: Vec<u8>,
 }
 
-/// The fragmented message so far.
+/// The fragments received so far of a message.
 struct Fragments {
     kind: Option<Kind>,
     payload: Vec<u8>,
@@ -76,7 +76,7 @@ impl Connection {
         Self { role, buffer: vec![0; 2 * READ], start: 0, end: 0, fragments, out: Vec::new() }
     }
 
-    /// Reads until the socket would block. Each message is delivered together with the output, for an answer.
+    /// Reads until the socket would block. `deliver` gets each message, and the output to write an answer to.
     fn turn(
         &mut self,
         socket: &mut Socket,
@@ -103,7 +103,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Walks over the whole frames that are there; returns how long the next one is, as far as that is known.
+    /// Walks over the whole frames in the buffer. Returns how many bytes of the next one are needed, as far as is
+    /// known.
     fn walk(&mut self, deliver: &mut impl FnMut(Kind, &[u8], &mut Vec<u8>)) -> Result<usize, &'static str> {
         loop {
             let rest = &mut self.buffer[self.start..self.end];
@@ -199,7 +200,7 @@ fn unmask(payload: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// As a server sends it.
+/// Adds a frame as a server sends it.
 fn push_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.push(0x80 | opcode);
     match payload.len() {

@@ -1,4 +1,4 @@
-//! A first look: what a message costs a server. Not a measurement; that is the harness's.
+//! A rough idea of the cost of a message for a server. The harness measures it properly.
 
 use cpp_peers::{Peer, Role, Seen, peers};
 use std::hint::black_box;
@@ -24,7 +24,7 @@ fn input(length: usize, masked: bool) -> Vec<u8> {
     input
 }
 
-/// Nanoseconds a message: the least of several.
+/// Nanoseconds for a message: the least of several runs.
 fn time(messages: usize, mut batch: impl FnMut() -> Seen) -> f64 {
     let times = (0..15).map(|_| {
         let start = Instant::now();

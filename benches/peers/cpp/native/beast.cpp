@@ -1,5 +1,5 @@
-// Boost.Beast: its stream over memory, synchronous, as it is by default, but with a message in one frame.
-// How much it reads at once, it decides by itself: into its own 1536 bytes, or right to where a long message goes.
+// Boost.Beast: its stream over memory, synchronous, in default configuration, except that a message is one frame. It
+// decides by itself how much to read at once: into its own 1536 bytes, or directly to where a long message is stored.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/beast/core.hpp>
@@ -20,13 +20,13 @@ namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 using beast::error_code;
 
-// Needed for the timers, which nobody starts.
+// Needed for the timers, although none is started.
 asio::io_context &context() {
     static asio::io_context context{1};
     return context;
 }
 
-// A client waits for its response while its `handshake` runs.
+// `handshake` of a client blocks until it has read its response, so the response is made meanwhile.
 std::string respond(const std::vector<std::uint8_t> &request);
 
 class Memory {
@@ -81,7 +81,7 @@ class Memory {
     }
 };
 
-// Nothing is behind it that could be shut down.
+// There is no transport to shut down.
 void teardown(beast::role_type, Memory &, error_code &error) { error = {}; }
 
 using Stream = websocket::stream<Memory>;
@@ -151,7 +151,7 @@ struct Connection final : Peer {
         }
     }
 
-    // It knows no buffering: a message is a write.
+    // It has no buffering: each message is a write.
     void send(const iovec *payloads, std::size_t messages, bool text, std::size_t) override {
         for (std::size_t i = 0; i < messages && !failed; ++i) write(text, {payloads[i].iov_base, payloads[i].iov_len});
     }
@@ -167,7 +167,7 @@ const char *cpp_peers_beast_version() { return BOOST_LIB_VERSION; }
 
 std::size_t cpp_peers_beast_idle() {
     using namespace cpp_peers;
-    // They hold pointers to these.
+    // The connections hold pointers to these.
     Source source;
     Sink sink;
     return heap_of([&] {
@@ -179,7 +179,7 @@ std::size_t cpp_peers_beast_idle() {
     });
 }
 
-// A server's: the response goes to `out`. Answers its length, or 0 if something is wrong.
+// The handshake of a server. Writes the response to `out` and returns its length, or 0 if something is wrong.
 std::size_t cpp_peers_beast_handshake(const std::uint8_t *request, std::size_t length, std::uint8_t *out,
                                       std::size_t capacity) {
     using namespace cpp_peers;

@@ -1,4 +1,4 @@
-// The part of the C ABI that is the same for all.
+// The part of the C ABI that is the same for all peers.
 
 #include "peer.h"
 

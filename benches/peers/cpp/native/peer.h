@@ -1,4 +1,4 @@
-// What the shims have in common: where the bytes come from, where they go, and what becomes of the messages.
+// The parts that all shims share: the source of the bytes, the sink for them, and the application.
 
 #pragma once
 
@@ -13,7 +13,7 @@
 #include <malloc.h>
 #endif
 
-// Longer messages are refused by all of them.
+// All of them refuse longer messages.
 constexpr std::size_t MAX_MESSAGE = 16 << 20;
 
 struct Seen {
@@ -24,20 +24,20 @@ struct Seen {
 };
 
 struct Batch {
-    // Whole frames, over and over.
+    // Whole frames, which are read again and again.
     const std::uint8_t *loop;
     std::size_t length;
     std::size_t offset;
-    // What the messages of this batch take of it, from the offset on.
+    // The number of bytes from the offset on that the messages of this batch have.
     std::size_t total;
     std::size_t messages;
-    // The most that one read brings.
+    // The most bytes that one read brings.
     std::size_t read;
     bool echo;
     bool hash;
 };
 
-// The kernel's receiving end.
+// Takes the place of the kernel when a peer receives.
 struct Source {
     Batch batch{};
     std::size_t left = 0;
@@ -63,7 +63,7 @@ struct Source {
     }
 };
 
-// The kernel's sending end: counts, and keeps what it gets if a test wants to see it.
+// Takes the place of the kernel when a peer sends. It counts the bytes, and keeps them if a test needs them.
 struct Sink {
     std::uint64_t written = 0;
     bool keep = false;
@@ -78,7 +78,7 @@ struct Sink {
     }
 };
 
-// The application: counts, and hashes (FNV-1a) if it is asked to.
+// The application. It counts messages, and hashes them (FNV-1a) if it is asked to.
 struct Application {
     Seen seen;
     bool hash = false;
@@ -111,18 +111,18 @@ struct Peer {
     bool failed = false;
 
     virtual ~Peer() = default;
-    // Until the messages of the batch have arrived, or something went wrong.
+    // Returns when all messages of the batch were received, or something went wrong.
     virtual void receive() = 0;
     virtual void send(const iovec *payloads, std::size_t messages, bool text, std::size_t per_flush) = 0;
 };
 
-// What each of the objects that `make` makes has on the heap; 0 where the C library doesn't tell.
+// The bytes on the heap of each object that `make` makes; 0 where the C library doesn't tell.
 template <typename Make> std::size_t heap_of(Make make) {
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
     constexpr std::size_t COUNT = 256;
     std::vector<decltype(make())> all;
     all.reserve(COUNT);
-    // What the first one allocates for all is not its own.
+    // The first object may allocate memory that all share, so it is not counted.
     all.push_back(make());
     const std::size_t before = mallinfo2().uordblks;
     while (all.size() < COUNT) all.push_back(make());

@@ -1,5 +1,5 @@
-// uWebSockets without its sockets: its parser and its serializer, with what its `WebSocketContext` and `WebSocket` do
-// between them and the application. Those can't be had without a loop, and are for servers only.
+// uWebSockets without its sockets: its parser and its serializer. This file does what its `WebSocketContext` and
+// `WebSocket` do between them and the application. Those two need a loop, and are for servers only.
 
 #include <WebSocketData.h>
 #include <WebSocketProtocol.h>
@@ -15,7 +15,7 @@ namespace {
 using uWS::OpCode;
 
 constexpr std::size_t CORK_BUFFER = 16 << 10;
-// Longer messages are not copied, but written behind their heads.
+// Messages of this length and more are not copied, but written after their headers.
 constexpr std::size_t LONG_MESSAGE = 16 << 10;
 constexpr std::size_t PADDING = LIBUS_RECV_BUFFER_PADDING;
 
@@ -23,18 +23,18 @@ template <bool SERVER> struct Connection final : Peer {
     using State = uWS::WebSocketState<SERVER>;
 
     State state;
-    // A message of which there is only a part, and behind it, a control frame of which there is only a part.
+    // The received part of a message, then the received part of a control frame.
     std::string fragments;
     std::size_t control_length = 0;
 
-    // The loop's.
+    // The receive buffer, which belongs to the loop in uWebSockets.
     std::unique_ptr<char[]> receive_buffer;
     std::size_t receive_length = 0;
     std::unique_ptr<char[]> cork{new char[CORK_BUFFER]};
     std::size_t corked = 0;
     std::string overflow;
 
-    // What the parser calls.
+    // The functions that the parser calls.
     struct Callbacks {
         static bool setCompressed(State *, void *) { return false; }
         static bool refusePayloadLength(std::uint64_t length, State *, void *) { return length > MAX_MESSAGE; }
@@ -51,7 +51,7 @@ template <bool SERVER> struct Connection final : Peer {
         }
     };
 
-    // These two answer whether it's over.
+    // These two return whether the parser must stop.
     bool data(char *data, std::size_t length, std::size_t remaining, int code, bool whole) {
         if (!whole || !fragments.empty()) {
             if (fragments.empty()) fragments.reserve(length + remaining);
@@ -84,7 +84,7 @@ template <bool SERVER> struct Connection final : Peer {
         return false;
     }
 
-    // While it's corked: what fits into the buffer waits there.
+    // The socket is corked: a frame that fits into the buffer waits there.
     void transmit(const char *data, std::size_t length, OpCode code) {
         if (SERVER && length >= LONG_MESSAGE && corked == 0) {
             char head[10];
@@ -144,6 +144,6 @@ Peer *cpp_peers_uwebsockets(bool server) {
     return new Connection<false>;
 }
 
-// A socket of uSockets with the state of a WebSocket in it, which is all that there is.
+// A socket of uSockets contains the state of a WebSocket. A connection has nothing else.
 std::size_t cpp_peers_uwebsockets_idle() { return sizeof(us_socket_t) + sizeof(uWS::WebSocketData); }
 }

@@ -1,4 +1,4 @@
-// wslay: its event API, which joins, checks and answers by itself. Its reads are of 4096 bytes at most.
+// wslay: its event API, which joins fragments, checks text and answers pings by itself. A read has at most 4096 bytes.
 
 #include <sys/types.h>
 #include <wslay/wslay.h>
@@ -9,7 +9,7 @@ namespace {
 
 struct Connection final : Peer {
     wslay_event_context_ptr context = nullptr;
-    // What is still to come of the read under way.
+    // The number of bytes that are left of the current read.
     std::size_t readable = 0;
     std::uint32_t random = 0x9e3779b9;
 
@@ -72,7 +72,7 @@ struct Connection final : Peer {
     void receive() override {
         while (source.left != 0 && !failed) {
             readable = source.batch.read;
-            // What it takes for an error of the other end, it answers with a close frame, and reads no more.
+            // If it thinks that the peer made an error, it answers with a Close and reads no more.
             failed = wslay_event_recv(context) != 0 || !wslay_event_get_read_enabled(context);
             flush();
         }

@@ -1,6 +1,6 @@
-//! Where the messages of the input end, so that a batch can end there too.
+//! Finds the ends of the messages in the input, so that a batch can end there.
 
-/// Found once for an input; a batch is not to pay for it.
+/// The ends of messages. They are found once for an input, so that no batch pays for it.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     of: Option<(usize, usize, u64)>,
@@ -8,7 +8,7 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// How far it is from this offset to the end of the last one of so many messages.
+    /// The number of bytes from this offset to the end of the last of this many messages.
     pub(crate) fn distance(&mut self, input: &[u8], offset: usize, messages: usize) -> usize {
         let of = (input.as_ptr().addr(), input.len(), sample(input));
         if self.of != Some(of) {
@@ -54,7 +54,7 @@ fn find(input: &[u8]) -> Vec<usize> {
     ends
 }
 
-/// Tells an input from another one that came to be at the same place.
+/// Tells an input from another one at the same address.
 fn sample(input: &[u8]) -> u64 {
     let quarter = input.len() / 4;
     let places = [0, quarter, 2 * quarter, 3 * quarter, input.len().saturating_sub(8)];

@@ -16,7 +16,7 @@ pub(crate) struct Batch {
     pub(crate) hash: bool,
 }
 
-/// What is each one's own.
+/// The functions that each peer has for itself.
 pub(crate) struct Library {
     pub(crate) new: unsafe extern "C" fn(bool) -> *mut c_void,
     pub(crate) idle: unsafe extern "C" fn() -> usize,
@@ -32,7 +32,7 @@ pub(crate) fn library(kind: Kind) -> Option<Library> {
         Kind::Wslay => Some(wslay()),
         #[cfg(beast)]
         Kind::Beast => Some(beast()),
-        #[allow(unreachable_patterns, reason = "if all are there")]
+        #[allow(unreachable_patterns, reason = "unreachable if all peers are there")]
         _ => None,
     }
 }
@@ -102,7 +102,7 @@ mod common {
     }
 }
 
-/// Never called: there is no peer.
+/// Never called, because there is no peer.
 #[cfg(not(any(uwebsockets, wslay, beast)))]
 mod common {
     use super::{Batch, IoSlice, Seen, c_void};

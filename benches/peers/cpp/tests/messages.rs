@@ -1,4 +1,4 @@
-//! Every peer, in both roles: what arrives is what was sent.
+//! Every peer receives exactly what was sent, in both roles.
 
 use cpp_peers::{FNV, Kind, Peer, Role, Seen, fnv, peers};
 use std::io::IoSlice;
@@ -15,7 +15,7 @@ struct Message {
 fn payload(text: bool, length: usize) -> Vec<u8> {
     if text {
         let mut payload: Vec<u8> = "Grüße, 世界, 🦀! ".bytes().cycle().take(length).collect();
-        // Nothing but whole characters.
+        // Only whole characters.
         let valid = std::str::from_utf8(&payload).map_or_else(|error| error.valid_up_to(), |_| length);
         payload[valid..].fill(b'.');
         payload
@@ -47,7 +47,8 @@ fn frame(out: &mut Vec<u8>, fin: bool, opcode: u8, payload: &[u8], masked: bool)
     }
 }
 
-/// Whole messages as they are, the others with a ping between their fragments. The bytes of the pongs come back too.
+/// Encodes messages. Those in fragments have a ping between the fragments. Also returns the number of bytes of the
+/// pongs.
 fn encode(messages: &[Message], masked: bool) -> (Vec<u8>, u64) {
     let (mut out, mut pongs) = (Vec::new(), 0);
     for message in messages {
@@ -68,7 +69,7 @@ fn encode(messages: &[Message], masked: bool) -> (Vec<u8>, u64) {
     (out, pongs)
 }
 
-/// What data messages are in what a peer wrote.
+/// The text and binary messages in the bytes that a peer wrote.
 fn decode(mut bytes: &[u8], masked: bool) -> Vec<(bool, Vec<u8>)> {
     let (mut messages, mut under_way) = (Vec::new(), None);
     while !bytes.is_empty() {
@@ -111,7 +112,7 @@ fn all() -> Vec<Message> {
     messages
 }
 
-/// Hashed, the pongs left out.
+/// What should be seen of these messages, with the hash and without the pongs.
 fn expect(messages: &[Message]) -> Seen {
     Seen {
         messages: messages.len() as u64,
@@ -165,7 +166,7 @@ fn goes_on_where_a_batch_ended() {
     let messages = &messages[..12];
     each(|kind, role| {
         let (mut input, _) = encode(messages, role == Role::Server);
-        // Belongs to the batch that comes behind.
+        // Belongs to the next batch.
         frame(&mut input, true, 9, b"are you there?", role == Role::Server);
         for (read, batch) in [(4_096, 5), (65_536, 5), (65_536, 31)] {
             let mut peer = Peer::new(kind, role).unwrap();

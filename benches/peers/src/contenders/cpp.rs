@@ -1,5 +1,5 @@
-//! uWebSockets' parser, wslay and Boost.Beast, from the crate beside this one. They do their own reads, of the same bytes, and count what
-//! they write.
+//! uWebSockets' parser, wslay and Boost.Beast, from the crate in `cpp`. They do their own reads of the same bytes, and
+//! count what they write.
 
 use std::io::IoSlice;
 
@@ -10,11 +10,11 @@ use crate::{
     socket::{Feed, Socket},
 };
 
-/// Those that are there; those that aren't are named on the way.
+/// The libraries that were built. The others are named on standard error.
 pub fn all() -> Vec<Box<dyn Contender>> {
     let is_there = |library: &Library| {
         if !library.is_available() {
-            eprintln!("{} is left out: it was not there when this was built", library.name());
+            eprintln!("{} is left out: it was missing when this was built", library.name());
         }
         library.is_available()
     };
@@ -51,7 +51,7 @@ impl Contender for Cpp {
         Some(match send.flush {
             1 => sending::<1>(peer, send, socket),
             16 => sending::<16>(peer, send, socket),
-            other => panic!("nobody has thought of {other} messages to a flush"),
+            other => panic!("{other} messages to a flush are not supported"),
         })
     }
 
@@ -77,7 +77,7 @@ impl Contender for Cpp {
         }))
     }
 
-    /// What they have seen can be checked for one connection only.
+    /// Their messages can be checked for one connection only.
     fn most_connections(&self) -> usize {
         1
     }
@@ -103,7 +103,7 @@ fn sending<const FLUSH: usize>(mut peer: Peer, send: Send, socket: Socket) -> Tu
     })
 }
 
-/// Does the work, and brings what was written where a check looks for it.
+/// Does the work, and copies the written bytes to where a check looks for them.
 fn captured(peer: &mut Peer, feed: &Feed, seen: &mut Seen, work: impl FnOnce(&mut Peer) -> TheirSeen) {
     let captures = feed.captures();
     if captures {

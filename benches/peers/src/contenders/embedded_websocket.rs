@@ -1,5 +1,6 @@
-//! embedded-websocket: a codec between two buffers, without an allocator. The buffers are its user's, who also moves an incomplete header
-//! to the front, puts messages together, checks text and answers pings. Messages collect in one buffer that grows to their size.
+//! embedded-websocket: a codec between two buffers, without an allocator. Its user owns the buffers, moves an
+//! incomplete header to the front, assembles messages, checks text and answers pings. Messages are assembled in one
+//! buffer that grows to their size.
 
 use std::io::{Read, Write};
 
@@ -16,7 +17,7 @@ use crate::{
 
 const READ: usize = 64 << 10;
 
-/// The longest header, and so the room that a frame needs besides its payload.
+/// The longest header: the space that a frame needs besides its payload.
 const HEADER: usize = 14;
 
 pub struct EmbeddedWebsocket;
@@ -125,7 +126,7 @@ fn push<R: RngCore, T: WebSocketType>(
     out.len += len;
 }
 
-/// What is to be written. It is never cleared, only written over.
+/// The bytes to write. The memory is never cleared, only written over.
 #[derive(Default)]
 struct Output {
     bytes: Vec<u8>,
@@ -151,10 +152,10 @@ impl Output {
 struct Connection<R: RngCore, T: WebSocketType> {
     websocket: WebSocket<R, T>,
     buffer: Vec<u8>,
-    /// How much of a header is at the buffer's front.
+    /// How many bytes of a header are at the front of the buffer.
     kept: usize,
     message: Vec<u8>,
-    /// How much of the message has come.
+    /// How many bytes of the message were received.
     len: usize,
     out: Output,
 }

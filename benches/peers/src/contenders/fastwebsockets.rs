@@ -1,4 +1,5 @@
-//! fastwebsockets: its own echo example (`FragmentCollector`), right on the socket instead of through hyper. It writes every frame at once.
+//! fastwebsockets: its own echo example (`FragmentCollector`), directly on the socket instead of through hyper. It
+//! writes every frame at once.
 
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role as TheirRole, WebSocket};
 

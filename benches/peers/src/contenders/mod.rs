@@ -1,4 +1,4 @@
-//! One file for each contender, with its configuration and the loop that its users would write.
+//! The contenders. Each has a file with its configuration and the loop that its users would write.
 
 mod cpp;
 mod embedded_websocket;
@@ -16,18 +16,18 @@ mod yawc;
 
 use crate::{bare::Bare, contender::Contender, floor::Floor, walker::Walker};
 
-/// Up to this length every library takes a message without being told to.
+/// Every library accepts messages of up to this length by default.
 const USUAL: usize = 1 << 20;
 
-/// The limit to set for messages of this length, where they are longer than usual.
+/// The limit to set for messages of this length. `None` if the default is enough.
 fn limit(len: usize) -> Option<usize> {
     (len > USUAL).then_some(256 << 20)
 }
 
-/// The one of ours that others are compared with.
+/// Our contender that the best of the others is compared with.
 pub const DOCUMENTED: &str = websocket_proto::Documented::NAME;
 
-/// In the order of the tables.
+/// All contenders, in the order of the tables.
 pub fn all() -> Vec<Box<dyn Contender>> {
     let mut all: Vec<Box<dyn Contender>> = vec![
         Box::new(websocket_proto::Documented::new()),

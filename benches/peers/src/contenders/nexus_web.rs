@@ -1,8 +1,7 @@
-//! nexus-web: its pair of a reader and a writer, in default configuration. It reads straight into the reader's buffer
-//! of 1 MiB and lends messages from there; its user answers pings. Messages for one flush are encoded one behind the
-//! other.
+//! nexus-web: its reader and its writer, in default configuration. Reads go directly into the reader's buffer of 1 MiB,
+//! and messages are lent from there. Its user answers pings. Messages for one flush are encoded one after the other.
 //!
-//! A text in one frame that two reads have brought is delivered without a look at its UTF-8.
+//! It does not check the UTF-8 of a text in one frame that two reads have brought.
 
 use std::io::Write;
 
@@ -98,7 +97,7 @@ fn open(role: Role, limit: Option<usize>) -> (FrameReader, Output) {
     (reader, Output { writer, bytes: Vec::new(), len: 0 })
 }
 
-/// What is to be written. It is never cleared, only written over.
+/// The bytes to write. The memory is never cleared, only written over.
 struct Output {
     writer: FrameWriter,
     bytes: Vec<u8>,

@@ -1,5 +1,5 @@
-//! sockudo-ws: default configuration, and the echo loop that its README recommends. Its timers are on, as they are by
-//! default, and so it needs to find tokio's clock.
+//! sockudo-ws: default configuration, and the echo loop that its README recommends. Its timers are on by default, so it
+//! needs tokio's clock.
 
 use futures_util::{SinkExt, StreamExt};
 use sockudo_ws::{Config, Message, WebSocketStream, deflate::DeflateConfig, stream::CompressedWebSocketStream};

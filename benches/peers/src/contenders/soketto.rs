@@ -1,5 +1,5 @@
-//! soketto: behind a `BufReader` and a `BufWriter`, as in its own hyper example. It checks no text, so its user does. Its futures must not
-//! be dropped before they are ready, so it runs as a task.
+//! soketto: on a `BufReader` and a `BufWriter`, as in its own hyper example. It checks no text, so its user does. Its
+//! futures must not be dropped before they are ready, so it runs as a task.
 
 use std::str;
 
@@ -28,7 +28,7 @@ impl Contender for Soketto {
         if receive.deflate.is_some() {
             return None;
         }
-        // The sender is needed: it holds a half of the socket.
+        // The sender must not be dropped: it holds half of the socket.
         let (_sender, mut receiver) = open(receive.role, socket);
         Some(task(async move |seen| {
             let _sender = &_sender;
@@ -64,7 +64,7 @@ impl Contender for Soketto {
                     Kind::Text => sender.send_text(str::from_utf8(&message).unwrap()).await.unwrap(),
                     Kind::Binary => sender.send_binary_mut(&mut message).await.unwrap(),
                 }
-                // Whether more has come, it can't tell.
+                // It cannot tell whether more messages are there.
                 sender.flush().await.unwrap();
             }
         }))

@@ -1,5 +1,5 @@
-//! tokio-websockets: default configuration. It flushes before it reads, so all messages that are there are taken first,
-//! then all answers fed, then flushed.
+//! tokio-websockets: default configuration. It flushes before it reads. So an echo first takes all messages that are
+//! there, then feeds all answers, then flushes.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_websockets::{ClientBuilder, Limits, Message, ServerBuilder, WebSocketStream};

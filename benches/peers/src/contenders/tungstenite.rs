@@ -1,4 +1,5 @@
-//! tungstenite: default buffers, reads until the socket would block, one flush behind what it sends.
+//! tungstenite: default buffers. It reads until the socket would block, and flushes once after everything that it
+//! sends.
 
 use std::io;
 

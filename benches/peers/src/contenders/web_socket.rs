@@ -1,5 +1,5 @@
-//! web-socket: behind a `BufReader`, which it needs, because it reads header and payload apart. It checks no text,
-//! joins no fragments and answers no pings, so its user does.
+//! web-socket: on a `BufReader`, because it reads header and payload separately. It checks no text, joins no fragments
+//! and answers no pings, so its user does.
 
 use std::str;
 

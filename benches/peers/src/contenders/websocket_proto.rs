@@ -1,18 +1,18 @@
 //! websocket-proto, twice.
 //!
-//! **Documented** is what the README shows: `Config::new()`, one `ReadBuffer` of 32 KiB for all connections, `send_*`,
-//! then all that is pending is written and the stream is flushed. A server that sends more than 4 KiB does so by
+//! **Documented** is the loop of the README: `Config::new()`, one `ReadBuffer` of 32 KiB for all connections, and
+//! `send_*`. Then the pending bytes are written and the stream is flushed. A server sends more than 4 KiB by
 //! [`Sender::vectored_frame`] and a vectored write.
 //!
 //! **Tuned** differs in three named settings:
 //!
 //! - a [`ReadBuffer`] of 72 KiB for each connection;
-//! - `keep(1 MiB)`: no message is longer by default, so a connection keeps the memory for any, and shares none with
-//!   others;
-//! - echoes of more than 4 KiB go back by [`Sender::vectored_frame`] as well, from the buffer that they were received in.
+//! - `keep(1 MiB)`: no message is longer by default, so a connection keeps memory for any message, and shares none with
+//!   other connections;
+//! - echoes of more than 4 KiB are sent by [`Sender::vectored_frame`], too, from the buffer that they were received in.
 //!
-//! Both set what a case needs, and nothing else: the limit of a message's length in cases of more than 1 MiB, and
-//! compression where messages are compressed.
+//! Besides, both set only what a case needs: the limit for messages in cases of more than 1 MiB, and compression in
+//! compressed cases.
 
 use std::{
     cell::RefCell,
@@ -31,13 +31,13 @@ use crate::{
     socket::Socket,
 };
 
-/// What one read can bring to the documented loop.
+/// The most bytes that one read brings to the documented loop.
 const READ: usize = 32 << 10;
 
-/// The `ReadBuffer` of a tuned connection.
+/// The length of a tuned connection's `ReadBuffer`.
 const OWN: usize = 72 << 10;
 
-/// What a tuned connection keeps.
+/// The memory that a tuned connection keeps.
 const KEEP: usize = 1 << 20;
 
 /// A server lends larger payloads to the socket.
@@ -141,7 +141,7 @@ impl Contender for Tuned {
         Some(Self::reading::<_, AnswerLending>(connect(Config::new().keep(KEEP)).1, socket))
     }
 
-    /// The buffer is the connection's own, and so allocated with it.
+    /// Each connection has its own buffer, so the buffer is allocated here.
     fn handshake(&self, mut socket: Socket) -> Option<Turn> {
         Some(Box::new(move |_| accept(Config::new().keep(KEEP), &mut vec![0; OWN], &mut socket)))
     }
@@ -151,7 +151,7 @@ impl Contender for Tuned {
     }
 }
 
-/// The loop of the README, until the socket would block.
+/// The loop of the README. It returns when the socket would block.
 #[inline(always)]
 fn read_all<R: websocket_proto::Role, W: Work>(
     connection: &mut Connection<R, Vec<u8>, Vec<u8>>,
@@ -169,7 +169,7 @@ fn read_all<R: websocket_proto::Role, W: Work>(
     }
 }
 
-/// What is done with an event. It is inlined in the loop, so that the event stays in registers.
+/// What to do with an event. It is inlined in the loop, so that the event stays in registers.
 trait Work {
     fn work<R: websocket_proto::Role>(
         event: Event<'_>,
@@ -205,7 +205,7 @@ impl Work for Answer {
     }
 }
 
-/// The same; the socket takes a long answer from the buffer that it was received in.
+/// Echoes messages. The socket takes a long answer from the buffer that it was received in.
 struct AnswerLending;
 
 impl Work for AnswerLending {
@@ -259,7 +259,7 @@ fn sending<R: websocket_proto::Role + 'static>(
     })
 }
 
-/// As in the README; a connection that ends stops the case.
+/// Writes and flushes as in the README. If the connection ends, the case fails.
 fn flush<R: websocket_proto::Role>(tx: &mut Sender<R, Vec<u8>>, socket: &mut Socket) {
     while !tx.is_empty() {
         socket.write_all(tx.pending()).unwrap();
@@ -280,7 +280,7 @@ fn accept(config: Config, buffer: &mut [u8], socket: &mut Socket) {
     flush(&mut connection.sender, socket);
 }
 
-/// What a case needs whose messages are so long.
+/// The configuration for a case whose longest message has this length.
 fn config(deflate: Option<Takeover>, len: usize) -> Config {
     let mut config = Config::new();
     if let Some(limit) = limit(len) {

@@ -1,6 +1,6 @@
-//! websocket-sans-io: a frame codec in place, in the read buffer, which one thread's connections can share. Its user checks the order of
-//! frames, puts messages together (of which one that lies in a single piece is used where it is), checks text, answers pings and finds the
-//! masking keys.
+//! websocket-sans-io: a frame codec that works in the read buffer, which the connections of a thread can share. Its
+//! user checks the order of frames, assembles messages, checks text, answers pings and makes the masking keys. A
+//! message that is in one piece is not copied.
 
 use std::{
     cell::RefCell,
@@ -89,12 +89,12 @@ struct Connection {
     role: Role,
     decoder: WebsocketFrameDecoder,
     frame: FrameInfo,
-    /// The message that has begun and not ended, and what of it is not in one piece.
+    /// The kind of the open message, and the payload received so far if the message is not in one piece.
     kind: Option<Kind>,
     message: Vec<u8>,
-    /// A ping's payload, or another control frame's.
+    /// The payload of a control frame.
     control: Vec<u8>,
-    /// The message has been delivered from where it lay.
+    /// Whether the message was delivered from the read buffer.
     delivered: bool,
     out: Vec<u8>,
 }

@@ -1,5 +1,5 @@
-//! wtx: frames lent where they can be (`Adaptive`), its own generator for masking keys. A client masks what it is given, and so is given a
-//! copy.
+//! wtx: it lends frames where it can (`Adaptive`), and has a generator for masking keys. A client masks the payload
+//! that it is given in place, so it is given a copy.
 
 use std::io::{self, IoSlice, Read, Write};
 
@@ -84,7 +84,7 @@ fn open<C: NegotiatedCompression, const IS_CLIENT: bool>(
     socket
 }
 
-/// It forgets the window behind every message.
+/// It resets the window after every message, so it takes part only without context takeover.
 fn deflate(Takeover(takeover): Takeover) -> Option<impl NegotiatedCompression> {
     let offer = [httparse::Header { name: "sec-websocket-extensions", value: b"permessage-deflate" }];
     let config = DeflateConfig {
@@ -148,7 +148,7 @@ impl StreamWriter for Socket {
     }
 
     async fn write_all_vectored(&mut self, bytes: &[&[u8]]) -> wtx::Result<()> {
-        // It takes everything; the room is what the trait promises to stay below.
+        // It takes everything. The trait promises that there are not more slices than fit here.
         let mut slices = [IoSlice::new(&[]); 8];
         for (slice, bytes) in slices.iter_mut().zip(bytes) {
             *slice = IoSlice::new(bytes);
@@ -159,7 +159,7 @@ impl StreamWriter for Socket {
     }
 }
 
-/// Not ready once.
+/// A future that is ready when it is polled for the second time.
 #[derive(Default)]
 struct Pause(bool);
 

@@ -1,5 +1,5 @@
-//! yawc: default options and `with_utf8`, because by default it checks no text. An answer is fed, and flushed when
-//! nothing more has come.
+//! yawc: default options, and `with_utf8`, because by default it checks no text. Answers are fed, and flushed when no
+//! more messages are there.
 
 use futures_util::{SinkExt, StreamExt};
 use yawc::{CompressionLevel, Frame, OpCode, Options, Role as TheirRole, WebSocket};
@@ -18,7 +18,7 @@ impl Contender for Yawc {
     }
 
     fn receive(&self, receive: Receive, socket: Socket) -> Option<Turn> {
-        // Its default lets in less than 1 MiB.
+        // Its default limit is below 1 MiB.
         let mut socket = open(receive.role, limit(receive.len + 1), receive.deflate, socket);
         Some(Box::new(move |seen| {
             while let Some(frame) = now(socket.next()) {
