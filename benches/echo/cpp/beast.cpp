@@ -14,14 +14,14 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using asio::ip::tcp;
 
-// A socket of the plain kind, without the timer of `beast::tcp_stream`.
+// A plain socket, without the timer of `beast::tcp_stream`.
 class Session : public std::enable_shared_from_this<Session> {
     beast::websocket::stream<tcp::socket, false> socket;
     beast::flat_buffer buffer;
 
   public:
     explicit Session(tcp::socket &&accepted) : socket(std::move(accepted)) {
-        // A message goes in one frame, as everyone else's do.
+        // A message is sent in one frame, as by all other servers.
         socket.auto_fragment(false);
     }
 
@@ -59,7 +59,7 @@ static void accept(tcp::acceptor &acceptor) {
 
 int main(int argc, char **argv) {
     if (argc != 3 || std::strcmp(argv[1], "--port") != 0) return 2;
-    // The hint spares asio its locks.
+    // The hint saves asio its locks.
     asio::io_context context{1};
     const auto port = static_cast<unsigned short>(std::atoi(argv[2]));
     tcp::acceptor acceptor{context, {asio::ip::make_address("127.0.0.1"), port}};

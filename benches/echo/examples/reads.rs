@@ -1,11 +1,12 @@
-//! How much to read at a time: a server receives binary messages over the loopback, as fast as they come, in reads of several lengths.
+//! Measures how much to read at a time. A server receives binary messages over the loopback, as fast as they arrive, in
+//! reads of several lengths.
 //!
 //! ```sh
 //! cargo run --release --manifest-path benches/echo/Cargo.toml --example reads
 //! ```
 //!
-//! For each MiB of messages it prints the receiver's CPU time, and the time that passes. The sender writes 256 KiB at a time, and has the other
-//! CPU. Linux only.
+//! For each MiB of messages it prints the receiver's CPU time, and the time that passes. The sender writes 256 KiB at a
+//! time, and runs on the other CPU. Linux only.
 
 use std::{
     error::Error,
@@ -29,7 +30,7 @@ const MESSAGES: [usize; 4] = [125, 1 << 10, 16 << 10, 64 << 10];
 const TOTAL: usize = 512 << 20;
 const ROUNDS: usize = 5;
 
-/// Of one run: the receiver's CPU time and the time that passed, in microseconds for each MiB.
+/// The receiver's CPU time and the time that passed in a run, in microseconds for each MiB.
 type Times = [f64; 2];
 
 fn main() -> Result<()> {
@@ -41,7 +42,7 @@ fn main() -> Result<()> {
     let mut rows = vec![Vec::new(); READS.len() + 1];
     for len in MESSAGES {
         let mut rounds = vec![Vec::new(); rows.len()];
-        // The first one warms up.
+        // The first round only warms up.
         for round in 0..=ROUNDS {
             for (index, times) in rounds.iter_mut().enumerate() {
                 let time = run(len, READS.get(index).copied())?;
@@ -62,7 +63,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Receives messages of this length, by reads of this length, or what is missing of a frame.
+/// Receives messages of length `len` in reads of length `read`, or of the length that a `ReadBuffer` offers.
 fn run(len: usize, read: Option<usize>) -> Result<Times> {
     let mut frame =
         Header::new(Opcode::Binary, Some(MaskingKey([1, 2, 3, 4])), len as u64).encode().as_slice().to_vec();

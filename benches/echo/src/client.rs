@@ -1,4 +1,4 @@
-//! A client that blocks: for the opening handshake, for checking what comes back, and for connections that idle.
+//! A blocking client: for the opening handshake, for the check of the echoes, and for idle connections.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -18,7 +18,7 @@ const PING: u8 = 0x9;
 const PONG: u8 = 0xa;
 const FIN: u8 = 0x80;
 
-/// How many connections share a source address: there are ports for five times as many.
+/// The number of connections that share a source address. There are ports for five times as many.
 const PER_ADDRESS: usize = 5_000;
 
 pub(crate) struct Client {
@@ -26,12 +26,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects, and gets through the handshake. Many are told apart by their number: they come from several addresses.
+    /// Connects, and makes the handshake. The source address depends on `number`, because one has too few ports for
+    /// all.
     pub(crate) fn connect(address: SocketAddr, number: usize) -> Result<Self> {
         let source = Ipv4Addr::new(127, 0, 0, 2 + u8::try_from(number / PER_ADDRESS)?);
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
         bind(&socket, &SocketAddrV4::new(source, 0))?;
-        // It ends with a reset: a port in TIME_WAIT can't be bound for a minute, and there are a quarter of a million connections.
+        // The connection ends with a reset. Otherwise its port would be in TIME_WAIT and could not be bound for a
+        // minute, and there are a quarter of a million connections.
         set_socket_linger(&socket, Some(Duration::ZERO))?;
         connect(&socket, &address)?;
         let mut socket = TcpStream::from(socket);
@@ -44,10 +46,10 @@ impl Client {
         socket.write_all(request.as_bytes())?;
         let mut response = Vec::new();
         let mut buf = [0; 1024];
-        // Nothing comes behind it before something has been sent.
+        // The server sends nothing more before the client has sent something.
         while !response.ends_with(b"\r\n\r\n") {
             match socket.read(&mut buf)? {
-                0 => return Err("it has closed".into()),
+                0 => return Err("the server has closed the connection".into()),
                 n => response.extend_from_slice(&buf[..n]),
             }
         }
@@ -58,7 +60,7 @@ impl Client {
         Ok(Self { socket })
     }
 
-    /// Sends a message, and reads until it is back, byte by byte the same.
+    /// Sends a message, reads its echo, and checks that it is the same.
     pub(crate) fn echo(&mut self, opcode: u8, payload: &[u8]) -> Result<()> {
         self.exchange(&frame(FIN | opcode, payload), &echo(opcode, payload))
     }
@@ -79,7 +81,7 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A message as it comes back.
+/// The frame of an echo.
 pub(crate) fn echo(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&header(FIN | opcode, 0, payload.len())[..], payload].concat()
 }
@@ -96,8 +98,8 @@ pub(crate) fn payload(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index * 7 + index / 251) as u8).collect()
 }
 
-/// Whether the server does the whole work: every length's form, text, pings, fragments with a ping between, many at once; and no
-/// text that is none.
+/// Checks that the server does all of the work: every form of length, text, pings, fragments with a ping between, and
+/// many messages at once. It must not echo text that is not UTF-8.
 pub(crate) fn check(address: SocketAddr) -> Result<()> {
     let mut client = Client::connect(address, 0)?;
     for len in [0, 1, 20, 125, 126, 512, 16 << 10, 65_535, 65_536, 200_000] {
@@ -112,8 +114,8 @@ pub(crate) fn check(address: SocketAddr) -> Result<()> {
     client.socket.write_all(&frame(FIN | TEXT, b"\xff"))?;
     let mut first = [0];
     match client.socket.read(&mut first) {
-        Ok(1) if first == [FIN | TEXT] => Err("it takes anything for text".into()),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Err("it ignores what is no text".into()),
+        Ok(1) if first == [FIN | TEXT] => Err("it echoes text that is not UTF-8".into()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err("it ignores text that is not UTF-8".into()),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The servers: how each is built and started, and what it costs.
+//! Builds and starts the servers, and asks the kernel for their costs.
 
 use std::{
     env, fs,
@@ -19,9 +19,9 @@ pub(crate) struct Contender {
 }
 
 enum Build {
-    /// A binary of this package: cargo has built it.
+    /// A binary of this package, which cargo has built.
     Rust,
-    /// C++ from `cpp/`, with the sources that are in this crate.
+    /// C++ from `cpp/`, with the sources in this crate's package.
     UWebSockets,
     /// C++ from `cpp/`, with Boost's headers from the system.
     Beast,
@@ -44,7 +44,7 @@ pub(crate) const CONTENDERS: &[Contender] = &[
     Contender { name: "beast", build: Build::Beast },
 ];
 
-/// The crate whose package has the sources of uWebSockets in it.
+/// The crate whose package contains the sources of uWebSockets.
 const UWEBSOCKETS: &str = "libuwebsockets-sys";
 
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
@@ -55,10 +55,10 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
 }
 
-/// The binaries of this package, beside the harness: `cargo run` has built nothing else.
+/// Builds the other binaries of this package. `cargo run` has built only the harness.
 pub(crate) fn build_ours() -> Result<()> {
     let harness = env::current_exe()?;
-    let folder = harness.parent().ok_or("it lies nowhere")?;
+    let folder = harness.parent().ok_or("the harness is in no folder")?;
     let profile = match folder.file_name() {
         Some(name) if name == "debug" => "dev".as_ref(),
         Some(name) => name,
@@ -72,10 +72,11 @@ pub(crate) fn build_ours() -> Result<()> {
     execute(cargo.current_dir(PACKAGE))
 }
 
-/// Lets this process and its children have so many files, or as many as it may; answers how many that are.
+/// Raises the limit on open files for this process and its children to this number, or as far as allowed. Returns the
+/// new limit.
 pub(crate) fn raise_file_limit(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
-    // Only root may raise the second one.
+    // Only root may raise the maximum.
     let maximum = limit.maximum.map(|maximum| maximum.max(wanted as u64));
     for maximum in [maximum, limit.maximum] {
         if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() {
@@ -116,7 +117,7 @@ impl Contender {
         }
     }
 
-    /// Beside the harness itself.
+    /// It is in the folder of the harness.
     fn executable(&self) -> Result<PathBuf> {
         Ok(env::current_exe()?.with_file_name(self.name))
     }
@@ -142,7 +143,7 @@ impl Contender {
 }
 
 impl Running {
-    /// The seconds that it has run on a CPU, to the nanosecond: the ticks of `stat` are too coarse.
+    /// The seconds that it has run on a CPU, to the nanosecond, because the ticks of `stat` are too coarse.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         cpu_seconds(&self.child.id().to_string())
     }
@@ -161,7 +162,7 @@ impl Drop for Running {
     }
 }
 
-/// What all this runs on.
+/// The machine that this runs on.
 pub(crate) fn machine() -> Result<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo")?;
     let mut models = cpus.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -171,7 +172,7 @@ pub(crate) fn machine() -> Result<String> {
     Ok(format!("{model}, {} CPUs, Linux {linux}", thread::available_parallelism()?))
 }
 
-/// Of the main thread, which is all that a server has.
+/// The seconds that the main thread of a process has run on a CPU. A server has no other thread.
 pub(crate) fn cpu_seconds(process: &str) -> Result<f64> {
     let schedstat = fs::read_to_string(format!("/proc/{process}/schedstat"))?;
     let nanoseconds: f64 = schedstat.split(' ').next().unwrap_or_default().parse()?;
@@ -188,13 +189,13 @@ fn cxx() -> Command {
     cxx
 }
 
-/// Where cargo has put the sources of uWebSockets.
+/// The folder in which cargo has put the sources of uWebSockets.
 fn uwebsockets() -> Result<PathBuf> {
     let metadata = cargo().args(["metadata", "--format-version", "1"]).current_dir(PACKAGE).output()?;
     let metadata = String::from_utf8(metadata.stdout)?;
     let manifests = metadata.split("\"manifest_path\":\"").skip(1).filter_map(|rest| rest.split('"').next());
     let manifest = manifests.map(Path::new).find(|path| path.to_string_lossy().contains(UWEBSOCKETS));
-    let package = manifest.and_then(Path::parent).ok_or("its sources are not there")?;
+    let package = manifest.and_then(Path::parent).ok_or("the sources of uWebSockets are missing")?;
     Ok(package.join("uWebSockets"))
 }
 

@@ -1,4 +1,4 @@
-//! What the peers' echo servers have in common: the port, the runtime, and a handshake for those that have none of their own.
+//! The parts that the peers' echo servers share: the port, the runtime, and a handshake for libraries that have none.
 
 use std::{
     env,
@@ -18,7 +18,7 @@ use tungstenite::handshake::derive_accept_key;
 ///
 /// # Panics
 ///
-/// When it is missing.
+/// If it is missing.
 pub fn address() -> SocketAddr {
     let mut arguments = env::args().skip_while(|argument| argument != "--port").skip(1);
     let port = arguments.next().and_then(|port| port.parse().ok()).expect("--port PORT");
@@ -30,7 +30,8 @@ pub fn announce(address: SocketAddr) {
     println!("listening on ws://{address}/");
 }
 
-/// Accepts for ever on a runtime of one thread, a task a connection: built and spawned as the peers' own examples do it.
+/// Accepts connections for ever, on a runtime of one thread, with a task for each connection. Both are made as in the
+/// peers' own examples.
 ///
 /// # Errors
 ///
@@ -63,11 +64,11 @@ fn serve_on<F: Future<Output = ()> + Send + 'static>(
     })
 }
 
-/// The opening handshake, for a library that begins behind it. It trusts the client, which is ours.
+/// Makes the opening handshake, for a library that begins after it. It trusts the client, which is ours.
 ///
 /// # Errors
 ///
-/// When there is no request.
+/// If there is no request.
 pub async fn handshake(socket: &mut TcpStream) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,7 +1,8 @@
-//! The load: one thread, epoll, and on each connection always as many messages under way as the case says.
+//! The load generator: one thread on epoll. On each connection it always has as many messages on their way as the case
+//! says.
 //!
-//! It must do less for a message than any server: frames are masked once and for all, and what comes back is counted and thrown
-//! away in the kernel (`MSG_TRUNC`). That it was the right thing is checked behind the measured time, on every connection.
+//! It must do less for a message than any server. So frames are masked once, and echoes are counted and thrown away in
+//! the kernel (`MSG_TRUNC`). After the measured time, one echo on every connection is checked.
 
 use std::{
     fmt,
@@ -19,17 +20,17 @@ use crate::{
     contender::{self, Running},
 };
 
-/// More than a connection ever has under way, so that a read which brings less has emptied the socket.
+/// More bytes than a connection ever has on their way, so that a read which brings fewer has emptied the socket.
 const READ: usize = 1 << 20;
 
-/// How long to wait for what can only come late, if at all.
+/// How long to wait for an echo that is late, before the server is said to give no answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
 pub(crate) struct Case {
-    /// Of a message.
+    /// The length of a message.
     pub(crate) size: usize,
-    /// How many messages are sent at once, and awaited before the next ones.
+    /// The number of messages that are sent at once, and awaited before the next ones are sent.
     pub(crate) depth: usize,
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct Sample {
     pub(crate) rate: f64,
     /// The server's CPU time per message, in seconds.
     pub(crate) cpu: f64,
-    /// The part of the time that the server ran.
+    /// The share of the time in which the server ran.
     pub(crate) server_busy: f64,
     pub(crate) generator_busy: f64,
 }
@@ -57,9 +58,9 @@ pub(crate) struct Sample {
 /// One connection.
 struct Link {
     client: Client,
-    /// How much of the frames has been sent.
+    /// The number of bytes of the frames that were sent.
     sent: usize,
-    /// How much of the echoes has come.
+    /// The number of bytes of the echoes that were received.
     came: usize,
 }
 
@@ -70,10 +71,10 @@ struct Load {
     buf: Vec<u8>,
     case: Case,
     frames: Vec<u8>,
-    /// The length of what comes back for them.
+    /// The length of their echoes.
     echoes: usize,
     messages: u64,
-    /// Nothing new is sent.
+    /// Whether the case is ending, so that no new messages are sent.
     is_ending: bool,
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn run(
         is_ending: false,
     };
     if load.echoes >= READ {
-        return Err(format!("{case}: more at once than {READ} bytes").into());
+        return Err(format!("{case}: more than {READ} bytes at once").into());
     }
     for id in 0..connections {
         let client = Client::connect(server.address, id)?;
@@ -137,7 +138,7 @@ impl Load {
         Ok(())
     }
 
-    /// Waits for what is still under way.
+    /// Waits for the echoes that are still missing.
     fn end(&mut self) -> Result<()> {
         self.is_ending = true;
         while self.links.iter().any(|link| link.sent > 0) {
@@ -162,12 +163,12 @@ impl Load {
 }
 
 impl Link {
-    /// Takes what has come, and sends what may be sent; whether all echoes of a turn are there.
+    /// Takes the echoes that are there, and sends what may be sent. Returns whether all echoes of a turn are there.
     fn pump(&mut self, frames: &[u8], echoes: usize, buf: &mut [u8], is_ending: bool) -> Result<bool> {
         let mut is_complete = false;
         if self.sent > 0 {
             match recv(&self.client.socket, &mut *buf, RecvFlags::TRUNC) {
-                Ok((_, 0)) => return Err("it has closed".into()),
+                Ok((_, 0)) => return Err("the server has closed the connection".into()),
                 Ok((_, n)) => self.came += n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
@@ -180,7 +181,7 @@ impl Link {
                 is_complete = true;
             }
         }
-        // A part of them may have been sent.
+        // A part of the frames may have been sent before.
         while self.sent < frames.len() && !(is_ending && self.sent == 0) {
             match self.client.socket.write(&frames[self.sent..]) {
                 Ok(n) => self.sent += n,

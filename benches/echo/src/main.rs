@@ -1,4 +1,5 @@
-//! Echo servers end to end, side by side: messages per second, the servers' CPU time for each, and memory per idle connection.
+//! Compares echo servers end to end: messages per second, the servers' CPU time for each, and the memory of an idle
+//! connection.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/echo/Cargo.toml [-- OPTIONS]
@@ -7,9 +8,9 @@
 //! | file | what it is |
 //! |-|-|
 //! | `main.rs` | options, rounds, tables |
-//! | [`contender.rs`](contender) | builds and starts a server, and asks the kernel what it costs |
+//! | [`contender.rs`](contender) | builds and starts the servers, and asks the kernel for their costs |
 //! | [`load.rs`](load) | one thread that keeps a hundred connections busy |
-//! | [`client.rs`](client) | a blocking connection: checks a server's echoes, and idles |
+//! | [`client.rs`](client) | a blocking connection, which checks a server's echoes, or is idle |
 //! | `bin/`, `../cpp/` | the peers' servers; ours is the example `echo_mio` |
 
 mod client;
@@ -35,13 +36,13 @@ usage: echo-bench [--quick] [--server NAME]... [--size BYTES]... [--depth N] [--
   --idle N         idle connections (default: 20 000, or as many as there may be files); 0: none
   --rounds N       how often each has its turn (default: 15)";
 
-/// What the others are compared with.
+/// The server that the others are compared with.
 const REFERENCE: &str = "tungstenite";
 
-/// What a process has open besides its connections, at most.
+/// The most files that a process has open besides its connections.
 const OTHER_FILES: usize = 64;
 
-/// The idle connections each have had one message of this size.
+/// Each idle connection has had one message of this size echoed.
 const IDLE_SIZE: usize = 512;
 
 struct Options {
@@ -85,7 +86,7 @@ impl Options {
             }
         }
         if depth == 0 || options.connections == 0 || options.rounds == 0 {
-            return Err("0 of them measure nothing".into());
+            return Err("--depth, --connections and --rounds must be at least 1".into());
         }
         if options.cases.is_empty() {
             options.cases =
@@ -141,7 +142,7 @@ fn run(options: &Options) -> Result<()> {
     for round in 0..options.rounds {
         for (case, samples) in options.cases.iter().zip(&mut samples) {
             for turn in 0..servers.len() {
-                // Another one begins each time, so that none is always behind the same.
+                // Each round begins with another server, so that none always follows the same one.
                 let index = (turn + round) % servers.len();
                 let (contender, server) = &servers[index];
                 let sample = load::run(server, *case, options.connections, options.warm_up, options.time);
@@ -159,7 +160,7 @@ fn run(options: &Options) -> Result<()> {
         for (name, memory) in names.iter().zip(&mut memory) {
             if let Some(contender) = CONTENDERS.iter().find(|contender| contender.name == *name) {
                 *memory = Some(idle_memory(&contender.start()?, idle)?);
-                eprintln!("{name} has idled");
+                eprintln!("{name}: idle memory measured");
             }
         }
     }
@@ -168,9 +169,9 @@ fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What a connection adds to a server's resident memory, in bytes.
+/// The bytes that a connection adds to a server's resident memory.
 fn idle_memory(server: &Running, count: usize) -> Result<f64> {
-    // The first ones make the server take what it needs only once.
+    // The first connections make the server allocate the memory that it needs only once.
     for _ in 0..10 {
         Client::connect(server.address, 0)?.echo(0x2, &[0; IDLE_SIZE])?;
     }
@@ -224,7 +225,7 @@ fn print(options: &Options, names: &[&str], samples: &[Vec<Vec<Sample>>], memory
         let cpu = median(of[server].iter().map(|sample| sample.cpu));
         format!("{:.2}{}", cpu * 1e6, ratio(&of[server], of, |sample| sample.cpu))
     });
-    table("How busy they were, the server and the load generator, in % of a core each", &titles, &|server, column| {
+    table("How busy the server and the load generator were, each in % of a core", &titles, &|server, column| {
         let busy = median(samples[column][server].iter().map(|sample| sample.server_busy));
         let generator = median(samples[column][server].iter().map(|sample| sample.generator_busy));
         format!("{:.0}, {:.0}", busy * 100.0, generator * 100.0)

@@ -1,4 +1,4 @@
-//! fastwebsockets on tokio: as its own echo example, without hyper between it and the socket.
+//! fastwebsockets on tokio: its own echo example, without hyper between it and the socket.
 
 use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket};
 

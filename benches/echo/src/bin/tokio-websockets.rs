@@ -1,4 +1,5 @@
-//! tokio-websockets: default configuration. It flushes before it reads, so what has come is taken first, and answered by one flush.
+//! tokio-websockets: default configuration. It flushes before it reads. So the server first takes all messages that are
+//! there, and then answers them by one flush.
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio_websockets::{Config, Limits, ServerBuilder};

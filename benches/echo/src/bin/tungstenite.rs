@@ -1,4 +1,4 @@
-//! tungstenite on mio: default configuration, reads until the socket is empty, one flush behind the answers.
+//! tungstenite on mio: default configuration. It reads until the socket is empty, and flushes once after the answers.
 
 use std::io;
 
@@ -62,7 +62,7 @@ fn accept(poll: &Poll, listener: &TcpListener, peers: &mut Vec<Option<Peer>>, fr
     Ok(())
 }
 
-/// `None` when it has gone.
+/// `None` if the peer is gone.
 fn shake_hands(peer: Peer) -> Option<Peer> {
     let accepted = match peer {
         Peer::New(socket) => tungstenite::accept(socket),
@@ -76,14 +76,14 @@ fn shake_hands(peer: Peer) -> Option<Peer> {
     }
 }
 
-/// Whether it is still open.
+/// Echoes all messages that are there. Returns whether the connection is still open.
 fn echo(socket: &mut WebSocket<TcpStream>) -> bool {
     let would_block = |error: &Error| matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock);
     let ended = loop {
         match socket.read() {
             Ok(message) if message.is_text() || message.is_binary() => match socket.write(message) {
                 Ok(()) => {}
-                // It is in the buffer all the same.
+                // The echo is in the buffer all the same.
                 Err(error) if would_block(&error) => {}
                 Err(_) => return false,
             },

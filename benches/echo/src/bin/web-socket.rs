@@ -1,5 +1,5 @@
-//! web-socket on tokio, behind a `BufReader`, which it needs: it reads header and payload apart. It gives fragments one by one, so
-//! they are put together here.
+//! web-socket on tokio, on a `BufReader`, because it reads header and payload separately. It delivers fragments one by
+//! one, so messages are assembled here.
 
 use tokio::io::BufReader;
 use web_socket::{DataType, Event, Frame, MessageType, Stream, WebSocket};

@@ -1,4 +1,4 @@
-//! wtx on tokio: default buffers, a payload lent where it can be. It flushes nothing, so each message is a write of its own.
+//! wtx on tokio: default buffers, and payloads lent where possible. It buffers no output, so each message is a write.
 
 use wtx::{
     collection::Vector,

@@ -1,4 +1,5 @@
-//! yawc on tokio: default options, which check no text; so that is asked for. An answer is fed, and flushed when nothing more has come.
+//! yawc on tokio: default options, and the check of text, which is off by default. Answers are fed, and flushed when no
+//! more messages are there.
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use yawc::{OpCode, Options, Role, WebSocket};
