@@ -285,7 +285,7 @@ impl fmt::Display for MalformedHead {
             Self::RequestLine => "malformed HTTP request line (only a method, a target and a version)",
             Self::Version => "malformed HTTP version (only HTTP/1.1)",
             Self::StatusLine => "malformed HTTP status line (only a version, three digits and a reason)",
-            Self::HeaderName => "malformed HTTP header name (only a token, and a colon right behind it)",
+            Self::HeaderName => "malformed HTTP header name (only a token, and a colon right after it)",
             Self::HeaderValue => "malformed HTTP header value (no control character but the tab)",
         })
     }
