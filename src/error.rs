@@ -7,6 +7,7 @@ use crate::{
     frame::{CloseError, ForbiddenCloseCode, HeaderError},
     head::{HeadError, InvalidHeader},
     server,
+    time::TimedOut,
 };
 
 /// Any error of this crate: for functions that end with `?`.
@@ -17,7 +18,7 @@ use crate::{
 /// | the fault is | |
 /// |-|-|
 /// | the peer's | [`Peer`](Self::Peer), [`Head`](Self::Head), [`Refusal`](Self::Refusal), [`Upgrade`](Self::Upgrade) |
-/// | the network's | [`Lost`](Self::Lost) |
+/// | the network's, or the peer's | [`Lost`](Self::Lost), [`TimedOut`](Self::TimedOut) |
 /// | the caller's | [`Send`](Self::Send), [`Uri`](Self::Uri), [`Request`](Self::Request), [`Accept`](Self::Accept), [`Response`](Self::Response), [`CloseCode`](Self::CloseCode), [`Header`](Self::Header), [`ForeignInput`](Self::ForeignInput) |
 /// | this machine's | [`OutOfMemory`](Self::OutOfMemory), `Randomness` |
 ///
@@ -58,6 +59,8 @@ pub enum Error {
     Upgrade(client::UpgradeError),
     /// The connection was lost: the stream ended without a Close.
     Lost(UncleanEnd),
+    /// The peer was too slow.
+    TimedOut(TimedOut),
     /// A message, a Ping, a Pong or a Close was not sent.
     Send(SendError),
     /// A text is not the address of a WebSocket server.
@@ -89,6 +92,7 @@ impl fmt::Display for Error {
             Self::Refusal(error) => error.fmt(f),
             Self::Upgrade(error) => error.fmt(f),
             Self::Lost(error) => error.fmt(f),
+            Self::TimedOut(error) => error.fmt(f),
             Self::Send(error) => error.fmt(f),
             Self::Uri(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
@@ -112,6 +116,7 @@ impl core::error::Error for Error {
             Self::Refusal(error) => error,
             Self::Upgrade(error) => error,
             Self::Lost(error) => error,
+            Self::TimedOut(error) => error,
             Self::Send(error) => error,
             Self::Uri(error) => error,
             Self::Request(error) => error,
@@ -154,6 +159,7 @@ from! {
     server::Refusal => Refusal { server::Refusal::Head(error) => error.into() }
     client::UpgradeError => Upgrade { client::UpgradeError::OutOfMemory => Self::OutOfMemory }
     UncleanEnd => Lost { UncleanEnd::Failed(failure) => failure.into() }
+    TimedOut => TimedOut {}
     SendError => Send { SendError::OutOfMemory => Self::OutOfMemory }
     UriError => Uri {}
     client::RequestError => Request { client::RequestError::OutOfMemory => Self::OutOfMemory }
@@ -178,6 +184,7 @@ impl From<Error> for std::io::Error {
         let kind = match error {
             Error::Peer(_) | Error::Head(_) | Error::Refusal(_) | Error::Upgrade(_) => ErrorKind::InvalidData,
             Error::Lost(_) => ErrorKind::UnexpectedEof,
+            Error::TimedOut(_) => ErrorKind::TimedOut,
             Error::Send(SendError::Closing | SendError::TransportLost) => ErrorKind::NotConnected,
             Error::OutOfMemory => ErrorKind::OutOfMemory,
             Error::Randomness(_) => ErrorKind::Other,

@@ -483,12 +483,16 @@ mod receive;
 mod send;
 mod storage;
 mod text;
+pub mod time;
 
 #[cfg(feature = "std")]
 pub use connection::ClientConnection;
 #[cfg(feature = "alloc")]
 pub use connection::ServerConnection;
-pub use connection::{Client, Config, Connection, OwnedReply, Randomness, Replies, Reply, Role, Server, Transport};
+pub use connection::{
+    Client, Closes, Config, Connection, Count, Ended, Outcome, OwnedReply, Randomness, Replies, Reply, Role, Server,
+    Traffic, Transport,
+};
 #[cfg(feature = "std")]
 pub use connection::{RandomnessError, SystemRandom};
 pub use error::Error;

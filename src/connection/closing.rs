@@ -1,3 +1,7 @@
+use core::fmt;
+
+use crate::frame::CloseCode;
+
 /// The state of the closing handshake (RFC 6455 §7.1) in the sender. Every transition of the sender is a method here,
 /// and none depends on the role. The receiver has a state of its own.
 ///
@@ -17,13 +21,65 @@
 ///                the transport
 ///                is lost
 /// ```
+#[derive(Clone, Copy)]
+pub(crate) struct Closing {
+    phase: Phase,
+    pub(crate) closes: Closes,
+}
+
+// In `Debug` this is all of `Closing`.
+impl fmt::Debug for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.phase.fmt(f)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closing {
+enum Phase {
     Open,
     CloseSent,
     Closed,
     Failed,
     Lost,
+}
+
+/// Which Closes have passed: the code of each, and which was first. [`Sender::closes`](crate::Sender::closes) returns
+/// them.
+///
+/// A Close that has no code counts as code 1005, as other interfaces report it (RFC 6455 §7.1.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closes {
+    /// 0 if there is none.
+    sent: u16,
+    /// 0 if there is none.
+    received: u16,
+    peer_was_first: bool,
+}
+
+impl Closes {
+    pub(crate) fn add_sent(&mut self, payload: &[u8]) {
+        self.sent = code(payload);
+    }
+
+    pub(crate) fn add_received(&mut self, payload: &[u8]) {
+        self.received = code(payload);
+        self.peer_was_first = self.sent == 0;
+    }
+
+    /// The code of the Close that we sent, or have queued; `None` if there is none.
+    pub fn sent(&self) -> Option<u16> {
+        Some(self.sent).filter(|code| *code > 0)
+    }
+
+    /// The code of the Close that the peer sent; `None` if none was received.
+    pub fn received(&self) -> Option<u16> {
+        Some(self.received).filter(|code| *code > 0)
+    }
+
+    /// Whether the peer's Close was received before ours was sent.
+    pub fn peer_was_first(&self) -> bool {
+        self.peer_was_first
+    }
 }
 
 /// What must be sent after a transition.
@@ -35,61 +91,73 @@ pub(crate) enum Owed {
 }
 
 impl Closing {
+    pub(crate) const OPEN: Self =
+        Self { phase: Phase::Open, closes: Closes { sent: 0, received: 0, peer_was_first: false } };
+
     pub(crate) fn is_open(self) -> bool {
-        self == Self::Open
+        self.phase == Phase::Open
+    }
+
+    pub(crate) fn is_lost(self) -> bool {
+        self.phase == Phase::Lost
     }
 
     /// "an endpoint MUST send a Pong frame in response, unless it already received a Close frame" (RFC 6455 §5.5.2).
     /// So a Ping is answered even after our own Close.
     pub(crate) fn may_pong(self) -> bool {
-        matches!(self, Self::Open | Self::CloseSent)
+        matches!(self.phase, Phase::Open | Phase::CloseSent)
     }
 
     /// The application has closed.
     pub(crate) fn close_sent(&mut self) {
         debug_assert!(self.is_open(), "the application closes once, and first");
-        *self = Self::CloseSent;
+        self.phase = Phase::CloseSent;
     }
 
     /// "Upon receiving such a frame, the other peer sends a Close frame in response, if it hasn't already sent one"
     /// (RFC 6455 §1.4).
     pub(crate) fn close_received(&mut self) -> Owed {
-        self.end(Self::Closed)
+        self.end(Phase::Closed)
     }
 
     pub(crate) fn failed(&mut self) -> Owed {
-        self.end(Self::Failed)
+        self.end(Phase::Failed)
     }
 
     /// There was no memory for a frame that had to be sent, perhaps the answer to a Close. Nothing more is sent.
     pub(crate) fn gave_up(&mut self) {
-        *self = Self::Failed;
+        self.phase = Phase::Failed;
     }
 
     /// The transport is lost: nothing more can be sent.
     pub(crate) fn lost(&mut self) {
-        *self = Self::Lost;
+        self.phase = Phase::Lost;
     }
 
-    fn end(&mut self, end: Self) -> Owed {
-        let (next, owed) = match *self {
-            Self::Open => (end, Owed::Close),
-            Self::CloseSent => (end, Owed::Nothing),
-            over @ (Self::Closed | Self::Failed | Self::Lost) => (over, Owed::Nothing),
+    fn end(&mut self, end: Phase) -> Owed {
+        let (next, owed) = match self.phase {
+            Phase::Open => (end, Owed::Close),
+            Phase::CloseSent => (end, Owed::Nothing),
+            over @ (Phase::Closed | Phase::Failed | Phase::Lost) => (over, Owed::Nothing),
         };
-        *self = next;
+        self.phase = next;
         owed
     }
 
     pub(crate) fn transport(self, all_written: bool, we_close_first: bool) -> Transport {
-        match self {
-            Self::Open => Transport::Open,
-            Self::Closed | Self::Failed if !all_written => Transport::Closing,
-            Self::CloseSent => Transport::Closing,
-            Self::Closed if !we_close_first => Transport::AwaitEnd,
-            Self::Closed | Self::Failed | Self::Lost => Transport::CloseNow,
+        match self.phase {
+            Phase::Open => Transport::Open,
+            Phase::Closed | Phase::Failed if !all_written => Transport::Closing,
+            Phase::CloseSent => Transport::Closing,
+            Phase::Closed if !we_close_first => Transport::AwaitEnd,
+            Phase::Closed | Phase::Failed | Phase::Lost => Transport::CloseNow,
         }
     }
+}
+
+/// The code of a Close with this payload; 1005 if it has none.
+fn code(payload: &[u8]) -> u16 {
+    payload.first_chunk().map_or(CloseCode::NO_CODE, |code| u16::from_be_bytes(*code))
 }
 
 /// What to do with the transport, after the pending bytes were written (RFC 6455 §7.1.1).

@@ -14,17 +14,21 @@
 
 mod closing;
 mod config;
+mod outcome;
 mod reply;
 mod role;
+mod traffic;
 
-pub use closing::Transport;
+pub use closing::{Closes, Transport};
 pub(crate) use closing::{Closing, Owed};
 pub use config::Config;
+pub use outcome::{Ended, Outcome};
 pub(crate) use reply::ReplyKind;
 pub use reply::{OwnedReply, Replies, Reply};
 pub use role::{Client, Randomness, Role, Server};
 #[cfg(feature = "std")]
 pub use role::{RandomnessError, SystemRandom};
+pub use traffic::{Count, Traffic};
 
 use crate::{Receiver, Sender, Storage};
 #[cfg(feature = "deflate")]

@@ -64,6 +64,12 @@ close_codes! {
 }
 
 impl CloseCode {
+    /// What other interfaces report for a Close without a code (RFC 6455 §7.1.5).
+    pub(crate) const NO_CODE: u16 = 1005;
+
+    /// What other interfaces report for a connection that ended without a Close (RFC 6455 §7.1.5).
+    pub(crate) const ABNORMAL: u16 = 1006;
+
     /// Returns the code with this number: 1000–1003 or 1007–1014 (registered), or 3000–4999 (for libraries and
     /// applications).
     ///

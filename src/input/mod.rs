@@ -70,6 +70,11 @@ impl<'b> Input<'b> {
         self.bytes
     }
 
+    /// The number of payload bytes that are in the receiver's store.
+    pub(crate) fn len_in_store(&self) -> usize {
+        self.in_store
+    }
+
     /// Whether everything has been used.
     #[inline]
     pub fn is_empty(&self) -> bool {

@@ -74,6 +74,28 @@ impl Failure {
         }
     }
 
+    /// Returns the section that has the rule which was broken; `None` if the fault is not the peer's.
+    ///
+    /// For a limit it is the section that allows limits.
+    pub const fn rule(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ReservedBits(_) => "RFC 6455 §5.2",
+            Self::Header(error) => match error {
+                HeaderError::ReservedOpcode(_) => "RFC 6455 §5.2",
+                HeaderError::FragmentedControl | HeaderError::ControlTooLong => "RFC 6455 §5.5",
+                HeaderError::LengthNotMinimal { .. } | HeaderError::LengthTopBit => "RFC 6455 §5.2",
+            },
+            Self::NothingToContinue | Self::MessageInsideMessage => "RFC 6455 §5.4",
+            Self::Unmasked | Self::Masked => "RFC 6455 §5.1",
+            Self::Close(CloseError::OneByte | CloseError::Reason) => "RFC 6455 §5.5.1",
+            Self::Close(CloseError::Code(_)) => "RFC 6455 §7.4",
+            Self::InvalidUtf8 => "RFC 6455 §8.1",
+            Self::FrameTooLong { .. } | Self::MessageTooLong { .. } | Self::TooManyFragments { .. } => "RFC 6455 §10.4",
+            Self::Inflate => "RFC 7692 §7.2.2",
+            Self::OutOfMemory | Self::ForeignInput => return None,
+        })
+    }
+
     /// Returns the reason in that Close. It is short, and does not tell the peer any limit of this end.
     pub const fn reason(self) -> &'static str {
         match self {

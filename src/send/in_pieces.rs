@@ -27,7 +27,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// ```
     /// use std::io::{self, Read, Write};
-    /// use websocket_proto::{Error, Kind, Sender, Server};
+    /// use websocket_proto::{Kind, Sender, Server};
     ///
     /// /// Sends a file as one message of one frame, without reading all of it into memory.
     /// fn send_file(
@@ -59,7 +59,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// # let mut socket = Vec::new();
     /// # send_file(&mut connection.sender, &mut io::repeat(b'a'), 70_000, &mut socket)?;
     /// # assert_eq!((&socket[..10], socket.len()), (&[0x82, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70][..], 70_010));
-    /// # Ok::<(), Error>(())
+    /// # Ok::<(), io::Error>(())
     /// ```
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::{
-    Config, Kind, Message, Replies, Reply, Role, SHORTCUTS, Storage, Transport,
+    Closes, Config, Kind, Message, Replies, Reply, Role, SHORTCUTS, Storage, Transport,
     connection::{Closing, Owed, ReplyKind},
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
     storage,
@@ -97,7 +97,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
             queue,
             pongs: 0,
             held: None,
-            closing: Closing::Open,
+            closing: Closing::OPEN,
             open: None,
             #[cfg(feature = "deflate")]
             deflater,
@@ -155,6 +155,12 @@ impl<R: Role, S: Storage> Sender<R, S> {
     #[must_use = "the transport may have to be closed"]
     pub fn transport(&self) -> Transport {
         self.closing.transport(self.backlog() == 0, R::PEER_IS_CLIENT)
+    }
+
+    /// Returns which Closes have passed so far: what a log or a decision to reconnect needs, once the connection has
+    /// ended.
+    pub fn closes(&self) -> Closes {
+        self.closing.closes
     }
 
     /// Sends a text message in one frame.
@@ -345,10 +351,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     fn send_close(&mut self, close: Close<'_>) -> Result<(), SendError> {
-        match self.closing {
-            Closing::Open => {}
-            Closing::Lost => return Err(SendError::TransportLost),
-            _ => return Err(SendError::Closing),
+        if !self.is_open() {
+            return Err(self.not_open());
         }
         let mut space = [0; MAX_CONTROL_PAYLOAD];
         let Some(payload) = close.encode(&mut space) else {
@@ -377,7 +381,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
         let owed = match reply.kind {
             ReplyKind::Pong if self.closing.may_pong() => return self.push_pong(reply.payload),
             ReplyKind::Pong => return,
-            ReplyKind::Close => self.closing.close_received(),
+            ReplyKind::Close => {
+                self.closing.closes.add_received(reply.payload);
+                self.closing.close_received()
+            }
             ReplyKind::Fail => self.closing.failed(),
         };
         // The connection ends: from now on no Pong is owed.
@@ -470,7 +477,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
 
     /// The error of an operation if the connection is not open.
     fn not_open(&self) -> SendError {
-        if self.closing == Closing::Lost { SendError::TransportLost } else { SendError::Closing }
+        if self.closing.is_lost() { SendError::TransportLost } else { SendError::Closing }
     }
 
     /// Checks that a frame is allowed by the limits. If it is, and a Pong is held, the Pong is queued first.
@@ -540,6 +547,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     fn push_close(&mut self, payload: &[u8]) {
+        self.closing.closes.add_sent(payload);
         self.push_held();
         if !self.is_in_frame() {
             self.push_last(payload);

@@ -11,6 +11,7 @@ use crate::{
         },
         key::AcceptKey,
     },
+    time::{Retry, RetryAfter},
 };
 #[cfg(feature = "deflate")]
 use crate::{deflate, storage::OutOfMemory};
@@ -48,6 +49,22 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     /// The headers.
     pub fn headers(&self) -> Headers<'_> {
         parse::headers(self.head.bytes())
+    }
+
+    /// The `Retry-After` header; `None` if there is none, or more than one.
+    pub fn retry_after(&self) -> Option<RetryAfter<'_>> {
+        let value = self.headers().single("Retry-After").at_most_once().ok()??;
+        Some(RetryAfter::parse(str::from_utf8(value).ok()?))
+    }
+
+    /// Whether to ask again, if the server has refused: by its status, and not before the number of seconds in its
+    /// `Retry-After`.
+    pub fn retry(&self) -> Retry {
+        match (Retry::after_status(self.status()), self.retry_after()) {
+            (Retry::Never, _) => Retry::Never,
+            (_, Some(RetryAfter::Delay(delay))) => Retry::After(delay),
+            (retry, _) => retry,
+        }
     }
 
     /// The subprotocol that the server has picked; `None` if it has picked none.

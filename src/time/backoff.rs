@@ -1,0 +1,115 @@
+use core::time::Duration;
+
+use super::Retry;
+use crate::Randomness;
+
+/// How long a client waits before it connects again (RFC 6455 §7.2.3).
+///
+/// The first delay is random between 0 and 5 seconds, so that the clients of a server that restarts do not come back at
+/// the same moment. Each further delay is random in the upper half of a limit that doubles: 5 to 10 seconds, 10 to 20,
+/// and so on up to 30 to 60 seconds.
+///
+/// The delays begin anew only after a connection was [up](Self::up) for a minute. A server that accepts and then closes
+/// is otherwise asked again every few seconds for ever.
+///
+/// ```
+/// use std::time::Duration;
+/// use websocket_proto::{SystemRandom, time::{Backoff, Retry}};
+///
+/// let mut random = SystemRandom::new()?;
+/// let mut backoff = Backoff::new().first(Duration::from_secs(1));
+/// let now = Duration::ZERO;
+/// let delay = backoff.delay(Retry::Soon, now, &mut random).unwrap();
+/// assert!(delay < Duration::from_secs(1));
+/// let delay = backoff.delay(Retry::Soon, now, &mut random).unwrap();
+/// assert!((1..2).contains(&delay.as_secs()));
+/// assert_eq!(backoff.delay(Retry::Never, now, &mut random), None);
+/// # Ok::<(), websocket_proto::RandomnessError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    first: Duration,
+    max: Duration,
+    stable: Duration,
+    /// Delays since the last connection that was up for long.
+    attempts: u32,
+    up_since: Option<Duration>,
+}
+
+/// The delays that the registry of close codes names for 1012.
+const LATER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+
+impl Backoff {
+    /// Returns the default: 5 seconds, 60 seconds, and a minute.
+    pub const fn new() -> Self {
+        Self {
+            first: Duration::from_secs(5),
+            max: Duration::from_secs(60),
+            stable: Duration::from_secs(60),
+            attempts: 0,
+            up_since: None,
+        }
+    }
+
+    /// Sets the longest first delay.
+    #[must_use]
+    pub const fn first(self, first: Duration) -> Self {
+        Self { first, ..self }
+    }
+
+    /// Sets the longest delay. `Retry::Later` and `Retry::After` may be longer.
+    #[must_use]
+    pub const fn max(self, max: Duration) -> Self {
+        Self { max, ..self }
+    }
+
+    /// Sets how long a connection must have been up for the delays to begin anew.
+    #[must_use]
+    pub const fn stable(self, stable: Duration) -> Self {
+        Self { stable, ..self }
+    }
+
+    /// Says that a connection is open `now`.
+    pub const fn up(&mut self, now: Duration) {
+        self.up_since = Some(now);
+    }
+
+    /// Returns how many delays were returned since a connection was last up for long.
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Returns how long to wait before the next attempt; `None` if there should be none.
+    ///
+    /// Call it when a connection has ended, or could not be made. [`Retry::Application`] counts as [`Retry::Never`]: an
+    /// application that wants to come back passes something else.
+    pub fn delay(&mut self, retry: Retry, now: Duration, random: &mut impl Randomness) -> Option<Duration> {
+        let was_stable = self.up_since.take().is_some_and(|since| now.saturating_sub(since) >= self.stable);
+        if was_stable {
+            self.attempts = 0;
+        }
+        let most = self.first.saturating_mul(1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX)).min(self.max);
+        let least = if self.attempts == 0 { Duration::ZERO } else { most / 2 };
+        let mut between = |least: Duration, most| least + share(most - least, random.next_key());
+        let delay = match retry {
+            Retry::Soon => between(least, most),
+            Retry::Later => between(least.max(LATER.0), most.max(LATER.1)),
+            Retry::After(time) => time.saturating_add(between(Duration::ZERO, most)),
+            Retry::Application | Retry::Never => return None,
+        };
+        self.attempts = self.attempts.saturating_add(1);
+        Some(delay)
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A random part of a span, less than all of it.
+fn share(span: Duration, [a, b, ..]: [u8; 4]) -> Duration {
+    let random = u16::from_be_bytes([a, b]);
+    (span / (1 << 16)).saturating_mul(random.into())
+}

@@ -1,0 +1,105 @@
+use core::{fmt, time::Duration};
+
+/// How long to wait for a peer: the limits of a [`Watch`](super::Watch). Each can be switched off with `None`.
+///
+/// The defaults hold behind a proxy that cuts connections which are silent for 60 seconds, as nginx does unless it is
+/// configured otherwise.
+///
+/// ```
+/// use std::time::Duration;
+/// use websocket_proto::time::Patience;
+///
+/// const MOBILE: Patience = Patience::new().silence(Some(Duration::from_secs(50))).closing(None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    pub(super) opening: Option<Duration>,
+    pub(super) silence: Option<Duration>,
+    pub(super) answer: Option<Duration>,
+    pub(super) closing: Option<Duration>,
+    pub(super) end: Option<Duration>,
+}
+
+impl Patience {
+    /// Returns the default limits.
+    pub const fn new() -> Self {
+        Self {
+            opening: Some(Duration::from_secs(10)),
+            silence: Some(Duration::from_secs(25)),
+            answer: Some(Duration::from_secs(25)),
+            closing: Some(Duration::from_secs(10)),
+            end: Some(Duration::from_secs(2)),
+        }
+    }
+
+    /// Sets how long the opening handshake may take, from its first byte to its last. The default is 10 seconds.
+    #[must_use]
+    pub const fn opening(self, opening: Option<Duration>) -> Self {
+        Self { opening, ..self }
+    }
+
+    /// Sets how long a peer may be silent before it is sent a Ping. The default is 25 seconds.
+    ///
+    /// Without it no Ping is sent, and a dead peer is not noticed.
+    #[must_use]
+    pub const fn silence(self, silence: Option<Duration>) -> Self {
+        Self { silence, ..self }
+    }
+
+    /// Sets how long a peer may remain silent after a Ping was written. The default is 25 seconds.
+    ///
+    /// Without it Pings are sent, but nobody is given up.
+    #[must_use]
+    pub const fn answer(self, answer: Option<Duration>) -> Self {
+        Self { answer, ..self }
+    }
+
+    /// Sets how long the closing handshake may take, while no pending bytes are taken by the transport. The default is
+    /// 10 seconds.
+    #[must_use]
+    pub const fn closing(self, closing: Option<Duration>) -> Self {
+        Self { closing, ..self }
+    }
+
+    /// Sets how long to wait for the end of the stream, after both ends have closed. The default is 2 seconds.
+    #[must_use]
+    pub const fn end(self, end: Option<Duration>) -> Self {
+        Self { end, ..self }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The deadline that a peer has missed: drop the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimedOut {
+    /// The opening handshake has taken too long.
+    Opening,
+    /// The peer was silent, and sent nothing after a Ping either.
+    Answer,
+    /// The transport has taken nothing of what waits for it: the peer does not read.
+    Writing,
+    /// The peer has not answered our Close, or not read what was pending before it.
+    Closing,
+    /// Both ends have closed, but the peer has not ended the stream.
+    End,
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Opening => "timed out in the opening handshake",
+            Self::Answer => "timed out: no answer to a Ping",
+            Self::Writing => "timed out: the peer does not read",
+            Self::Closing => "timed out: no answer to our Close",
+            Self::End => "timed out: the peer does not end the stream",
+        })
+    }
+}
+
+impl core::error::Error for TimedOut {}
