@@ -38,19 +38,26 @@ impl<'a> Uri<'a> {
     /// See [`UriError`]: these addresses have no user information and no fragment, and characters that RFC 3986 does
     /// not allow must be percent-encoded.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let (secure, default_port, rest) = match (strip_scheme(text, "ws://"), strip_scheme(text, "wss://")) {
-            (Some(rest), _) => (false, 80, rest),
-            (_, Some(rest)) => (true, 443, rest),
+        let (secure, rest) = match (strip_scheme(text, "ws://"), strip_scheme(text, "wss://")) {
+            (Some(rest), _) => (false, rest),
+            (_, Some(rest)) => (true, rest),
             _ => return Err(UriError::Scheme),
         };
         if let Some(index) = text.bytes().position(|byte| byte == b'#') {
             return Err(UriError::Fragment { index });
         }
-        let (authority, resource) = split_before(rest, |byte| matches!(byte, b'/' | b'?'));
-        let (path, query) = split_before(resource, |byte| byte == b'?');
+        let (authority, resource) = split_authority(rest);
+        let server = Self::of_server(secure, authority)?;
+        let (path, query) = split_resource(text, resource)?;
+        Ok(Self { path, query, ..server })
+    }
+
+    /// The address of a server, with neither a path nor a query.
+    pub(crate) fn of_server(secure: bool, authority: &'a str) -> Result<Self, UriError> {
         if authority.bytes().any(|byte| byte == b'@') {
             return Err(UriError::UserInfo);
         }
+        let default_port = if secure { 443 } else { 80 };
         let host_len = host_len(authority.as_bytes())?;
         let (host, port) = authority.split_at_checked(host_len).ok_or(UriError::Host)?;
         let (port, port_digits) = match port.get(1..) {
@@ -61,9 +68,7 @@ impl<'a> Uri<'a> {
                 (port, if port == default_port { "" } else { digits })
             }
         };
-        check_escapes(resource.as_bytes(), |byte| is_pchar(byte) || matches!(byte, b'/' | b'?'))
-            .map_err(|index| UriError::Character { index: text.len() - resource.len() + index })?;
-        Ok(Self { secure, host, port, port_digits, path, query })
+        Ok(Self { secure, host, port, port_digits, path: "", query: "" })
     }
 
     /// Whether the transport is TLS: `wss`.
@@ -132,6 +137,18 @@ impl fmt::Display for Joined<'_> {
 pub(crate) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+/// The authority at the beginning of `rest`, and the path and query behind it.
+pub(crate) fn split_authority(rest: &str) -> (&str, &str) {
+    split_before(rest, |byte| matches!(byte, b'/' | b'?'))
+}
+
+/// The path, and the query with its question mark, of the resource at the end of `text`.
+pub(crate) fn split_resource<'a>(text: &str, resource: &'a str) -> Result<(&'a str, &'a str), UriError> {
+    check_escapes(resource.as_bytes(), |byte| is_pchar(byte) || matches!(byte, b'/' | b'?'))
+        .map_err(|index| UriError::Character { index: text.len() - resource.len() + index })?;
+    Ok(split_before(resource, |byte| byte == b'?'))
 }
 
 /// The text before the first byte that is an end, and the text from there on. An end must be ASCII.
