@@ -17,7 +17,7 @@ use crate::{
 ///
 /// | the fault is | |
 /// |-|-|
-/// | the peer's | [`Peer`](Self::Peer), [`Head`](Self::Head), [`Refusal`](Self::Refusal), [`Upgrade`](Self::Upgrade) |
+/// | the peer's | [`Peer`](Self::Peer), [`Head`](Self::Head), [`Refusal`](Self::Refusal), [`Upgrade`](Self::Upgrade), [`Redirect`](Self::Redirect) |
 /// | the network's, or the peer's | [`Lost`](Self::Lost), [`TimedOut`](Self::TimedOut) |
 /// | the caller's | [`Send`](Self::Send), [`Uri`](Self::Uri), [`Request`](Self::Request), [`Accept`](Self::Accept), [`Response`](Self::Response), [`CloseCode`](Self::CloseCode), [`Header`](Self::Header), [`ForeignInput`](Self::ForeignInput) |
 /// | this machine's | [`OutOfMemory`](Self::OutOfMemory), `Randomness` |
@@ -57,6 +57,9 @@ pub enum Error {
     Refusal(server::Refusal),
     /// The server did not open a WebSocket.
     Upgrade(client::UpgradeError),
+    /// The server redirects to an address that is not allowed.
+    #[cfg(feature = "alloc")]
+    Redirect(client::RedirectError),
     /// The connection was lost: the stream ended without a Close.
     Lost(UncleanEnd),
     /// The peer was too slow.
@@ -91,6 +94,8 @@ impl fmt::Display for Error {
             Self::Head(error) => error.fmt(f),
             Self::Refusal(error) => error.fmt(f),
             Self::Upgrade(error) => error.fmt(f),
+            #[cfg(feature = "alloc")]
+            Self::Redirect(error) => error.fmt(f),
             Self::Lost(error) => error.fmt(f),
             Self::TimedOut(error) => error.fmt(f),
             Self::Send(error) => error.fmt(f),
@@ -115,6 +120,8 @@ impl core::error::Error for Error {
             Self::Head(error) => error,
             Self::Refusal(error) => error,
             Self::Upgrade(error) => error,
+            #[cfg(feature = "alloc")]
+            Self::Redirect(error) => error,
             Self::Lost(error) => error,
             Self::TimedOut(error) => error,
             Self::Send(error) => error,
@@ -169,6 +176,11 @@ from! {
     InvalidHeader => Header {}
 }
 
+#[cfg(feature = "alloc")]
+from! {
+    client::RedirectError => Redirect { client::RedirectError::OutOfMemory => Self::OutOfMemory }
+}
+
 #[cfg(feature = "std")]
 from! {
     RandomnessError => Randomness {}
@@ -182,7 +194,9 @@ impl From<Error> for std::io::Error {
         use std::io::ErrorKind;
 
         let kind = match error {
-            Error::Peer(_) | Error::Head(_) | Error::Refusal(_) | Error::Upgrade(_) => ErrorKind::InvalidData,
+            Error::Peer(_) | Error::Head(_) | Error::Refusal(_) | Error::Upgrade(_) | Error::Redirect(_) => {
+                ErrorKind::InvalidData
+            }
             Error::Lost(_) => ErrorKind::UnexpectedEof,
             Error::TimedOut(_) => ErrorKind::TimedOut,
             Error::Send(SendError::Closing | SendError::TransportLost) => ErrorKind::NotConnected,
@@ -228,7 +242,11 @@ mod tests {
     use core::error::Error as _;
 
     use super::*;
-    use crate::{CloseCode, client::UpgradeError, server::Refusal};
+    use crate::{
+        CloseCode,
+        client::{RedirectError, UpgradeError},
+        server::Refusal,
+    };
 
     /// The peer's fault, the caller's, a lost connection and memory, whichever function has noticed it.
     #[test]
@@ -252,6 +270,8 @@ mod tests {
             (Refusal::NotAnUpgrade.into(), Error::Refusal(Refusal::NotAnUpgrade)),
             (UpgradeError::OutOfMemory.into(), memory),
             (UpgradeError::Refused { status: 404 }.into(), Error::Upgrade(UpgradeError::Refused { status: 404 })),
+            (RedirectError::OutOfMemory.into(), memory),
+            (RedirectError::Insecure.into(), Error::Redirect(RedirectError::Insecure)),
             (client::RequestError::OutOfMemory.into(), memory),
             (server::AcceptError::OutOfMemory.into(), memory),
             (server::ResponseError::OutOfMemory.into(), memory),
@@ -272,6 +292,7 @@ mod tests {
         assert_eq!(write(SendError::Closing).unwrap_err().kind(), ErrorKind::NotConnected);
         assert_eq!(write(SendError::OutOfMemory).unwrap_err().kind(), ErrorKind::OutOfMemory);
         assert_eq!(io::Error::from(UncleanEnd::WithoutClose).kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(io::Error::from(RedirectError::Insecure).kind(), ErrorKind::InvalidData);
         let error = io::Error::from(UncleanEnd::Failed(Failure::Masked));
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert_eq!(error.get_ref().unwrap().downcast_ref(), Some(&Error::Peer(Failure::Masked)));

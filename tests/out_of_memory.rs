@@ -225,6 +225,21 @@ fn in_the_handshake() {
     assert!(places >= 3, "{places} places");
 }
 
+#[test]
+fn at_a_redirect() {
+    for (base, location) in
+        [("ws://h", "b"), ("ws://h/a/b?c", "../.."), ("ws://h:9/a?c", ""), ("ws://h", "https://g/b?c")]
+    {
+        let uri = Uri::parse(base).unwrap();
+        let places = each_refused(|| {
+            if let Err(error) = armed(|| uri.redirect(location)) {
+                assert_eq!(error, client::RedirectError::OutOfMemory);
+            }
+        });
+        assert_eq!(places, 1, "{base} {location}: the address never grows");
+    }
+}
+
 /// A client's bytes, and the events that a server must see.
 fn conversation() -> (Vec<u8>, Vec<Seen>) {
     let (_, mut client) = connect(config(), usize::MAX).unwrap();

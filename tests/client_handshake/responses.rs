@@ -1,4 +1,4 @@
-//! Responses that are accepted or refused: the rows C1 to C6.
+//! Responses that are accepted or refused: the rows C1 to C6, and `Location`.
 
 use crate::{
     common::heads::{ACCEPT, KEY, KEYS, NONCE},
@@ -129,6 +129,36 @@ fn c2_refused() {
                 assert_eq!(headers.len(), lines.len() + more, "{line}");
             }
         }
+    }
+}
+
+#[test]
+fn c9_location() {
+    let location = |head: &[u8]| {
+        let mut handshake = new_client(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
+        assert!(handshake.read(&mut Input::new(&mut head.to_vec())));
+        handshake.into_response().unwrap().location().map(str::to_owned)
+    };
+    for status in (200..=999).chain([101]) {
+        let found = location(format!("HTTP/1.1 {status} X\r\nLocation: /b\r\n\r\n").as_bytes());
+        let is_redirect = [301, 302, 303, 307, 308].contains(&status);
+        assert_eq!(found.as_deref(), is_redirect.then_some("/b"), "{status}");
+    }
+    #[rustfmt::skip]
+    let rows: [(&str, &[u8], Option<&str>); 9] = [
+        ("C9 none",            b"Server: x",                                  None),
+        ("C9 twice",           b"Location: /a\r\nlocation: /b",               None),
+        ("C9 twice the same",  b"Location: /a\r\nLocation: /a",               None),
+        ("C9 empty and good",  b"Location:\r\nLocation: /a",                  None),
+        ("C9 not UTF-8",       b"Location: /\xe4",                            None),
+        ("C9 UTF-8",           "Location: /\u{e4}".as_bytes(),                Some("/\u{e4}")),
+        ("C9 empty",           b"Location:",                                  Some("")),
+        ("C9 spaces, any case", b"LOCATION: \twss://h/a b \t",                Some("wss://h/a b")),
+        ("C9 others",          b"Content-Location: /a\r\nLocation: /b\r\nLocations: /c", Some("/b")),
+    ];
+    for (label, lines, expected) in rows {
+        let head = [b"HTTP/1.1 302 Found\r\n", lines, b"\r\n\r\n"].concat();
+        assert_eq!(location(&head).as_deref(), expected, "{label}");
     }
 }
 

@@ -19,7 +19,7 @@
 //!     let response = handshake.into_response()?;
 //!     if response.status() != 101 {
 //!         // A redirect, a login, an error page: the first bytes of the body are in `input`.
-//!         println!("{} {:?}", response.status(), response.headers().get("Location"));
+//!         println!("{} {:?}", response.status(), response.location());
 //!     }
 //!     let connection = response.upgrade()?;
 //!     // The rest of `input` is the receiver's first input.
@@ -35,6 +35,8 @@
 //! For `wss://` the socket must be a TLS stream: ask [`Uri::is_secure`](crate::Uri::is_secure). This crate cannot check
 //! it.
 
+#[cfg(feature = "alloc")]
+mod redirect;
 mod request;
 mod response;
 
@@ -42,6 +44,8 @@ mod response;
 use alloc::vec::Vec;
 use core::fmt;
 
+#[cfg(feature = "alloc")]
+pub use redirect::{Redirect, RedirectError};
 pub use request::{Request, RequestError};
 pub use response::{Response, UpgradeError};
 

@@ -67,6 +67,19 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         }
     }
 
+    /// Where a redirect points to: the value of its only `Location` header (RFC 9110 §10.2.2).
+    ///
+    /// `None` if the status is not 301, 302, 303, 307 or 308, or if the header is missing, repeated or not UTF-8.
+    ///
+    /// It is often relative to the address of the request: [`Uri::redirect`](crate::Uri::redirect) (feature `alloc`)
+    /// resolves it. This crate follows no redirect: "the server might redirect the client using a 3xx status code (but
+    /// clients are not required to follow them)" (RFC 6455 §4.1).
+    pub fn location(&self) -> Option<&str> {
+        let location = self.headers().single("Location").once().ok()?;
+        let is_redirect = matches!(self.status(), 301 | 302 | 303 | 307 | 308);
+        str::from_utf8(location).ok().filter(|_| is_redirect)
+    }
+
     /// The subprotocol that the server has picked; `None` if it has picked none.
     ///
     /// [`upgrade`](Self::upgrade) checks that it was offered. It consumes the response, so copy first what is needed
