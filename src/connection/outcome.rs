@@ -103,6 +103,7 @@ impl<E: Into<Error>> From<E> for Outcome {
     fn from(error: E) -> Self {
         let ended = match error.into() {
             Error::Peer(failure) => Ended::Failed(failure),
+            Error::Lost(lost) => Ended::Lost(lost),
             Error::TimedOut(timed_out) => Ended::TimedOut(timed_out),
             error => Ended::NotOpened(error),
         };

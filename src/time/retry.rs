@@ -1,13 +1,13 @@
 use core::time::Duration;
 
-use crate::{Ended, Error, Outcome, client::UpgradeError, frame::CloseCode};
+use crate::{Ended, Error, Outcome, client::UpgradeError, frame::CloseCode, head::HeadError};
 
 /// Whether a client should connect again: advice for [`Backoff::delay`](super::Backoff::delay), which the application
 /// may override.
 ///
 /// | | |
 /// |-|-|
-/// | the connection was lost, or a deadline was missed; close codes 1001, 1006, 1011, 1014 | `Soon` |
+/// | the connection was lost, also in the opening handshake, or a deadline was missed; close codes 1001, 1006, 1011, 1014 | `Soon` |
 /// | close codes 1012 (service restart) and 1013 (try again later) | `Later` |
 /// | close codes 3000 to 4999 | `Application` |
 /// | any other close code; we have closed first; the peer broke the protocol or a limit | `Never` |
@@ -58,7 +58,7 @@ impl Retry {
             Ended::Failed(failure) => Self::after_code(failure.close_code().get()),
             Ended::Lost(_) | Ended::TimedOut(_) => Self::after_code(CloseCode::ABNORMAL),
             Ended::NotOpened(Error::Upgrade(UpgradeError::Refused { status })) => Self::after_status(status),
-            Ended::NotOpened(Error::Lost(_) | Error::OutOfMemory) => Self::Soon,
+            Ended::NotOpened(Error::Head(HeadError::Incomplete { .. }) | Error::OutOfMemory) => Self::Soon,
             Ended::NotOpened(_) => Self::Never,
         }
     }

@@ -1,5 +1,7 @@
 //! Responses that are accepted or refused: the rows C1 to C6, and `Location`.
 
+use std::time::Duration;
+
 use crate::{
     common::heads::{ACCEPT, KEY, KEYS, NONCE},
     harness::*,
@@ -9,6 +11,7 @@ use websocket_proto::{
     client::UpgradeError,
     head::HeaderFault::*,
     head::{HeadError, MalformedHead},
+    time::Retry,
 };
 
 #[test]
@@ -159,6 +162,39 @@ fn c9_location() {
     for (label, lines, expected) in rows {
         let head = [b"HTTP/1.1 302 Found\r\n", lines, b"\r\n\r\n"].concat();
         assert_eq!(location(&head).as_deref(), expected, "{label}");
+    }
+}
+
+/// `Retry-After` counts only for a status that may change.
+#[test]
+fn c10_retry_after() {
+    let ask = |head: &[u8]| {
+        let mut handshake = new_client(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
+        assert!(handshake.read(&mut Input::new(&mut head.to_vec())));
+        let response = handshake.into_response().unwrap();
+        (response.retry(), response.retry_after().map(|value| format!("{value:?}")))
+    };
+    let after = |seconds| Retry::After(Duration::from_secs(seconds));
+    #[rustfmt::skip]
+    let rows: [(u16, &[u8], Retry, Option<&str>); 14] = [
+        (503, b"Server: x",                          Retry::Soon,     None),
+        (503, b"Retry-After: 120",                   after(120),      Some("Delay(120s)")),
+        (503, b"retry-after:\t0 ",                   after(0),        Some("Delay(0ns)")),
+        (408, b"Retry-After: 1",                     after(1),        Some("Delay(1s)")),
+        (429, b"Retry-After: 007",                   after(7),        Some("Delay(7s)")),
+        (503, b"Retry-After: 18446744073709551615",  after(u64::MAX), Some("Delay(18446744073709551615s)")),
+        (503, b"Retry-After: 99999999999999999999",  after(u64::MAX), Some("Delay(18446744073709551615s)")),
+        (503, b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT", Retry::Soon, Some("Date(\"Fri, 31 Dec 1999 23:59:59 GMT\")")),
+        (503, b"Retry-After: -1",                    Retry::Soon,     Some("Date(\"-1\")")),
+        (503, b"Retry-After:",                       Retry::Soon,     Some("Date(\"\")")),
+        (503, b"Retry-After: 1\r\nRetry-After: 2",   Retry::Soon,     None),
+        (503, b"Retry-After: \xff",                  Retry::Soon,     None),
+        (404, b"Retry-After: 120",                   Retry::Never,    Some("Delay(120s)")),
+        (301, b"Retry-After: 120",                   Retry::Never,    Some("Delay(120s)")),
+    ];
+    for (status, line, retry, value) in rows {
+        let head = [format!("HTTP/1.1 {status} X\r\n").as_bytes(), line, b"\r\n\r\n"].concat();
+        assert_eq!(ask(&head), (retry, value.map(str::to_owned)), "{status} {}", line.escape_ascii());
     }
 }
 
