@@ -80,6 +80,8 @@
 //! | [`ReadBuffer`] | what sockets are read into, for one connection or for all |
 //! | [`Sender`] | messages, Pings and Closes to [bytes](Sender::pending), and what to do with the [`Transport`] |
 //! | [`Config`] | every limit, with its default |
+//! | [`time`] | deadlines, keepalive and reconnection, as data |
+//! | [`Outcome`], [`Traffic`] | how a connection ended, and how much has passed |
 //! | [`deflate`] | compressed messages (permessage-deflate, [RFC 7692]) |
 //! | [`frame`] | a frame codec, usable alone |
 //! | [`head`] | the headers of a handshake, and what can be wrong with its head |
@@ -272,6 +274,7 @@
 //! ```
 //!
 //! The read waits while the backlog is large, so that a client which reads slowly is not served faster than it reads.
+//! Only one end may do so, usually the server: if both ends waited, neither would read again.
 //! The sockets of tokio say when they are ready: wait with `readable`, then read with `try_read`. Then one buffer
 //! serves all connections of a thread, and nothing is borrowed across an `await`. The example `echo_tokio` is a whole
 //! server. The page of [`Input`] shows how to read a handshake in its own function, and what a timeout needs.
@@ -426,15 +429,42 @@
 //!
 //! # Time
 //!
-//! The library has no clock. A loop on the open internet needs four timers. The examples `echo_tokio` and `chat` have
-//! all of them:
+//! The crate reads no clock, but it knows the deadlines. A loop tells a [`Watch`](time::Watch) what it reads and writes,
+//! and asks it how long to wait:
 //!
-//! | from | until | then | usual |
-//! |-|-|-|-|
-//! | the connection | the handshake is done | drop it | 10 s |
-//! | the last byte received | another is received | send a [Ping](Sender::send_ping); if nothing is received for the same time again, drop it | 30 s |
-//! | [`transport`](Sender::transport) is not `Open` any more | it is `CloseNow`, or the stream ends | drop it | 10 s |
-//! | we have shut down our half of the stream | the peer ends its own | drop it | 2 s |
+//! ```
+//! use std::{io::{self, ErrorKind, Read, Write}, net::TcpStream, time::Duration};
+//! use websocket_proto::{Connection, Input, ReadBuffer, ServerConnection, time::Watch};
+//!
+//! /// Returns the next input, or an error of the kind `TimedOut` if the client is dead.
+//! fn read<'b>(
+//!     socket: &mut TcpStream,
+//!     connection: &mut ServerConnection,
+//!     buffer: &'b mut ReadBuffer<Vec<u8>>,
+//!     watch: &mut Watch,
+//!     now: impl Fn() -> Duration,                                 // since any origin
+//! ) -> io::Result<Input<'b>> {
+//!     let Connection { receiver: rx, sender: tx } = connection;
+//!     loop {
+//!         let wait = watch.check(tx, now())?;                     // sends a Ping when the client was silent for long
+//!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
+//!         socket.set_read_timeout(wait)?;
+//!         match socket.read(buffer.room_for(rx)) {
+//!             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+//!             n => {
+//!                 let n = n?;
+//!                 watch.heard(now());
+//!                 return Ok(buffer.received(n));
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! The module [`time`] has the async loop, and a client that connects again. How a connection ended is its [`Outcome`],
+//! and [`Traffic`] counts what has passed. Three pages say why, and what else there is to do: how to
+//! [survive a dead peer](guide::survive_a_dead_peer), to [close properly](guide::close_properly), and to
+//! [come back](guide::come_back).
 //!
 //! # Features
 //!
@@ -466,6 +496,17 @@ extern crate std;
 #[cfg(all(doctest, feature = "std"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What a program on the open internet must do beside the protocol, with code.
+#[cfg(any(doc, all(doctest, feature = "std")))]
+pub mod guide {
+    #[doc = include_str!("../docs/close-properly.md")]
+    pub mod close_properly {}
+    #[doc = include_str!("../docs/come-back.md")]
+    pub mod come_back {}
+    #[doc = include_str!("../docs/survive-a-dead-peer.md")]
+    pub mod survive_a_dead_peer {}
+}
 
 /// Whether common cases have code of their own, which is only there to be fast. Without `std` size matters more.
 const SHORTCUTS: bool = cfg!(feature = "std");

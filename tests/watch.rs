@@ -126,9 +126,25 @@ fn a_backlog_that_drains_shows_life_and_one_that_does_not_shows_none() {
         tx.consume(100);
         watch.wrote(100, tx.backlog(), s(second));
     }
+    watch.wrote(0, tx.backlog(), s(100));
     assert_eq!(tx.backlog(), 8604, "no Ping was needed");
     assert_eq!(watch.check(tx, s(105)), Ok(Some(s(25))), "now one is queued");
     is_missed_at(s(130), TimedOut::Writing, |now| watch.check(tx, now));
+}
+
+/// A transport that takes something every few milliseconds was never empty, either.
+#[test]
+fn a_backlog_that_drains_fast_shows_life() {
+    let (mut server, _) = open(Config::new());
+    let mut watch = Watch::new(Patience::new(), s(0));
+    let tx = &mut server.sender;
+    tx.send_binary(&[0; 10_000]).unwrap();
+    for tick in 0..3000 {
+        assert!(watch.check(tx, ms(tick * 20)).is_ok());
+        tx.consume(1);
+        watch.wrote(1, tx.backlog(), ms(tick * 20));
+    }
+    assert_eq!(tx.backlog(), 7004, "no Ping was needed for a minute");
 }
 
 /// A server that sends something from time to time does not keep a dead peer: its socket takes small messages for hours.

@@ -281,6 +281,20 @@ def bad_server(frames, code):
     return talk
 
 
+def silent_server(listener):
+    """A server that opens the connection and is never heard again. It should get a Ping."""
+    conn = accepted(listener)
+    head = read_head(conn)
+    conn.sendall(GOOD_RESPONSE.replace(b"ACCEPT", accept_key(head)).replace(b"\n", b"\r\n"))
+    received = b""
+    while len(received) < 27 + 10:
+        more = conn.recv(100)
+        if not more:
+            raise Failure(f"the end where a Ping should be: {received}")
+        received += more
+    check("first bytes of the Ping", received[27:29], b"\x89\x84")
+
+
 GOOD_REQUEST = b"""GET /echo HTTP/1.1
 Host: firmware.test
 Upgrade: websocket
@@ -348,6 +362,8 @@ CASES = {
         "client", 1, BROKE["client"], bad_server(b"\x81\x7E\x04\x00" + b"x" * 1024, 1009), None),
     "client, a length beyond 32 bits": (
         "client", 1, BROKE["client"], bad_server(b"\x82\x7F" + struct.pack(">Q", 1 << 32), 1009), None),
+    "client with a watch, a real server": ("watch", 0, ["client: ok", "client pings: 1"], good_server, None),
+    "client with a watch, a dead server": ("watch", 1, "client: the server is dead", silent_server, None),
     "server, an unmasked frame": ("server", 1, BROKE["server"], None, bad_client(b"\x81\x02hi", 1002)),
     "server, text that is not UTF-8": ("server", 1, BROKE["server"], None, bad_client(masked(1, b"\xED\xA0\x80"), 1007)),
     "server, a message larger than allowed": (

@@ -82,7 +82,7 @@ impl Outcome {
     /// Returns the close code as a browser reports it: that of the peer's Close, 1005 if it has none, and 1006 without a
     /// Close (RFC 6455 §7.1.5).
     pub fn code(&self) -> u16 {
-        self.closes.received().filter(|_| self.is_clean()).unwrap_or(CloseCode::ABNORMAL)
+        self.closes.received().unwrap_or(CloseCode::ABNORMAL)
     }
 
     /// Returns whether a client should connect again: see [`Retry`].

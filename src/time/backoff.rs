@@ -90,7 +90,9 @@ impl Backoff {
         }
         let most = self.first.saturating_mul(1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX)).min(self.max);
         let least = if self.attempts == 0 { Duration::ZERO } else { most / 2 };
-        let mut between = |least: Duration, most| least + share(most - least, random.next_key());
+        let mut between = |least: Duration, most: Duration| {
+            least.saturating_add(share(most.saturating_sub(least), random.next_key()))
+        };
         let delay = match retry {
             Retry::Soon => between(least, most),
             Retry::Later => between(least.max(LATER.0), most.max(LATER.1)),

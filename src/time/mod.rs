@@ -121,6 +121,7 @@
 //! ```
 
 mod backoff;
+mod clock;
 mod patience;
 mod retry;
 mod watch;

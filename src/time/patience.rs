@@ -1,5 +1,7 @@
 use core::{fmt, time::Duration};
 
+use super::clock::Time;
+
 /// How long to wait for a peer: the limits of a [`Watch`](super::Watch). Each can be switched off with `None`.
 ///
 /// The defaults hold behind a proxy that cuts connections which are silent for 60 seconds, as nginx does unless it is
@@ -13,29 +15,29 @@ use core::{fmt, time::Duration};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    pub(super) opening: Option<Duration>,
-    pub(super) silence: Option<Duration>,
-    pub(super) answer: Option<Duration>,
-    pub(super) closing: Option<Duration>,
-    pub(super) end: Option<Duration>,
+    pub(super) opening: Time,
+    pub(super) silence: Time,
+    pub(super) answer: Time,
+    pub(super) closing: Time,
+    pub(super) end: Time,
 }
 
 impl Patience {
     /// Returns the default limits.
     pub const fn new() -> Self {
         Self {
-            opening: Some(Duration::from_secs(10)),
-            silence: Some(Duration::from_secs(25)),
-            answer: Some(Duration::from_secs(25)),
-            closing: Some(Duration::from_secs(10)),
-            end: Some(Duration::from_secs(2)),
+            opening: Time::new(Duration::from_secs(10)),
+            silence: Time::new(Duration::from_secs(25)),
+            answer: Time::new(Duration::from_secs(25)),
+            closing: Time::new(Duration::from_secs(10)),
+            end: Time::new(Duration::from_secs(2)),
         }
     }
 
     /// Sets how long the opening handshake may take, from its first byte to its last. The default is 10 seconds.
     #[must_use]
     pub const fn opening(self, opening: Option<Duration>) -> Self {
-        Self { opening, ..self }
+        Self { opening: Time::limit(opening), ..self }
     }
 
     /// Sets how long a peer may be silent before it is sent a Ping. The default is 25 seconds.
@@ -43,7 +45,7 @@ impl Patience {
     /// Without it no Ping is sent, and a dead peer is not noticed.
     #[must_use]
     pub const fn silence(self, silence: Option<Duration>) -> Self {
-        Self { silence, ..self }
+        Self { silence: Time::limit(silence), ..self }
     }
 
     /// Sets how long a peer may remain silent after a Ping was written. The default is 25 seconds.
@@ -51,20 +53,20 @@ impl Patience {
     /// Without it Pings are sent, but nobody is given up.
     #[must_use]
     pub const fn answer(self, answer: Option<Duration>) -> Self {
-        Self { answer, ..self }
+        Self { answer: Time::limit(answer), ..self }
     }
 
     /// Sets how long the closing handshake may take, while no pending bytes are taken by the transport. The default is
     /// 10 seconds.
     #[must_use]
     pub const fn closing(self, closing: Option<Duration>) -> Self {
-        Self { closing, ..self }
+        Self { closing: Time::limit(closing), ..self }
     }
 
     /// Sets how long to wait for the end of the stream, after both ends have closed. The default is 2 seconds.
     #[must_use]
     pub const fn end(self, end: Option<Duration>) -> Self {
-        Self { end, ..self }
+        Self { end: Time::limit(end), ..self }
     }
 }
 

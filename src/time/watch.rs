@@ -1,17 +1,17 @@
 use core::time::Duration;
 
-use super::{Patience, TimedOut};
+use super::{Patience, TimedOut, clock::Time};
 use crate::{Role, Sender, Storage, Transport};
 
 /// The machine was suspended, or the caller busy, if a call is later than this.
-const LATE: Duration = Duration::from_secs(1);
+const LATE: Time = Time::new(Duration::from_secs(1));
 
 /// A transport that has left bytes for so long was full, and has not only taken them in parts.
-const FULL: Duration = Duration::from_millis(100);
+const FULL: Time = Time::new(Duration::from_millis(100));
 
 /// After a deadline the caller looks once more for what has arrived in time. This is how long it may wait for that: not
 /// zero, which some interfaces take for ever.
-const LOOK: Duration = Duration::from_millis(1);
+const LOOK: Time = Time::new(Duration::from_millis(1));
 
 /// The deadlines of one connection: which one is next, and whether it was missed.
 ///
@@ -30,60 +30,55 @@ const LOOK: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     patience: Patience,
-    started: Duration,
+    started: Time,
     /// The last sign of life.
-    alive: Duration,
+    alive: Time,
     reading: bool,
-    /// Since when the peer is asked for a sign of life; `None` while it is not.
-    asked: Option<Asked>,
+    /// Since when the peer is asked for a sign of life; never while it is not.
+    asked: Time,
+    /// It is asked for the last time.
+    again: bool,
+    /// The question is a Ping that is queued or written. Otherwise the backlog was too large for one.
+    pinged: bool,
     /// The number of Pings so far. The newest has it as its payload.
     pings: u32,
-    /// When the newest Ping was written; `None` after its Pong.
-    written: Option<Duration>,
+    /// When the newest Ping was written; never after its Pong.
+    written: Time,
     /// How many bytes the transport takes before it has the newest Ping.
     before_ping: usize,
-    /// Since when every write has left some bytes.
-    stalled: Option<Duration>,
-    /// When the transport took bytes after it had left some.
-    drained: Duration,
-    /// What the peer is waited for after the connection was open, and since when.
-    ending: Option<(TimedOut, Duration)>,
-    /// The deadline that was found to be missed, and when it was.
-    missed: Option<(TimedOut, Duration)>,
-    round_trip: Option<RoundTrip>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    at: Duration,
-    /// This is its last chance.
-    again: bool,
-    /// A Ping is queued or written. If not, the backlog was too large for one.
-    pinged: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct RoundTrip {
-    last: Duration,
-    smoothed: Duration,
+    /// Since when every write has left some bytes; never if the last has not.
+    stalled: Time,
+    /// When the closing handshake was first seen, or the transport took bytes after it had left some.
+    closing: Time,
+    /// When the wait for the end of the stream was first seen.
+    ending: Time,
+    /// The deadline that was missed, and when this was found.
+    missed: Time,
+    found: Time,
+    /// The last and the average; nothing before the first.
+    round_trip: Option<(Duration, Duration)>,
 }
 
 impl Watch {
     /// Returns the watch of a connection that was made or accepted `now`.
     pub const fn new(patience: Patience, now: Duration) -> Self {
+        let now = Time::new(now);
         Self {
             patience,
             started: now,
             alive: now,
             reading: true,
-            asked: None,
+            asked: Time::NEVER,
+            again: false,
+            pinged: false,
             pings: 0,
-            written: None,
+            written: Time::NEVER,
             before_ping: 0,
-            stalled: None,
-            drained: now,
-            ending: None,
-            missed: None,
+            stalled: Time::NEVER,
+            closing: Time::NEVER,
+            ending: Time::NEVER,
+            missed: Time::NEVER,
+            found: Time::NEVER,
             round_trip: None,
         }
     }
@@ -94,7 +89,7 @@ impl Watch {
     ///
     /// [`TimedOut::Opening`].
     pub fn check_opening(&mut self, now: Duration) -> Result<Option<Duration>, TimedOut> {
-        self.check_deadline(TimedOut::Opening, self.started, self.patience.opening, now)
+        self.check_deadline(TimedOut::Opening, self.started.after(self.patience.opening), Time::new(now))
     }
 
     /// Checks the deadlines of a connection, and sends a Ping if one is due. Returns how long the caller may wait before
@@ -125,112 +120,92 @@ impl Watch {
         now: Duration,
         ping: impl FnOnce(&[u8]) -> bool,
     ) -> Result<Option<Duration>, TimedOut> {
-        match transport {
+        let now = Time::new(now);
+        let (what, due) = match transport {
             Transport::Open => self.check_open(backlog, now, ping),
             Transport::Closing => {
-                let since = self.ending(TimedOut::Closing, now).max(self.drained);
-                self.check_deadline(TimedOut::Closing, since, self.patience.closing, now)
+                self.closing = self.closing.min(now);
+                (TimedOut::Closing, self.closing.after(self.patience.closing))
             }
             Transport::AwaitEnd | Transport::CloseNow => {
-                let since = self.ending(TimedOut::End, now);
-                self.check_deadline(TimedOut::End, since, self.patience.end, now)
+                self.ending = self.ending.min(now);
+                (TimedOut::End, self.ending.after(self.patience.end))
             }
-        }
+        };
+        self.check_deadline(what, due, now)
     }
 
-    fn ending(&mut self, what: TimedOut, now: Duration) -> Duration {
-        match self.ending {
-            Some((earlier, since)) if earlier == what => since,
-            _ => {
-                self.ending = Some((what, now));
-                now
-            }
-        }
-    }
-
-    fn check_open(
-        &mut self,
-        backlog: usize,
-        now: Duration,
-        ping: impl FnOnce(&[u8]) -> bool,
-    ) -> Result<Option<Duration>, TimedOut> {
+    fn check_open(&mut self, backlog: usize, now: Time, ping: impl FnOnce(&[u8]) -> bool) -> (TimedOut, Time) {
         // If nothing is read and nothing must be written, silence says nothing about the peer.
         if !self.reading && backlog == 0 {
             self.excuse(now);
-            return Ok(None);
+            return (TimedOut::Writing, Time::NEVER);
         }
-        let Some(asked) = self.asked else {
-            self.missed = None;
-            return match remaining(self.alive, self.patience.silence, now) {
-                Ok(wait) => Ok(wait),
-                Err(_) => Ok(self.ask(false, backlog, now, ping)),
-            };
-        };
-        let since = asked.at.max(self.alive);
-        if !asked.again
-            && self.missed.is_none()
-            && remaining(since, self.patience.answer, now).is_err_and(|late| late > LATE)
-        {
-            return Ok(self.ask(true, backlog, now, ping));
+        let due = self.due();
+        let is_asked = self.asked < Time::NEVER;
+        // A second time only if the caller is late, and has not looked at what has arrived since the deadline.
+        let may_ask = !is_asked || (!self.again && self.missed != due && now > due.after(LATE));
+        if may_ask && now >= due {
+            self.ask(backlog, now, ping);
         }
         // A caller whose writes block does not tell what was written, and has no backlog.
-        let is_written = asked.pinged && (self.before_ping == 0 || backlog == 0);
+        let is_written = self.pinged && (self.before_ping == 0 || backlog == 0);
         let what = if self.reading && is_written { TimedOut::Answer } else { TimedOut::Writing };
-        self.check_deadline(what, since, self.patience.answer, now)
+        (what, self.due())
     }
 
-    fn check_deadline(
-        &mut self,
-        what: TimedOut,
-        since: Duration,
-        limit: Option<Duration>,
-        now: Duration,
-    ) -> Result<Option<Duration>, TimedOut> {
-        let in_time = remaining(since, limit, now);
-        if in_time.is_ok() {
-            self.missed = None;
-            return Ok(in_time.unwrap_or_default());
+    /// When a silent peer is asked, or given up.
+    fn due(&self) -> Time {
+        if self.asked < Time::NEVER {
+            self.asked.max(self.alive).after(self.patience.answer)
+        } else {
+            self.alive.after(self.patience.silence)
         }
-        match self.missed {
-            Some((earlier, at)) if earlier == what => remaining(at, Some(LOOK), now).map_err(|_| what),
-            _ => {
-                self.missed = Some((what, now));
-                Ok(Some(LOOK))
+    }
+
+    // If the caller ignores how long to wait, it is not calculated.
+    #[inline(always)]
+    fn check_deadline(&mut self, what: TimedOut, due: Time, now: Time) -> Result<Option<Duration>, TimedOut> {
+        let mut until = due;
+        if now >= due {
+            if self.missed != due {
+                (self.missed, self.found) = (due, now);
             }
+            until = self.found.after(LOOK);
         }
+        if now < until { Ok(until.since(now)) } else { Err(what) }
     }
 
-    /// Asks the peer for a sign of life. Returns how long to wait for one.
-    fn ask(
-        &mut self,
-        again: bool,
-        backlog: usize,
-        now: Duration,
-        ping: impl FnOnce(&[u8]) -> bool,
-    ) -> Option<Duration> {
+    /// Asks the peer for a sign of life.
+    fn ask(&mut self, backlog: usize, now: Time, ping: impl FnOnce(&[u8]) -> bool) {
         let number = self.pings.wrapping_add(1);
-        let pinged = ping(&number.to_be_bytes());
-        if pinged {
+        self.pinged = ping(&number.to_be_bytes());
+        if self.pinged {
             self.pings = number;
             // It has more than no bytes, so with the first of them it counts as written.
-            (self.written, self.before_ping) = (Some(now), backlog + 1);
+            (self.written, self.before_ping) = (now, backlog + 1);
         }
-        if self.patience.answer.is_none() || (!pinged && backlog == 0) {
+        if self.patience.answer == Time::NEVER || (!self.pinged && backlog == 0) {
             // Nobody is given up, or the peer cannot be asked now: in the middle of a frame.
             self.alive = now;
-            return self.patience.silence;
+        } else {
+            self.again = self.asked < Time::NEVER;
+            self.asked = now;
         }
-        self.asked = Some(Asked { at: now, again, pinged });
-        self.patience.answer
     }
 
     /// Says that bytes were received from the peer at `now`.
     ///
     /// It may be told late or twice, so a task that reads can store the time for the task that checks.
     pub fn heard(&mut self, now: Duration) {
+        self.excuse(Time::new(now));
+    }
+
+    /// Until now, the peer has done all that it should.
+    fn excuse(&mut self, now: Time) {
         self.alive = self.alive.max(now);
-        if self.asked.is_some_and(|asked| asked.at <= now) {
-            self.asked = None;
+        if self.asked <= now {
+            self.asked = Time::NEVER;
         }
     }
 
@@ -241,20 +216,23 @@ impl Watch {
         if count == 0 {
             return;
         }
-        if self.stalled.is_some_and(|since| now.saturating_sub(since) >= FULL) {
+        let now = Time::new(now);
+        if now >= self.stalled.after(FULL) {
             // It takes bytes again, so the peer has read some.
-            (self.alive, self.drained) = (self.alive.max(now), now);
-            if self.asked.is_some_and(|asked| !asked.pinged) {
-                self.asked = None;
+            self.alive = self.alive.max(now);
+            if self.closing < Time::NEVER {
+                self.closing = now;
+            }
+            if !self.pinged {
+                self.asked = Time::NEVER;
             }
         }
-        self.stalled = (backlog > 0).then(|| self.stalled.unwrap_or(now));
+        self.stalled = if backlog > 0 { self.stalled.min(now) } else { Time::NEVER };
         if self.before_ping > 0 {
             self.before_ping = self.before_ping.saturating_sub(count);
             if self.before_ping == 0 {
-                self.written = self.written.map(|_| now);
-                if let Some(asked) = &mut self.asked {
-                    asked.at = now;
+                for time in [&mut self.written, &mut self.asked] {
+                    *time = if *time < Time::NEVER { now } else { Time::NEVER };
                 }
             }
         }
@@ -266,51 +244,36 @@ impl Watch {
     /// that always reads need not call this.
     pub fn reading(&mut self, reading: bool, now: Duration) {
         if reading != self.reading {
-            self.excuse(now);
+            self.excuse(Time::new(now));
         }
         self.reading = reading;
-    }
-
-    /// So far nothing is known against the peer.
-    fn excuse(&mut self, now: Duration) {
-        (self.asked, self.missed) = (None, None);
-        self.alive = self.alive.max(now);
     }
 
     /// Takes the payload of a Pong. If it is the answer to the newest Ping, the round-trip time is known.
     ///
     /// Any other Pong changes nothing. [`heard`](Self::heard) has already told that the peer is alive.
     pub fn pong(&mut self, payload: &[u8], now: Duration) {
-        if payload != self.pings.to_be_bytes() {
+        if payload != self.pings.to_be_bytes() || self.written == Time::NEVER {
             return;
         }
-        let Some(written) = self.written.take() else { return };
-        let last = now.saturating_sub(written);
+        let last = Time::new(now).max(self.written).since(self.written).unwrap_or_default();
+        self.written = Time::NEVER;
         let smoothed = match self.round_trip {
             // RFC 6298 §2.3.
-            Some(RoundTrip { smoothed, .. }) => smoothed - smoothed / 8 + last / 8,
+            Some((_, smoothed)) => smoothed.saturating_sub(smoothed / 8).saturating_add(last / 8),
             None => last,
         };
-        self.round_trip = Some(RoundTrip { last, smoothed });
+        self.round_trip = Some((last, smoothed));
     }
 
     /// Returns the time from when the last answered Ping was written to when its Pong was received; `None` before the
     /// first.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.round_trip.map(|round_trip| round_trip.last)
+        self.round_trip.map(|(last, _)| last)
     }
 
     /// Returns the average of the round-trip times, in which the last one counts an eighth; `None` before the first.
     pub fn smoothed_round_trip(&self) -> Option<Duration> {
-        self.round_trip.map(|round_trip| round_trip.smoothed)
-    }
-}
-
-/// How long until `limit` has passed since `since`, or how long ago it had. Without a limit, for ever.
-fn remaining(since: Duration, limit: Option<Duration>, now: Duration) -> Result<Option<Duration>, Duration> {
-    let Some(due) = limit.and_then(|limit| since.checked_add(limit)) else { return Ok(None) };
-    match due.checked_sub(now) {
-        Some(wait) if !wait.is_zero() => Ok(Some(wait)),
-        _ => Err(now.saturating_sub(due)),
+        self.round_trip.map(|(_, smoothed)| smoothed)
     }
 }

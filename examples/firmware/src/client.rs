@@ -7,6 +7,14 @@ use websocket_proto::{
     Config, Connection, Event, FixedStorage, Input, SendError, Transport, Uri, client, frame::CloseCode,
 };
 
+#[cfg(feature = "watch")]
+use core::time::Duration;
+#[cfg(feature = "watch")]
+use websocket_proto::{
+    Role, Sender, Storage,
+    time::{Patience, Watch},
+};
+
 use crate::Room;
 
 const HELLO: &str = "hello from a Cortex-M";
@@ -53,6 +61,8 @@ pub fn talk(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
     let Connection { receiver: mut rx, sender: mut tx } = connection;
     let mut step = Step::Hello;
     let mut pings = 0;
+    #[cfg(feature = "watch")]
+    let mut watch = Watch::new(PATIENCE, now());
     tx.send_text(HELLO).map_err(send_error)?;
     loop {
         while let Some(event) = rx.next_message(&mut input, &mut tx) {
@@ -89,11 +99,44 @@ pub fn talk(mut uart: Uart, room: &mut Room) -> Result<(), &'static CStr> {
             // Over TCP, the client would wait a moment for the end of the stream. A serial line has no end.
             Transport::AwaitEnd | Transport::CloseNow => break,
         }
+        #[cfg(feature = "watch")]
+        if !wait(&uart, &mut tx, &mut watch)? {
+            input = Input::default();
+            continue;
+        }
         let n = uart.read(&mut room.read);
         input = Input::new(room.read.get_mut(..n).unwrap_or_default());
     }
     host::report(c"client pings", pings);
     Ok(())
+}
+
+/// Waits until something is received, or a Ping must be written, or the server is found to be dead. Returns whether
+/// something was received.
+#[cfg(feature = "watch")]
+#[inline(never)]
+fn wait<R: Role, S: Storage>(uart: &Uart, tx: &mut Sender<R, S>, watch: &mut Watch) -> Result<bool, &'static CStr> {
+    loop {
+        let now = now();
+        if uart.has_input() {
+            watch.heard(now);
+            return Ok(true);
+        }
+        watch.check(tx, now).map_err(|_| c"the server is dead")?;
+        if !tx.is_empty() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Short enough for a test.
+#[cfg(feature = "watch")]
+const PATIENCE: Patience = Patience::new().silence(Some(Duration::from_secs(1))).answer(Some(Duration::from_secs(1)));
+
+#[cfg(feature = "watch")]
+fn now() -> Duration {
+    let centiseconds = host::centiseconds();
+    Duration::new((centiseconds / 100).into(), centiseconds % 100 * 10_000_000)
 }
 
 /// Writes the pending bytes, and fails with `reason`.

@@ -3,6 +3,7 @@
 use core::{arch::asm, ffi::CStr};
 
 const SYS_WRITE0: usize = 0x04;
+const SYS_CLOCK: usize = 0x10;
 const SYS_TIME: usize = 0x11;
 const SYS_EXIT: usize = 0x18;
 
@@ -31,6 +32,12 @@ pub fn report(name: &CStr, number: usize) {
 pub fn seconds() -> u32 {
     // SAFETY: it takes no argument.
     unsafe { call(SYS_TIME, 0) as u32 }
+}
+
+/// Hundredths of a second since the start.
+pub fn centiseconds() -> u32 {
+    // SAFETY: it takes no argument.
+    unsafe { call(SYS_CLOCK, 0) as u32 }
 }
 
 /// Ends the emulator with exit status 0 or 1.
