@@ -218,6 +218,23 @@ fn a_frame_may_be_longer_than_the_store() {
     assert!(received == payload);
 }
 
+/// The header of the frame is limited like any other.
+#[test]
+fn a_frame_does_not_begin_beyond_the_limit() {
+    in_both_roles!(Config::new().high_water(20), |connection, masked| {
+        let tx = &mut connection.sender;
+        let waiting = if masked { 16 } else { 12 };
+        tx.send_text("0123456789").unwrap();
+        let header = if masked { 14 } else { 10 };
+        let begun = tx.begin_frame(Kind::Binary, 70_000);
+        assert_eq!(begun, Err(SendError::Backlog { waiting, limit: 20 }), "{header} bytes");
+        assert_eq!((tx.pending().len(), tx.payload_remaining()), (waiting, 0));
+        tx.consume(waiting);
+        tx.begin_frame(Kind::Binary, 70_000).unwrap();
+        assert_eq!(tx.pending().len(), header);
+    });
+}
+
 /// Passes messages on: in one frame if its length is known, else in fragments.
 fn relay<R: Role, S: Storage>(event: ChunkEvent<'_>, tx: &mut Sender<R, S>) -> Result<(), SendError> {
     let (piece, first, last, remaining) = match event {

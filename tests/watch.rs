@@ -286,6 +286,7 @@ fn each_deadline_can_be_switched_off() {
     let mut watch = Watch::new(Patience::new().answer(None), s(0));
     for second in (25..1000).step_by(25) {
         assert_eq!(watch.check(tx, s(second)), Ok(Some(s(25))));
+        assert_eq!(watch.check(tx, s(second + 1)), Ok(Some(s(24))), "only one in 25 seconds");
     }
     assert_eq!(written(&mut server, &mut watch, s(1000)), 39);
     server.sender.close(CloseCode::NORMAL, "").unwrap();

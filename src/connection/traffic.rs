@@ -144,9 +144,6 @@ impl Direction {
 
     /// Payload passes.
     fn skip(&mut self, count: u64) {
-        if count == 0 {
-            return;
-        }
         self.count.bytes += count;
         self.remaining = self.remaining.saturating_sub(count);
         if self.is_data {
