@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use super::Retry;
+use super::{Retry, clock::Time};
 use crate::Randomness;
 
 /// How long a client waits before it connects again (RFC 6455 §7.2.3).
@@ -33,11 +33,11 @@ pub struct Backoff {
     stable: Duration,
     /// Delays since the last connection that was up for long.
     attempts: u32,
-    up_since: Option<Duration>,
+    up_since: Time,
 }
 
-/// The delays that the registry of close codes names for 1012.
-const LATER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// The delays that the registry of close codes names for 1012, in nanoseconds.
+const LATER: [u64; 2] = [5_000_000_000, 30_000_000_000];
 
 impl Backoff {
     /// Returns the default: 5 seconds, 60 seconds, and a minute.
@@ -47,7 +47,7 @@ impl Backoff {
             max: Duration::from_secs(60),
             stable: Duration::from_secs(60),
             attempts: 0,
-            up_since: None,
+            up_since: Time::NEVER,
         }
     }
 
@@ -71,7 +71,7 @@ impl Backoff {
 
     /// Says that a connection is open `now`.
     pub const fn up(&mut self, now: Duration) {
-        self.up_since = Some(now);
+        self.up_since = Time::new(now);
     }
 
     /// Returns how many delays were returned since a connection was last up for long.
@@ -84,23 +84,24 @@ impl Backoff {
     /// Call it when a connection has ended, or could not be made. [`Retry::Application`] counts as [`Retry::Never`]: an
     /// application that wants to come back passes something else.
     pub fn delay(&mut self, retry: Retry, now: Duration, random: &mut impl Randomness) -> Option<Duration> {
-        let was_stable = self.up_since.take().is_some_and(|since| now.saturating_sub(since) >= self.stable);
+        let was_stable = Time::new(now) >= self.up_since.after(Time::new(self.stable));
+        self.up_since = Time::NEVER;
         if was_stable {
             self.attempts = 0;
         }
-        let most = self.first.saturating_mul(1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX)).min(self.max);
-        let least = if self.attempts == 0 { Duration::ZERO } else { most / 2 };
-        let mut between = |least: Duration, most: Duration| {
-            least.saturating_add(share(most.saturating_sub(least), random.next_key()))
-        };
+        let doubled = 1_u64.checked_shl(self.attempts).unwrap_or(u64::MAX);
+        let most = nanos(self.first).saturating_mul(doubled).min(nanos(self.max));
+        let least = if self.attempts == 0 { 0 } else { most / 2 };
+        let random = u32::from_be_bytes(random.next_key());
+        let between = |least: u64, most: u64| least + share(most - least, random);
         let delay = match retry {
             Retry::Soon => between(least, most),
-            Retry::Later => between(least.max(LATER.0), most.max(LATER.1)),
-            Retry::After(time) => time.saturating_add(between(Duration::ZERO, most)),
+            Retry::Later => between(least.max(LATER[0]), most.max(LATER[1])),
+            Retry::After(time) => nanos(time).saturating_add(between(0, most)),
             Retry::Application | Retry::Never => return None,
         };
         self.attempts = self.attempts.saturating_add(1);
-        Some(delay)
+        Some(Duration::from_nanos(delay))
     }
 }
 
@@ -110,8 +111,13 @@ impl Default for Backoff {
     }
 }
 
+/// Numbers, because the operators of `Duration` have a panic that the compiler keeps. What is longer than 584 years is
+/// cut.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// A random part of a span, less than all of it.
-fn share(span: Duration, [a, b, ..]: [u8; 4]) -> Duration {
-    let random = u16::from_be_bytes([a, b]);
-    (span / (1 << 16)).saturating_mul(random.into())
+fn share(span: u64, random: u32) -> u64 {
+    ((u128::from(span) * u128::from(random)) >> 32) as u64
 }

@@ -259,8 +259,8 @@ impl Watch {
         let last = Time::new(now).max(self.written).since(self.written).unwrap_or_default();
         self.written = Time::NEVER;
         let smoothed = match self.round_trip {
-            // RFC 6298 §2.3.
-            Some((_, smoothed)) => smoothed.saturating_sub(smoothed / 8).saturating_add(last / 8),
+            // RFC 6298 §2.3. The operators of `Duration` have a panic that the compiler keeps.
+            Some((_, smoothed)) => Duration::from_nanos(((smoothed.as_nanos() * 7 + last.as_nanos()) / 8) as u64),
             None => last,
         };
         self.round_trip = Some((last, smoothed));

@@ -6,12 +6,15 @@
 #![no_std]
 #![no_main]
 
+use core::{hint::black_box, time::Duration};
+
 use websocket_proto::{
-    Chunk, ChunkEvent, Client, Config, Connection, Event, FixedStorage, Input, OwnedReply, ReadBuffer, Server,
-    Transport, UncleanEnd, Uri, client,
+    Chunk, ChunkEvent, Client, Config, Connection, Event, FixedStorage, Input, Kind, OwnedReply, ReadBuffer, Server,
+    Traffic, Transport, UncleanEnd, Uri, client,
     frame::{CloseCode, MaskingKey},
     head::Header,
     server,
+    time::{Backoff, Patience, Watch},
 };
 
 #[panic_handler]
@@ -45,7 +48,7 @@ type Keys = fn() -> [u8; 4];
 pub extern "C" fn main() -> i32 {
     #[cfg(feature = "panic")]
     assert_ne!(open().map(|(server, _)| server.sender.backlog()), Some(4));
-    match talk().and_then(|()| refuse()).and_then(|()| stream()) {
+    match talk().and_then(|()| refuse()).and_then(|()| stream()).and_then(|()| time()) {
         Some(()) => with_an_allocator(),
         None => 1,
     }
@@ -184,6 +187,48 @@ fn stream() -> Option<()> {
     tx.release();
     let ended = matches!(rx.end_of_input(), Err(UncleanEnd::Failed(_)));
     (sent > 0 && bytes == 204 && pings == 2 && whole && failed && answered && ended).then_some(())
+}
+
+/// A frame in pieces, and what a clock and a log need.
+fn time() -> Option<()> {
+    let now = |seconds| black_box(Duration::from_secs(seconds));
+    let (mut server, mut client) = open()?;
+    let mut watch = Watch::new(Patience::new().closing(Some(now(10))), now(0));
+    let mut traffic = Traffic::new();
+    watch.check_opening(now(1)).ok()?;
+    server.sender.begin_frame(Kind::Text, black_box(9)).ok()?;
+    server.sender.send_payload("in ").ok()?;
+    server.sender.send_payload("pieces").ok()?;
+    watch.check(&mut server.sender, now(30)).ok()?;
+    traffic.add_sent(server.sender.pending());
+    let mut wire = [0; 512];
+    let mut input = on_the_wire(&mut wire, server.sender.pending())?;
+    let count = server.sender.pending().len();
+    server.sender.consume(count);
+    watch.wrote(count, server.sender.backlog(), now(31));
+    while client.receiver.next_message(&mut input, &mut client.sender).is_some() {}
+    let mut wire = [0; 512];
+    let mut input = on_the_wire(&mut wire, client.sender.pending())?;
+    watch.reading(true, now(32));
+    watch.heard(now(32));
+    traffic.add_received(&input);
+    while let Some(event) = server.receiver.next_message(&mut input, &mut server.sender) {
+        if let Event::Pong(payload) = event {
+            watch.pong(payload, now(33));
+        }
+    }
+    let passed = (traffic.sent().frames, traffic.received().pongs, watch.round_trip(), watch.smoothed_round_trip());
+    server.sender.close(CloseCode::SERVICE_RESTART, "").ok()?;
+    watch.check(&mut server.sender, now(34)).ok()?;
+    watch.check(&mut server.sender, now(99)).ok()?;
+    let given_up = watch.check(&mut server.sender, now(99 + 1)).err()?;
+    let outcome = server.outcome().or_timed_out(given_up);
+    let mut backoff = Backoff::new();
+    backoff.up(now(0));
+    let keys: Keys = || [0; 4];
+    let delay = backoff.delay(outcome.retry(), now(1), &mut { keys })?;
+    let ended = (outcome.code(), outcome.closes().sent(), delay);
+    (passed == (2, 1, Some(now(2)), Some(now(2))) && ended == (1006, Some(1012), Duration::ZERO)).then_some(())
 }
 
 #[cfg(not(feature = "alloc"))]
