@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
     process,
     str::FromStr,
+    time::Duration,
 };
 
 /// The arguments of this process, one after the other. `--help` ends it.
@@ -32,6 +33,12 @@ impl Arguments {
         value.parse().unwrap_or_else(|_| self.wrong(&format!("{} needs {what}, not {value:?}", self.current)))
     }
 
+    /// The value of the current option: a number of seconds, such as 0.5. `None` if it is 0, which stands for no limit.
+    pub fn seconds(&mut self) -> Option<Duration> {
+        let Seconds(time) = self.value("a number of seconds");
+        (!time.is_zero()).then_some(time)
+    }
+
     /// The program does not know the current argument: ends the process.
     pub fn unknown(&self) -> ! {
         self.wrong(&format!("no such option: {}", self.current))
@@ -47,6 +54,17 @@ impl Arguments {
     fn text(&mut self) -> Option<String> {
         let argument = self.rest.next()?;
         Some(argument.into_string().unwrap_or_else(|argument| self.wrong(&format!("not Unicode: {argument:?}"))))
+    }
+}
+
+struct Seconds(Duration);
+
+impl FromStr for Seconds {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let seconds = text.parse().map_err(drop)?;
+        Duration::try_from_secs_f64(seconds).map(Self).map_err(drop)
     }
 }
 
