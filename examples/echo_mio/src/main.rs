@@ -9,9 +9,13 @@
 //! and no longer than necessary. An idle connection has no heap: the thread lends spare memory to those that work.
 //!
 //! No peer can hold up the others: each has one read per turn. A peer that doesn't take its answers isn't read.
+//!
+//! Every connection has its own deadlines, and `poll` can wait only for the next one of all. So [`Echo::due`] has one
+//! entry for each connection, in the order of time, and the first entry is how long `poll` may wait. An entry may be too
+//! early, and is then replaced when it is reached; so a peer that is busy does not change the collection at every turn.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeSet,
     io::{self, ErrorKind, Read, Write},
     mem,
     net::{Ipv4Addr, Shutdown, SocketAddr},
@@ -26,16 +30,23 @@ use mio::{
     event::Event as Readiness,
     net::{TcpListener, TcpStream},
 };
-use websocket_proto::{Config, Connection, Input, ReadBuffer, Server, Transport, frame::CloseCode, server};
+use websocket_proto::{
+    Config, Connection, Event, Input, Outcome, ReadBuffer, ServerConnection, Transport, UncleanEnd,
+    frame::CloseCode,
+    server,
+    time::{Patience, TimedOut, Watch},
+};
 
 const HELP: &str = "\
 An echo server for many connections: one thread, one event loop.
 
-Usage: echo_mio [--port PORT] [--patience SECONDS]
+Usage: echo_mio [OPTIONS]
 
   --port PORT         where to listen on 127.0.0.1; 0 is any free port (9003)
-  --patience SECONDS  how long a peer may take over its handshake, and over the end
-                      of its connection (10)
+  --patience SECONDS  how long a peer may take over its request (10), over its answer
+                      to our Close (10), and to end the stream after that (2)
+  --silence SECONDS   how long a peer may be silent before it gets a Ping, and then
+                      again before it counts as gone (25); 0 is for ever
   --help              show this
 
 SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
@@ -61,6 +72,9 @@ const ENDING_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait after an accept failed.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// A peer without a deadline is looked at so often. Some systems take no longer wait than a month.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 /// On Linux, a read that does not fill the buffer has emptied the socket (epoll(7)), and later bytes are reported
 /// again. Reading until `WouldBlock` would double the calls. Elsewhere mio requires `WouldBlock` first.
 const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -69,16 +83,23 @@ const LISTENER: Token = Token(usize::MAX);
 const SIGNAL: Token = Token(usize::MAX - 1);
 
 fn main() -> ExitCode {
-    let (mut port, mut patience) = (9003, 10);
+    let (mut port, mut patience) = (9003, Patience::new());
     let mut arguments = Arguments::new(HELP);
     while let Some(flag) = arguments.next() {
         match flag.as_str() {
             "--port" => port = arguments.value("a port"),
-            "--patience" => patience = arguments.value::<u32>("a number of seconds"),
+            "--patience" => {
+                let time = arguments.seconds();
+                patience = patience.opening(time).closing(time).end(time);
+            }
+            "--silence" => {
+                let time = arguments.seconds();
+                patience = patience.silence(time).answer(time);
+            }
             _ => arguments.unknown(),
         }
     }
-    match Echo::bind(port, Duration::from_secs(patience.into())).and_then(|mut echo| echo.run()) {
+    match Echo::bind(port, patience).and_then(|mut echo| echo.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("echo_mio: {error}");
@@ -91,10 +112,12 @@ struct Echo {
     poll: Poll,
     /// `None` while the server is ending.
     listener: Option<TcpListener>,
+    started: Instant,
+    /// When the last poll returned, since the start.
+    now: Duration,
     /// When the server ends, even without all answers.
-    ending: Option<Instant>,
-    /// How long an opening or closing handshake may take.
-    patience: Duration,
+    ending: Option<Duration>,
+    patience: Patience,
     /// A connection may wait: `poll` reports it once, and again only after all were accepted.
     acceptable: bool,
     peers: Vec<Option<Peer>>,
@@ -104,12 +127,12 @@ struct Echo {
     unread: Vec<usize>,
     /// An echo while it is written.
     out: Vec<u8>,
-    /// The deadline of each peer. All peers have the same time, so the deadlines are in order.
-    deadlines: VecDeque<(Instant, usize)>,
+    /// When each peer must be looked at, even if nothing happens on its socket.
+    due: BTreeSet<(Duration, usize)>,
 }
 
 impl Echo {
-    fn bind(port: u16, patience: Duration) -> io::Result<Self> {
+    fn bind(port: u16, patience: Patience) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), SIGNAL)?;
         let signaled = AtomicBool::new(false);
@@ -126,6 +149,8 @@ impl Echo {
         Ok(Self {
             poll,
             listener: Some(listener),
+            started: Instant::now(),
+            now: Duration::ZERO,
             ending: None,
             patience,
             acceptable: false,
@@ -133,7 +158,7 @@ impl Echo {
             free: Vec::new(),
             unread: Vec::new(),
             out: Vec::new(),
-            deadlines: VecDeque::new(),
+            due: BTreeSet::new(),
         })
     }
 
@@ -141,19 +166,12 @@ impl Echo {
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         let mut buffer = ReadBuffer::new(vec![0; READ]);
-        loop {
-            let mut time = self.time_to_wait();
-            if let Some(ending) = self.ending {
-                let remaining = ending.saturating_duration_since(Instant::now());
-                if remaining.is_zero() || self.free.len() == self.peers.len() {
-                    return Ok(());
-                }
-                time = Some(time.map_or(remaining, |time| time.min(remaining)));
-            }
-            match self.poll.poll(&mut events, time) {
+        while self.ending.is_none_or(|ending| self.now < ending && self.free.len() < self.peers.len()) {
+            match self.poll.poll(&mut events, self.time_to_wait()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
+            self.now = self.started.elapsed();
             // A waiting peer has its turn here, even if there is an event for it.
             let waiting = mem::take(&mut self.unread);
             for readiness in &events {
@@ -166,21 +184,29 @@ impl Echo {
             for id in waiting {
                 self.serve(id, &mut buffer);
             }
+            // After the events: what was received counts before what is due.
+            while let Some(id) = self.due.first().filter(|(due, _)| *due <= self.now).map(|(_, id)| *id) {
+                self.check(id);
+            }
             // Last, so that no event for a removed peer reaches the new one in its place.
             self.accept();
         }
+        Ok(())
     }
 
     /// Stops accepting connections, and closes the open ones.
     fn go_away(&mut self) {
         self.listener = None;
-        self.ending = Some(Instant::now() + ENDING_PATIENCE);
+        self.ending = Some(self.now + ENDING_PATIENCE);
         for id in 0..self.peers.len() {
             let Some(peer) = &mut self.peers[id] else { continue };
-            match peer.go_away() {
-                Ok(()) => self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id))),
-                Err(_) => self.remove(id),
+            match &mut peer.state {
+                State::Handshake(_) => self.remove(id, None),
+                // Fails if either end has closed already.
+                State::Open(Connection { sender, .. }) => _ = sender.close(CloseCode::GOING_AWAY, ""),
+                State::Draining(_) => {}
             }
+            self.check(id);
         }
     }
 
@@ -188,16 +214,17 @@ impl Echo {
         while self.acceptable {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
-                Ok((socket, _)) => {
+                Ok((socket, address)) => {
                     let id = self.free.pop().unwrap_or(self.peers.len());
                     if id == self.peers.len() {
                         self.peers.push(None);
                     }
+                    let watch = Watch::new(self.patience, self.now);
                     // The connection may be gone already; then there is no peer.
-                    match Peer::new(socket, id, self.poll.registry(), self.patience) {
+                    match Peer::new(socket, address, Token(id), self.poll.registry(), watch) {
                         Ok(peer) => {
-                            self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id)));
                             self.peers[id] = Some(peer);
+                            self.check(id);
                         }
                         Err(_) => self.free.push(id),
                     }
@@ -222,58 +249,60 @@ impl Echo {
 
     fn serve(&mut self, id: usize, buffer: &mut ReadBuffer<Vec<u8>>) {
         let Some(Some(peer)) = self.peers.get_mut(id) else { return };
-        let deadline = peer.deadline;
-        match peer.turn(buffer, &mut self.out) {
+        match peer.turn(buffer, &mut self.out, self.now) {
             Ok(waits) => peer.waits = waits,
-            // The connection is lost, or must end: there is nobody to tell.
-            Err(_) => return self.remove(id),
+            // The connection is lost: there is nobody to tell.
+            Err(_) => return self.remove(id, None),
         }
         if peer.waits {
             self.unread.push(id);
         }
-        if peer.deadline != deadline {
-            self.deadlines.extend(peer.deadline.map(|deadline| (deadline, id)));
+        self.check(id);
+    }
+
+    /// Looks at a peer's deadlines, and notes when to look again.
+    fn check(&mut self, id: usize) {
+        let Some(Some(peer)) = self.peers.get_mut(id) else { return };
+        let wait = match peer.check(self.now) {
+            Ok(wait) => wait,
+            Err(timed_out) => return self.remove(id, Some(timed_out)),
+        };
+        let due = self.now + wait.unwrap_or(LONGEST).min(LONGEST);
+        // If it is later than the entry, the entry is replaced when it is reached.
+        if due < peer.due || peer.due <= self.now {
+            self.due.remove(&(peer.due, id));
+            self.due.insert((due, id));
+            peer.due = due;
         }
     }
 
-    fn remove(&mut self, id: usize) {
+    fn remove(&mut self, id: usize, timed_out: Option<TimedOut>) {
         // Closing a socket also deregisters it.
-        self.peers[id] = None;
+        let Some(peer) = self.peers[id].take() else { return };
+        peer.log(timed_out);
+        self.due.remove(&(peer.due, id));
         self.free.push(id);
     }
 
     /// How long to wait for events.
-    fn time_to_wait(&mut self) -> Option<Duration> {
-        let remaining = self.end_overdue();
+    fn time_to_wait(&self) -> Option<Duration> {
         if !self.unread.is_empty() {
-            Some(Duration::ZERO)
-        } else if self.acceptable {
-            Some(remaining.map_or(RETRY, |remaining| remaining.min(RETRY)))
-        } else {
-            remaining
+            return Some(Duration::ZERO);
         }
-    }
-
-    /// Removes overdue peers. Returns how long until the next deadline.
-    fn end_overdue(&mut self) -> Option<Duration> {
-        while let Some(&(deadline, id)) = self.deadlines.front() {
-            // A peer that met this deadline, or is gone, has another deadline or none.
-            if self.peers[id].as_ref().is_some_and(|peer| peer.deadline == Some(deadline)) {
-                let remaining = deadline.saturating_duration_since(Instant::now());
-                if !remaining.is_zero() {
-                    return Some(remaining);
-                }
-                self.remove(id);
-            }
-            self.deadlines.pop_front();
-        }
-        None
+        let retry = self.acceptable.then_some(self.now + RETRY);
+        let due = self.due.first().map(|(due, _)| *due);
+        let next = [retry, due, self.ending].into_iter().flatten().min()?;
+        Some(next.saturating_sub(self.started.elapsed()))
     }
 }
 
 struct Peer {
     socket: TcpStream,
+    address: SocketAddr,
     state: State,
+    watch: Watch,
+    /// Its entry in [`Echo::due`].
+    due: Duration,
     /// There may be something to read: `poll` reports it once, and again only after all was read.
     readable: bool,
     /// The peer is in `unread`.
@@ -282,36 +311,38 @@ struct Peer {
     stuck: bool,
     /// The end of the stream can be read.
     ended: bool,
-    /// When the state has lasted too long; `None` for an open connection.
-    deadline: Option<Instant>,
-    /// How long an opening or closing handshake may take.
-    patience: Duration,
 }
 
 enum State {
     Handshake(server::Handshake<Vec<u8>, Vec<u8>>),
-    Open(Connection<Server, Vec<u8>, Vec<u8>>),
+    Open(ServerConnection),
     /// We ended the stream. Closing a socket with unread bytes resets it, and the reset may overtake our last bytes. So
-    /// they are read and dropped.
-    Draining,
+    /// they are read and dropped. How the connection ended is known.
+    Draining(Outcome),
 }
 
 impl Peer {
-    fn new(mut socket: TcpStream, id: usize, registry: &Registry, patience: Duration) -> io::Result<Self> {
+    fn new(
+        mut socket: TcpStream,
+        address: SocketAddr,
+        token: Token,
+        registry: &Registry,
+        watch: Watch,
+    ) -> io::Result<Self> {
         // Every write is whole messages: waiting for more would only delay them.
         socket.set_nodelay(true)?;
         // Both, once: an unneeded event costs less than a change of the interest.
-        registry.register(&mut socket, Token(id), Interest::READABLE | Interest::WRITABLE)?;
-        let state = State::Handshake(server::Handshake::new(CONFIG));
+        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             socket,
-            state,
+            address,
+            state: State::Handshake(server::Handshake::new(CONFIG)),
+            watch,
+            due: Duration::MAX,
             readable: false,
             waits: false,
             stuck: false,
             ended: false,
-            deadline: Some(Instant::now() + patience),
-            patience,
         })
     }
 
@@ -322,9 +353,9 @@ impl Peer {
 
     /// Writes the pending bytes. If the socket takes all, reads once and answers. Returns whether more can be read
     /// without waiting.
-    fn turn(&mut self, buffer: &mut ReadBuffer<Vec<u8>>, out: &mut Vec<u8>) -> io::Result<bool> {
+    fn turn(&mut self, buffer: &mut ReadBuffer<Vec<u8>>, out: &mut Vec<u8>, now: Duration) -> io::Result<bool> {
         if self.stuck {
-            self.flush()?;
+            self.flush(now)?;
         }
         if self.stuck || !self.readable {
             return Ok(false);
@@ -342,38 +373,43 @@ impl Peer {
         };
         // The end is reported only once, and may follow the bytes that were just read.
         self.readable = n == most || n > 0 && (self.ended || !SHORT_READ_IS_LAST);
-        self.answer(buffer.received(n), out)?;
-        self.flush()?;
+        if n > 0 {
+            self.watch.heard(now);
+        }
+        self.answer(buffer.received(n), out, now)?;
+        self.flush(now)?;
         Ok(self.readable && !self.stuck)
     }
 
     /// Answers the received bytes.
-    fn answer(&mut self, mut input: Input<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    fn answer(&mut self, mut input: Input<'_>, out: &mut Vec<u8>, now: Duration) -> io::Result<()> {
         if let State::Handshake(handshake) = &mut self.state {
             if !handshake.read(&mut input) {
                 return Ok(());
             }
             let handshake = mem::replace(handshake, server::Handshake::new(CONFIG));
+            // A response is short, and a fresh socket has space for it.
             match handshake.into_request().and_then(server::Request::upgrade) {
                 Ok(upgrade) => {
-                    let mut connection = upgrade.accept(&server::Accept::new()).map_err(io::Error::other)?;
-                    let written = taken(|| self.socket.write(connection.sender.pending()))?;
-                    connection.sender.consume(written);
-                    self.deadline = None;
+                    let mut connection = upgrade.accept(&server::Accept::new())?;
+                    self.socket.write_all(connection.sender.pending())?;
+                    connection.sender.consume(usize::MAX);
                     self.state = State::Open(connection);
                 }
                 Err(refusal) => {
                     let mut response = Vec::new();
-                    refusal.response().write(&mut response).map_err(io::Error::other)?;
-                    // A response is short, and a fresh socket has space for it.
+                    refusal.response().write(&mut response)?;
                     self.socket.write_all(&response)?;
-                    self.end()?;
+                    self.end(refusal.into())?;
                 }
             }
         }
         // No `else`: the first frames may arrive in one read with the request.
         let State::Open(Connection { receiver, sender }) = &mut self.state else { return Ok(()) };
         while let Some(event) = receiver.next_message(&mut input, sender) {
+            if let Event::Pong(payload) = event {
+                self.watch.pong(payload, now);
+            }
             let Some(message) = event.message() else { continue };
             // Messages may arrive after our Close.
             if !sender.is_open() {
@@ -381,10 +417,10 @@ impl Peer {
             }
             if !sender.is_empty() || !input.is_empty() {
                 // Small answers are collected, and written at once.
-                sender.send(message).map_err(io::Error::other)?;
+                sender.send(message)?;
                 continue;
             }
-            let frame = sender.vectored_frame(message).map_err(io::Error::other)?;
+            let frame = sender.vectored_frame(message)?;
             let written = if message.as_bytes().len() < LARGE {
                 // Not into the sender, which would have to allocate for it.
                 out.clear();
@@ -392,54 +428,71 @@ impl Peer {
                 taken(|| self.socket.write(out))
             } else {
                 taken(|| self.socket.write_vectored(&frame.slices()))
-            };
+            }?;
             // The unwritten rest is copied into the sender, and pending.
-            frame.sent(written?);
+            frame.sent(written);
+            self.watch.wrote(written, sender.backlog(), now);
         }
         Ok(())
     }
 
     /// Writes the pending bytes, and ends the stream if nothing more follows.
-    fn flush(&mut self) -> io::Result<()> {
-        let State::Open(Connection { sender, .. }) = &mut self.state else { return Ok(()) };
+    fn flush(&mut self, now: Duration) -> io::Result<()> {
+        let State::Open(connection) = &mut self.state else { return Ok(()) };
+        let sender = &mut connection.sender;
         while !sender.is_empty() {
-            match taken(|| self.socket.write(sender.pending()))? {
-                0 => break,
-                n => sender.consume(n),
+            let n = taken(|| self.socket.write(sender.pending()))?;
+            if n == 0 {
+                break;
             }
+            sender.consume(n);
+            self.watch.wrote(n, sender.backlog(), now);
         }
         self.stuck = !sender.is_empty();
-        match sender.transport() {
-            Transport::Open => {}
-            Transport::CloseNow => self.end()?,
-            // A peer that doesn't take our Close gets no more time than this.
-            Transport::Closing | Transport::AwaitEnd => self.arm(),
+        if sender.transport() == Transport::CloseNow {
+            let outcome = connection.outcome();
+            self.end(outcome)?;
         }
         Ok(())
     }
 
-    /// The server ends: closes a connection in order and a handshake at once.
-    fn go_away(&mut self) -> io::Result<()> {
-        match &mut self.state {
-            State::Handshake(_) => Err(ErrorKind::ConnectionAborted.into()),
+    /// Checks the deadlines, which may send a Ping. Returns how long until the next check.
+    fn check(&mut self, now: Duration) -> Result<Option<Duration>, TimedOut> {
+        let wait = match &mut self.state {
+            State::Handshake(_) => self.watch.check_opening(now),
             State::Open(Connection { sender, .. }) => {
-                // Fails if either end has closed already.
-                let _ = sender.close(CloseCode::GOING_AWAY, "");
-                self.flush()
+                self.watch.reading(!self.stuck, now);
+                self.watch.check(sender, now)
             }
-            State::Draining => Ok(()),
+            State::Draining(_) => self.watch.check_with(Transport::CloseNow, 0, now, |_| false),
+        }?;
+        if !self.stuck {
+            // If the socket is lost, the next read finds it.
+            let _ = self.flush(now);
         }
+        Ok(wait)
     }
 
     /// Nothing more will be written.
-    fn end(&mut self) -> io::Result<()> {
-        self.arm();
-        self.state = State::Draining;
+    fn end(&mut self, outcome: Outcome) -> io::Result<()> {
+        self.state = State::Draining(outcome);
         self.socket.shutdown(Shutdown::Write)
     }
 
-    fn arm(&mut self) {
-        self.deadline.get_or_insert_with(|| Instant::now() + self.patience);
+    /// One line for each connection.
+    fn log(&self, timed_out: Option<TimedOut>) {
+        let outcome = match &self.state {
+            State::Handshake(_) => timed_out.map_or(UncleanEnd::WithoutClose.into(), Outcome::from),
+            State::Open(connection) => connection.outcome(),
+            State::Draining(outcome) => *outcome,
+        };
+        let outcome = timed_out.map_or(outcome, |timed_out| outcome.or_timed_out(timed_out));
+        let mut line = format!("{}: {outcome}", self.address);
+        if let Some(time) = self.watch.smoothed_round_trip() {
+            line += &format!("; round trip {time:.1?}");
+        }
+        // Unlike `eprintln!` this does not panic when nobody listens.
+        let _ = writeln!(io::stderr(), "{line}");
     }
 }
 
