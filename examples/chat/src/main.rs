@@ -27,6 +27,7 @@ use std::{
 
 use arguments::Arguments;
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
+use websocket_proto::time::{Patience, Watch};
 
 use peer::Peer;
 use room::{Id, Post, Room};
@@ -39,8 +40,10 @@ Usage: chat [OPTIONS]
   --listen ADDR:PORT  where to listen; port 0 is any free one (127.0.0.1:9001)
   --origin URL        another address of the page, by a name or through a proxy,
                       such as https://chat.example.com (repeatable)
-  --patience SECONDS  how long a browser may take over its request, and over its answer
-                      to a Close (10)
+  --patience SECONDS  how long a browser may take over its request (10), over its answer
+                      to a Close (10), and to end the stream after that (2)
+  --silence SECONDS   how long a browser may be silent before it gets a Ping, and then
+                      again before it counts as gone (25); 0 is for ever
   --help              show this
 
 SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
@@ -50,7 +53,7 @@ SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at on
 /// peers can make this process use.
 const MAX_PEERS: usize = 256;
 
-/// How often deadlines are checked. The limit for messages per second depends on it.
+/// The limit for messages per second depends on it.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How long all peers together may take to answer our Close when the server ends.
@@ -62,7 +65,7 @@ const SIGNAL: Token = Token(1);
 fn main() -> ExitCode {
     let mut listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 9001));
     let mut origins = Vec::new();
-    let mut patience = 10;
+    let mut patience = Patience::new();
     let mut arguments = Arguments::new(HELP);
     while let Some(flag) = arguments.next() {
         match flag.as_str() {
@@ -74,11 +77,18 @@ fn main() -> ExitCode {
                 });
                 origins.push(origin.to_owned());
             }
-            "--patience" => patience = arguments.value::<u32>("a number of seconds"),
+            "--patience" => {
+                let time = arguments.seconds();
+                patience = patience.opening(time).closing(time).end(time);
+            }
+            "--silence" => {
+                let time = arguments.seconds();
+                patience = patience.silence(time).answer(time);
+            }
             _ => arguments.unknown(),
         }
     }
-    let mut server = match Server::bind(listen, origins, Duration::from_secs(patience.into())) {
+    let mut server = match Server::bind(listen, origins, patience) {
         Ok(server) => server,
         Err(error) => {
             eprintln!("chat: cannot listen on {listen}: {error}");
@@ -100,9 +110,12 @@ struct Server {
     poll: Poll,
     /// `None` while the server is ending.
     listener: Option<TcpListener>,
+    started: Instant,
+    /// When the last poll returned, since the start.
+    now: Duration,
     /// When the server ends, even without all answers.
-    ending: Option<Instant>,
-    patience: Duration,
+    ending: Option<Duration>,
+    patience: Patience,
     /// The origins that the page may have, besides this server.
     origins: Vec<String>,
     peers: BTreeMap<Id, Peer>,
@@ -111,11 +124,13 @@ struct Server {
     room: Room,
     /// A connection may wait: `poll` reports it once, and again only after all were accepted.
     acceptable: bool,
-    next_tick: Instant,
+    next_tick: Duration,
+    /// The next deadline of a peer, but not later than the next tick.
+    due: Duration,
 }
 
 impl Server {
-    fn bind(listen: SocketAddr, origins: Vec<String>, patience: Duration) -> io::Result<Self> {
+    fn bind(listen: SocketAddr, origins: Vec<String>, patience: Patience) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), SIGNAL)?;
         let signaled = AtomicBool::new(false);
@@ -131,6 +146,8 @@ impl Server {
         Ok(Self {
             poll,
             listener: Some(listener),
+            started: Instant::now(),
+            now: Duration::ZERO,
             ending: None,
             patience,
             origins,
@@ -138,7 +155,8 @@ impl Server {
             next_id: SIGNAL.0 + 1,
             room: Room::default(),
             acceptable: false,
-            next_tick: Instant::now() + TICK,
+            next_tick: TICK,
+            due: TICK,
         })
     }
 
@@ -160,29 +178,30 @@ impl Server {
         // before the other peers have their turn to take them.
         let mut buf = vec![0; 4 << 10];
         loop {
-            if self.ending.is_some_and(|ending| self.peers.is_empty() || ending <= Instant::now()) {
+            if self.ending.is_some_and(|ending| self.peers.is_empty() || ending <= self.now) {
                 return Ok(());
             }
             let unread = self.peers.values().any(Peer::is_readable);
-            let time = if unread { Duration::ZERO } else { self.next_tick.saturating_duration_since(Instant::now()) };
+            let time = if unread { Duration::ZERO } else { self.due.saturating_sub(self.started.elapsed()) };
             match self.poll.poll(&mut events, Some(time)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
+            self.now = self.started.elapsed();
             for event in &events {
                 match event.token() {
                     LISTENER => self.acceptable = true,
                     SIGNAL => self.go_away(),
                     Token(id) => {
                         if let Some(peer) = self.peers.get_mut(&id) {
-                            peer.notice(event);
+                            peer.notice();
                         }
                     }
                 }
             }
             self.accept();
             self.read(&mut buf);
-            self.tick();
+            self.check();
             self.settle();
         }
     }
@@ -190,7 +209,7 @@ impl Server {
     /// Stops accepting connections, and closes the open ones.
     fn go_away(&mut self) {
         self.listener = None;
-        self.ending = Some(Instant::now() + ENDING_PATIENCE);
+        self.ending = Some(self.now + ENDING_PATIENCE);
         self.peers.values_mut().for_each(Peer::go_away);
     }
 
@@ -198,9 +217,10 @@ impl Server {
         while self.acceptable && self.peers.len() < MAX_PEERS {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
-                Ok((socket, _)) => {
+                Ok((socket, address)) => {
+                    let watch = Watch::new(self.patience, self.now);
                     // The connection may be gone already; then there is no peer.
-                    if let Ok(peer) = Peer::new(socket, self.next_id, self.poll.registry(), self.patience) {
+                    if let Ok(peer) = Peer::new(socket, address, self.next_id, self.poll.registry(), watch) {
                         self.peers.insert(self.next_id, peer);
                         self.next_id += 1;
                     }
@@ -221,7 +241,7 @@ impl Server {
         for id in readable {
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             let mut posts = Vec::new();
-            peer.read(buf, &self.origins, |message| posts.extend(self.room.hear(id, message)));
+            peer.read(buf, &self.origins, self.now, |message| posts.extend(self.room.hear(id, message)));
             self.deliver(posts);
         }
     }
@@ -236,14 +256,20 @@ impl Server {
         }
     }
 
-    fn tick(&mut self) {
-        let now = Instant::now();
-        if now < self.next_tick {
-            return;
+    /// Asks every peer for its next deadline: there are few, and [`settle`](Self::settle) visits all of them anyway.
+    fn check(&mut self) {
+        let is_tick = self.now >= self.next_tick;
+        if is_tick {
+            self.next_tick = self.now + TICK;
         }
-        self.next_tick = now + TICK;
+        self.due = self.next_tick;
         for peer in self.peers.values_mut() {
-            peer.tick(now);
+            if is_tick {
+                peer.tick();
+            }
+            if let Some(wait) = peer.check(self.now) {
+                self.due = self.due.min(self.now + wait);
+            }
         }
     }
 
@@ -254,9 +280,12 @@ impl Server {
         loop {
             let mut posts = Vec::new();
             for (id, peer) in &mut self.peers {
-                peer.settle(*id, self.poll.registry());
-                if let Some((code, reason)) = peer.ending() {
-                    posts.extend(self.room.leave(*id, code, reason));
+                peer.settle(*id, self.poll.registry(), self.now);
+                if let Some((code, reason)) = peer.ending()
+                    && let Some((name, post)) = self.room.leave(*id, code, reason)
+                {
+                    posts.push(post);
+                    peer.name = name;
                 }
             }
             if posts.is_empty() {
@@ -265,6 +294,7 @@ impl Server {
             // This message must be written, too, and the write may find another lost peer.
             self.deliver(posts);
         }
+        self.peers.values().filter(|peer| peer.is_gone()).for_each(Peer::log);
         self.peers.retain(|_, peer| !peer.is_gone());
     }
 }

@@ -6,21 +6,22 @@
 //!                 └──▶ Response ───┘
 //! ```
 //!
-//! Each state has a deadline. A lost connection leads from every state to `Gone`.
+//! Each state has a deadline, which the [`Watch`] knows. A lost connection leads from every state to `Gone`.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
     mem,
-    net::Shutdown,
-    time::{Duration, Instant},
+    net::{Shutdown, SocketAddr},
+    time::Duration,
 };
 
-use mio::{Interest, Registry, Token, event, net::TcpStream};
+use mio::{Interest, Registry, Token, net::TcpStream};
 use websocket_proto::{
-    Config, Connection, Event, Input, Kind, Message, SendError, Transport,
+    Config, Connection, Event, Input, Kind, Message, Outcome, SendError, Transport,
     deflate::{self, Prepared},
     frame::CloseCode,
     server,
+    time::{TimedOut, Watch},
 };
 
 use crate::{
@@ -43,28 +44,17 @@ const BURST: usize = 2 * MAX_PICTURE;
 const BURST_PER_SECOND: usize = MAX_PICTURE / 2;
 const MESSAGE_WEIGHT: usize = 16 << 10;
 
-/// The time for the peer to take the page.
-const RESPONSE_TIME: Duration = Duration::from_secs(20);
-/// The time between two Pings.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// How many Pings may stay unanswered before the peer counts as gone. The answer may be delayed by a picture.
-const MAX_UNANSWERED: u32 = 3;
-/// The time for the peer to end the stream after we did.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
-
 // The codes that stand for a missing code and a missing Close (RFC 6455 §7.4.1).
 const NO_CODE: u16 = 1005;
 const NO_CLOSE: u16 = 1006;
 
 pub(crate) struct Peer {
     socket: TcpStream,
+    address: SocketAddr,
+    /// Its name in the room, after it has left.
+    pub(crate) name: String,
     state: State,
-    /// When the state has lasted too long; for an open WebSocket, when the next Ping is due.
-    deadline: Instant,
-    /// How long the peer may take to send its request, and to take and answer our Close.
-    patience: Duration,
-    /// Pings since the last sign of life.
-    unanswered: u32,
+    watch: Watch,
     /// The events that `poll` was asked to report.
     interest: Interest,
     /// There may be something to read: `poll` reports it once, and again only after all was read.
@@ -76,6 +66,8 @@ pub(crate) struct Peer {
     savings: Savings,
     /// Why the connection ended, if it did: a close code as browsers report it, and a reason.
     ending: Option<(u16, String)>,
+    /// How the WebSocket ended, if there was one.
+    outcome: Option<Outcome>,
 }
 
 enum State {
@@ -91,60 +83,73 @@ enum State {
 }
 
 impl Peer {
-    pub(crate) fn new(mut socket: TcpStream, id: Id, registry: &Registry, patience: Duration) -> io::Result<Self> {
+    pub(crate) fn new(
+        mut socket: TcpStream,
+        address: SocketAddr,
+        id: Id,
+        registry: &Registry,
+        watch: Watch,
+    ) -> io::Result<Self> {
         // Every write is whole messages: waiting for more would only delay them.
         socket.set_nodelay(true)?;
         registry.register(&mut socket, Token(id), Interest::READABLE)?;
         Ok(Self {
             socket,
+            address,
+            name: String::new(),
             state: State::Handshake(server::Handshake::new(CONFIG)),
-            deadline: Instant::now() + patience,
-            patience,
-            unanswered: 0,
+            watch,
             interest: Interest::READABLE,
             readable: false,
             came: 0,
             heard: 0,
             savings: Savings::default(),
             ending: None,
+            outcome: None,
         })
     }
 
     /// Handles an event of `poll` for this socket.
-    pub(crate) fn notice(&mut self, event: &event::Event) {
+    pub(crate) fn notice(&mut self) {
         // Reading tells the end of the stream and errors, too.
         self.readable = true;
-        if event.is_writable() && !self.pending().is_empty() {
-            // The socket was full and has free space again: the peer reads, even if it is too slow to answer a Ping.
-            self.unanswered = 0;
-        }
     }
 
     pub(crate) fn is_readable(&self) -> bool {
-        self.readable && self.came < BURST && self.heard < BURST
+        self.readable && self.may_be_read()
+    }
+
+    fn may_be_read(&self) -> bool {
+        self.came < BURST && self.heard < BURST
     }
 
     /// Reads once, and calls `hear` with each message.
-    pub(crate) fn read(&mut self, buf: &mut [u8], origins: &[String], mut hear: impl FnMut(Message<'_>)) {
+    pub(crate) fn read(
+        &mut self,
+        buf: &mut [u8],
+        origins: &[String],
+        now: Duration,
+        mut hear: impl FnMut(Message<'_>),
+    ) {
         let n = match self.socket.read(buf) {
             Ok(0) => return self.end_of_input(),
             Ok(n) => n,
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock => return self.readable = false,
                 ErrorKind::Interrupted => return,
-                _ => return self.lose(),
+                _ => return self.lose(None),
             },
         };
         let mut input = Input::new(&mut buf[..n]);
         self.came += n;
-        self.unanswered = 0;
+        self.watch.heard(now);
         if let State::Handshake(handshake) = &mut self.state
             && handshake.read(&mut input)
         {
             let handshake = mem::replace(handshake, server::Handshake::new(CONFIG));
             match self.socket.local_addr() {
                 Ok(here) => self.answer(http::answer(handshake.into_request(), here, origins)),
-                Err(_) => self.lose(),
+                Err(_) => self.lose(None),
             }
         }
         let mut ending = None;
@@ -181,17 +186,15 @@ impl Peer {
             // After its request or its Close, a peer may end its half of the stream. It still waits for the answer.
             State::Response(_) => {}
             State::WebSocket(connection) if connection.receiver.end_of_input().is_ok() => {}
-            _ => self.lose(),
+            _ => self.lose(None),
         }
     }
 
     fn answer(&mut self, answer: Answer) {
-        let (state, time) = match answer {
-            Answer::WebSocket(connection) => (State::WebSocket(connection), PING_INTERVAL),
-            Answer::Response(bytes) => (State::Response(bytes), RESPONSE_TIME),
+        self.state = match answer {
+            Answer::WebSocket(connection) => State::WebSocket(connection),
+            Answer::Response(bytes) => State::Response(bytes),
         };
-        self.state = state;
-        self.deadline = Instant::now() + time;
     }
 
     /// Sends a message, if this is an open WebSocket.
@@ -219,7 +222,7 @@ impl Peer {
     /// The server ends: closes a WebSocket in order and a handshake at once. The page is still sent.
     pub(crate) fn go_away(&mut self) {
         match &mut self.state {
-            State::Handshake(_) => self.lose(),
+            State::Handshake(_) => self.lose(None),
             State::WebSocket(Connection { sender, .. }) => {
                 // Fails only if a Close was sent or received already.
                 let _ = sender.close(CloseCode::GOING_AWAY, "");
@@ -229,24 +232,29 @@ impl Peer {
         }
     }
 
-    /// Called every second, and checks the deadline.
-    pub(crate) fn tick(&mut self, now: Instant) {
+    /// Called every second.
+    pub(crate) fn tick(&mut self) {
         self.came = self.came.saturating_sub(BURST_PER_SECOND);
         self.heard = self.heard.saturating_sub(BURST_PER_SECOND);
         self.tell_savings();
-        if now < self.deadline {
-            return;
+    }
+
+    /// Checks the deadline of the state, which may send a Ping. Returns how long until the next check.
+    pub(crate) fn check(&mut self, now: Duration) -> Option<Duration> {
+        self.watch.reading(self.may_be_read(), now);
+        let checked = match &mut self.state {
+            State::Handshake(_) => self.watch.check_opening(now),
+            State::WebSocket(Connection { sender, .. }) => self.watch.check(sender, now),
+            State::Response(bytes) => self.watch.check_with(Transport::Closing, bytes.len(), now, |_| false),
+            State::Draining => self.watch.check_with(Transport::CloseNow, 0, now, |_| false),
+            State::Gone => Ok(None),
+        };
+        match checked {
+            Ok(wait) => return wait,
+            Err(TimedOut::Opening) => self.answer(http::timeout()),
+            Err(timed_out) => self.lose(Some(timed_out)),
         }
-        match &mut self.state {
-            State::Handshake(_) => self.answer(http::timeout()),
-            State::WebSocket(Connection { sender, .. }) if sender.is_open() && self.unanswered < MAX_UNANSWERED => {
-                // Refused only when the backlog is so long that no answer could be expected.
-                let _ = sender.send_ping(b"");
-                self.unanswered += 1;
-                self.deadline = now + PING_INTERVAL;
-            }
-            _ => self.lose(),
-        }
+        None
     }
 
     fn tell_savings(&mut self) {
@@ -258,9 +266,9 @@ impl Peer {
     }
 
     /// Writes as many pending bytes as the socket takes. When all are written, goes to the next state.
-    pub(crate) fn settle(&mut self, id: Id, registry: &Registry) {
-        if self.write(id, registry).is_err() {
-            self.lose();
+    pub(crate) fn settle(&mut self, id: Id, registry: &Registry, now: Duration) {
+        if self.write(id, registry, now).is_err() {
+            self.lose(None);
         }
         let finished = match &self.state {
             State::Response(bytes) => bytes.is_empty(),
@@ -268,19 +276,16 @@ impl Peer {
             _ => false,
         };
         if finished {
-            match self.socket.shutdown(Shutdown::Write) {
-                Ok(()) => self.state = State::Draining,
-                Err(_) => self.lose(),
-            }
-            self.deadline = Instant::now() + DRAIN_TIME;
+            let shut = self.socket.shutdown(Shutdown::Write);
+            self.go_on(if shut.is_ok() { State::Draining } else { State::Gone }, None);
         }
     }
 
-    fn write(&mut self, id: Id, registry: &Registry) -> io::Result<()> {
+    fn write(&mut self, id: Id, registry: &Registry, now: Duration) -> io::Result<()> {
         while !self.pending().is_empty() {
             match (&self.socket).write(self.pending()) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => self.consume(n),
+                Ok(n) => self.consume(n, now),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => break,
                     ErrorKind::Interrupted => {}
@@ -307,26 +312,38 @@ impl Peer {
         }
     }
 
-    fn consume(&mut self, count: usize) {
+    fn consume(&mut self, count: usize, now: Duration) {
         match &mut self.state {
             State::Response(bytes) => drop(bytes.drain(..count)),
             State::WebSocket(connection) => connection.sender.consume(count),
             _ => {}
         }
+        self.watch.wrote(count, self.pending().len(), now);
     }
 
     /// The connection is over, though some bytes may still be unwritten.
     fn end(&mut self, code: u16, reason: String) {
-        if self.ending.is_none() {
-            self.ending = Some((code, reason));
-            self.deadline = Instant::now() + self.patience;
-        }
+        self.ending.get_or_insert((code, reason));
     }
 
     /// Nothing more can be read or written.
-    fn lose(&mut self) {
-        self.state = State::Gone;
-        self.ending.get_or_insert((NO_CLOSE, String::new()));
+    fn lose(&mut self, timed_out: Option<TimedOut>) {
+        self.go_on(State::Gone, timed_out);
+        self.end(NO_CLOSE, String::new());
+    }
+
+    fn go_on(&mut self, state: State, timed_out: Option<TimedOut>) {
+        if let State::WebSocket(connection) = mem::replace(&mut self.state, state) {
+            let outcome = connection.outcome();
+            self.outcome = Some(timed_out.map_or(outcome, |timed_out| outcome.or_timed_out(timed_out)));
+        }
+    }
+
+    /// One line for each WebSocket: who has left, and how.
+    pub(crate) fn log(&self) {
+        let Some(outcome) = self.outcome else { return };
+        // Unlike `eprintln!` this does not panic when nobody listens.
+        let _ = writeln!(io::stderr(), "{} {:?}: {outcome}", self.address, self.name);
     }
 
     pub(crate) fn ending(&self) -> Option<(u16, &str)> {

@@ -88,10 +88,11 @@ impl Room {
         self.members.get(&id).map(String::as_str).ok_or("Please join first.")
     }
 
-    /// A connection is over. If its peer was not in the room, nobody is told.
-    pub(crate) fn leave(&mut self, id: Id, code: u16, reason: &str) -> Option<Post> {
+    /// A connection is over. If its peer was in the room, returns its name, and what the others are told.
+    pub(crate) fn leave(&mut self, id: Id, code: u16, reason: &str) -> Option<(String, Post)> {
         let name = self.members.remove(&id)?;
-        Some(text(self.everyone(), format!("left\t{name}\t{code}\t{reason}")))
+        let post = text(self.everyone(), format!("left\t{name}\t{code}\t{reason}"));
+        Some((name, post))
     }
 
     fn everyone(&self) -> Vec<Id> {
@@ -156,6 +157,11 @@ mod tests {
         show(room.hear(id, Message::Text(text)))
     }
 
+    /// The name, and what the others are told.
+    fn leave(room: &mut Room, id: Id, code: u16, reason: &str) -> Option<(String, Vec<String>)> {
+        room.leave(id, code, reason).map(|(name, post)| (name, show([post])))
+    }
+
     fn ana_and_ben() -> Room {
         let mut room = Room::default();
         hear(&mut room, 1, "join\tAna");
@@ -168,10 +174,12 @@ mod tests {
         let mut room = Room::default();
         assert_eq!(hear(&mut room, 1, "join\tAna"), ["1: welcome\tAna", "1: online\tAna", ": joined\tAna"]);
         assert_eq!(hear(&mut room, 2, "join\tBen"), ["2: welcome\tBen", "2: online\tAna\tBen", "1: joined\tBen"]);
-        assert_eq!(show(room.leave(1, 4001, "soup\tis ready")), ["2: left\tAna\t4001\tsoup\tis ready"]);
-        assert_eq!(show(room.leave(1, 1006, "")), [""; 0]);
-        assert_eq!(show(room.leave(3, 1006, "")), [""; 0]);
-        assert_eq!(show(room.leave(2, 1005, "")), [": left\tBen\t1005\t"]);
+        let told = |name: &str, post: &str| Some((name.to_owned(), vec![post.to_owned()]));
+        let soup = "soup\tis ready";
+        assert_eq!(leave(&mut room, 1, 4001, soup), told("Ana", "2: left\tAna\t4001\tsoup\tis ready"));
+        assert_eq!(leave(&mut room, 1, 1006, ""), None);
+        assert_eq!(leave(&mut room, 3, 1006, ""), None);
+        assert_eq!(leave(&mut room, 2, 1005, ""), told("Ben", ": left\tBen\t1005\t"));
     }
 
     #[test]
