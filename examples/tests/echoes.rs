@@ -6,9 +6,9 @@ use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     slice,
-    sync::OnceLock,
+    sync::{OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -160,6 +160,78 @@ fn a_stopped_server_continues() {
     });
 }
 
+#[test]
+fn the_log_says_how_each_connection_ended() {
+    each_with(&WATCHED, &["--patience", "1"], |server| {
+        for (bytes, outcome) in [
+            (&b"\x88\x82\0\0\0\0\x03\xE9"[..], "closed by the peer: 1001 (going away)"),
+            (b"\x81\x81\0\0\0\0\xFF", "failed: text is not UTF-8 (RFC 6455 \u{a7}8.1)"),
+            (b"", "connection lost: the peer left without a closing handshake"),
+        ] {
+            let mut socket = server.connect().socket;
+            socket.write_all(bytes).unwrap();
+            socket.shutdown(Shutdown::Write).unwrap();
+            let line = server.log();
+            assert!(line.starts_with(&socket.local_addr().unwrap().to_string()), "{}: {line}", server.name);
+            assert!(line.ends_with(&format!(": {outcome}")), "{}: {line}", server.name);
+        }
+    });
+    for server in &WATCHED[..2] {
+        let mut server = Server::start(server, &["--patience", "0.1"]);
+        let socket = server.socket();
+        let line = server.log();
+        assert!(line.ends_with(": timed out in the opening handshake"), "{}: {line}", server.name);
+        drop(socket);
+    }
+}
+
+#[test]
+fn the_log_can_have_what_was_received_and_sent() {
+    let mut server = Server::start(&ECHO_TOKIO, &["--verbose"]);
+    let mut client = server.connect();
+    client.sends(Message::Binary(&[0; 1000]));
+    client.socket.write_all(b"\x89\x80\0\0\0\0").unwrap();
+    client.socket.read_exact(&mut [0; 2]).unwrap();
+    client.closes();
+    let line = server.log();
+    let traffic = "received 1 message and 1 Ping in 3 frames (1025 bytes, payload 1000); \
+        sent 1 message and 1 Pong in 3 frames (1013 bytes, payload 1000)";
+    assert!(line.ends_with(&format!("closed by the peer: 1000 (normal closure); {traffic}")), "{line}");
+}
+
+/// Its sockets stay open, but no program reads them: as after the loss of a network, there is no error to notice.
+#[cfg(unix)]
+#[test]
+fn a_peer_that_was_stopped_is_given_up_in_time() {
+    each_with(&WATCHED, &["--silence", "1"], |server| {
+        let mut client = Wscat::start(server);
+        client.is_alive();
+        signal("STOP", &client.process);
+        let stopped = Instant::now();
+        let line = server.log();
+        let after = stopped.elapsed().as_secs_f64();
+        assert!(line.contains(": timed out: no answer to a Ping"), "{}: {line}", server.name);
+        // Its last sign of life may be as old as a silence.
+        assert!((1.0..4.0).contains(&after), "{}: {after} s", server.name);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn an_idle_peer_that_answers_pings_stays() {
+    each_with(&WATCHED, &["--silence", "0.5"], |server| {
+        let mut client = Wscat::start(server);
+        client.is_alive();
+        thread::sleep(Duration::from_secs(3));
+        assert_eq!(server.log.try_recv().ok(), None, "{}", server.name);
+        client.is_alive();
+        drop(client.stdin.take());
+        let line = server.log();
+        assert!(line.contains(": closed by the peer: 1000 (normal closure)"), "{}: {line}", server.name);
+        assert!(server.name == "chat" || line.contains("; round trip "), "{}: {line}", server.name);
+    });
+}
+
 #[cfg(unix)]
 mod signals {
     use super::*;
@@ -269,6 +341,7 @@ fn every_example_has_help_and_refuses_unknown_options() {
     }
     for (name, arguments, problem) in [
         ("echo", &["--patience"][..], "--patience needs a number of seconds"),
+        ("echo_tokio", &["--silence", "-1"], "--silence needs a number of seconds, not \"-1\""),
         ("echo_mio", &["--port", "70000"], "--port needs a port, not \"70000\""),
         ("echo", &["--window", "7"], "--window needs 8 to 15"),
         ("chat", &["--origin", "here"], "--origin needs a URL, such as https://chat.example.com, not \"here\""),
@@ -314,8 +387,13 @@ fn program(name: &str) -> PathBuf {
 type Example = (&'static str, &'static [&'static str], &'static str);
 
 const ECHO: Example = ("echo", &["--listen", "127.0.0.1:0"], "/");
-const ECHOES: [Example; 3] = [ECHO, ("echo_mio", &["--port", "0"], "/"), ("echo_tokio", &["127.0.0.1:0"], "/")];
-const CHAT_TOO: [Example; 4] = [ECHOES[0], ECHOES[1], ECHOES[2], ("chat", &["--listen", "127.0.0.1:0"], "/chat")];
+const ECHO_MIO: Example = ("echo_mio", &["--port", "0"], "/");
+const ECHO_TOKIO: Example = ("echo_tokio", &["127.0.0.1:0"], "/");
+const CHAT: Example = ("chat", &["--listen", "127.0.0.1:0"], "/chat");
+const ECHOES: [Example; 3] = [ECHO, ECHO_MIO, ECHO_TOKIO];
+const CHAT_TOO: [Example; 4] = [ECHO, ECHO_MIO, ECHO_TOKIO, CHAT];
+/// Those that send Pings to silent peers, and log how each connection ended.
+const WATCHED: [Example; 3] = [ECHO_MIO, ECHO_TOKIO, CHAT];
 
 /// The path is that of the chat; the echo servers ignore it.
 const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -333,6 +411,14 @@ fn each_with(servers: &[Example], arguments: &[&str], act: impl Fn(&mut Server) 
             scope.spawn(|| act(&mut Server::start(server, arguments)));
         }
     });
+}
+
+/// The lines of a process, as soon as they are written. Waiting for one can have a limit.
+fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    thread::spawn(move || lines.try_for_each(|line| sender.send(line)));
+    receiver
 }
 
 /// Sends something every tenth of a second until the server closes the socket. Returns when that was seen.
@@ -356,24 +442,31 @@ struct Server {
     process: Child,
     address: String,
     path: &'static str,
+    /// The lines of stderr.
+    log: mpsc::Receiver<String>,
 }
 
 impl Server {
     fn start((name, listen, path): &Example, arguments: &[&str]) -> Self {
         let mut command = Command::new(program(name));
         command.args(*listen).args(arguments);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = lines(process.stderr.take().unwrap());
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().split_once("://").and_then(|(_, address)| address.strip_suffix('/'));
         let address = address.unwrap_or_else(|| panic!("{name} says {line:?}")).to_owned();
-        Self { name, process, address, path }
+        Self { name, process, address, path, log }
     }
 
     #[cfg(unix)]
     fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.process.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        signal(name, &self.process);
+    }
+
+    /// The next line of the log.
+    fn log(&mut self) -> String {
+        self.log.recv_timeout(Duration::from_secs(10)).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     /// The exit code, if the process ended by itself.
@@ -420,6 +513,46 @@ impl Server {
 }
 
 impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[cfg(unix)]
+fn signal(name: &str, process: &Child) {
+    let kill = format!("kill -{name} {}", process.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+/// A client in a process of its own.
+#[cfg(unix)]
+struct Wscat {
+    process: Child,
+    stdin: Option<ChildStdin>,
+    received: mpsc::Receiver<String>,
+}
+
+#[cfg(unix)]
+impl Wscat {
+    fn start(server: &Server) -> Self {
+        let mut command = Command::new(program("wscat"));
+        command.arg(format!("ws://{}{}", server.address, server.path)).stderr(Stdio::null());
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdin = process.stdin.take();
+        let received = lines(process.stdout.take().unwrap());
+        Self { process, stdin, received }
+    }
+
+    /// It sends a message, and receives an answer.
+    fn is_alive(&mut self) {
+        self.stdin.as_mut().unwrap().write_all(b"hello\n").unwrap();
+        self.received.recv_timeout(Duration::from_secs(5)).unwrap();
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Wscat {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
