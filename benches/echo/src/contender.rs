@@ -127,6 +127,8 @@ impl Contender {
             .args(["--port", "0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            // Some log the end of every connection.
+            .stderr(Stdio::null())
             .spawn()?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
