@@ -203,7 +203,7 @@ fn the_log_can_have_what_was_received_and_sent() {
 #[cfg(unix)]
 #[test]
 fn a_peer_that_was_stopped_is_given_up_in_time() {
-    each_with(&WATCHED, &["--silence", "1"], |server| {
+    each_with(&WATCHED, &["--silence", "0.9"], |server| {
         let mut client = Wscat::start(server);
         client.is_alive();
         signal("STOP", &client.process);
@@ -211,18 +211,18 @@ fn a_peer_that_was_stopped_is_given_up_in_time() {
         let line = server.log();
         let after = stopped.elapsed().as_secs_f64();
         assert!(line.contains(": timed out: no answer to a Ping"), "{}: {line}", server.name);
-        // Its last sign of life may be as old as a silence.
-        assert!((1.0..4.0).contains(&after), "{}: {after} s", server.name);
+        // A silence, and as long for the answer. A server that is late, on a busy machine, asks once more.
+        assert!((1.0..5.0).contains(&after), "{}: {after} s", server.name);
     });
 }
 
 #[cfg(unix)]
 #[test]
 fn an_idle_peer_that_answers_pings_stays() {
-    each_with(&WATCHED, &["--silence", "0.5"], |server| {
+    each_with(&WATCHED, &["--silence", "1"], |server| {
         let mut client = Wscat::start(server);
         client.is_alive();
-        thread::sleep(Duration::from_secs(3));
+        thread::sleep(Duration::from_secs(5));
         assert_eq!(server.log.try_recv().ok(), None, "{}", server.name);
         client.is_alive();
         drop(client.stdin.take());
