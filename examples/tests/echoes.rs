@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     slice,
     sync::{OnceLock, mpsc},
     thread,
@@ -529,7 +529,7 @@ fn signal(name: &str, process: &Child) {
 #[cfg(unix)]
 struct Wscat {
     process: Child,
-    stdin: Option<ChildStdin>,
+    stdin: Option<std::process::ChildStdin>,
     received: mpsc::Receiver<String>,
 }
 
