@@ -50,7 +50,7 @@ fn each_end_knows_who_closed_first() {
         let (mut server, mut client) = open(Config::new());
         server.sender.close(CloseCode::new(code).unwrap(), "reason").unwrap();
         let us = (Some(code), None, false);
-        let lost = format!("connection lost: the peer left without a closing handshake (after our Close {line})");
+        let lost = format!("connection lost: the peer left without a closing handshake (after our Close: {line})");
         assert_outcome(server.outcome(), (false, 1006, us, &lost, Retry::Soon));
         pass(&mut server, &mut client);
         pass(&mut client, &mut server);
@@ -99,11 +99,14 @@ fn a_lost_connection_is_1006() {
     assert_eq!(server.outcome().ended(), Ended::Lost(UncleanEnd::WithoutClose));
     let line = "timed out: no answer to a Ping";
     assert_outcome(server.outcome().or_timed_out(TimedOut::Answer), (false, 1006, nothing, line, Retry::Soon));
+    assert_eq!(server.outcome().or_timed_out(None), server.outcome());
     receive(&mut server, &mut encode(&[F(0x01, b"beginning")], true));
     let line = "connection lost in the middle of a message";
     assert_outcome(server.outcome(), (false, 1006, nothing, line, Retry::Soon));
     server.sender.close(CloseCode::NORMAL, "").unwrap();
-    let line = "timed out: no answer to our Close (after our Close 1000 (normal closure))";
+    let line = "timed out: no answer to our Close: 1000 (normal closure)";
+    let outcome = server.outcome().or_timed_out(TimedOut::Answer);
+    assert_eq!(outcome.to_string(), "timed out: no answer to a Ping (after our Close: 1000 (normal closure))");
     let outcome = server.outcome().or_timed_out(TimedOut::Closing);
     assert_outcome(outcome, (false, 1006, (Some(1000), None, false), line, Retry::Soon));
 }

@@ -55,6 +55,22 @@ fn a_message_counts_when_it_is_complete() {
     assert_eq!((traffic.sent().frames, traffic.sent().messages), (1, 1));
 }
 
+/// Of a vectored write the transport may take any part; the rest is added when it is written.
+#[test]
+fn a_vectored_frame_is_counted_as_it_is_taken() {
+    for taken in 0..20 {
+        let (mut server, _) = open(Config::new());
+        let mut traffic = Traffic::new();
+        server.sender.send_text("first").unwrap();
+        let frame = server.sender.vectored_frame(b"second").unwrap();
+        traffic.add_sent_frame(&frame, taken);
+        assert_eq!(traffic.sent().bytes, taken.min(15) as u64);
+        frame.sent(taken);
+        traffic.add_sent(server.sender.pending());
+        assert_eq!(format!("{:?}", traffic.sent()), counts(15, 11, [2, 2, 0, 0]), "{taken}");
+    }
+}
+
 /// After something that is no header, only bytes are counted.
 #[test]
 fn what_is_not_a_frame_is_counted_in_bytes() {

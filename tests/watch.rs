@@ -275,6 +275,14 @@ fn a_closing_handshake_has_ten_seconds_without_progress() {
     });
 }
 
+/// A loop that lingers, or has refused a handshake, has no sender.
+#[test]
+fn the_end_of_a_stream_has_two_seconds() {
+    let mut watch = Watch::new(Patience::new(), s(0));
+    assert_eq!(watch.check_end(s(7)), Ok(Some(s(2))));
+    is_missed_at(s(9), TimedOut::End, |now| watch.check_end(now));
+}
+
 #[test]
 fn each_deadline_can_be_switched_off() {
     let later = s(1_000_000);

@@ -53,13 +53,14 @@ impl Outcome {
         Self { ended, closes }
     }
 
-    /// Returns the same connection's outcome if a deadline has ended it.
+    /// Returns the same connection's outcome if a deadline has ended it: a [`TimedOut`], or `None` if it was something
+    /// else.
     ///
     /// After a Close or a failure this changes nothing: then the deadline only ended the wait for the end of the stream.
     #[must_use]
-    pub fn or_timed_out(self, timed_out: TimedOut) -> Self {
-        match self.ended {
-            Ended::Lost(_) => Self { ended: Ended::TimedOut(timed_out), ..self },
+    pub fn or_timed_out(self, timed_out: impl Into<Option<TimedOut>>) -> Self {
+        match (self.ended, timed_out.into()) {
+            (Ended::Lost(_), Some(timed_out)) => Self { ended: Ended::TimedOut(timed_out), ..self },
             _ => self,
         }
     }
@@ -132,7 +133,8 @@ impl fmt::Display for Outcome {
         }?;
         // What became of a closing handshake that we have begun.
         match (self.ended, closes.sent()) {
-            (Ended::Lost(_) | Ended::TimedOut(_), Some(sent)) => write!(f, " (after our Close {})", Code(sent)),
+            (Ended::TimedOut(TimedOut::Closing), Some(sent)) => write!(f, ": {}", Code(sent)),
+            (Ended::Lost(_) | Ended::TimedOut(_), Some(sent)) => write!(f, " (after our Close: {})", Code(sent)),
             _ => Ok(()),
         }
     }

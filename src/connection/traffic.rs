@@ -1,7 +1,7 @@
 use core::fmt;
 
 use crate::{
-    Input,
+    Input, Role, Storage, VectoredFrame,
     frame::{Header, Opcode},
 };
 
@@ -98,10 +98,20 @@ impl Traffic {
         self.received.add(input.remaining());
     }
 
-    /// Adds what the transport took: the front of [`Sender::pending`](crate::Sender::pending), or of the
-    /// [parts](crate::VectoredFrame::parts) of a vectored frame.
+    /// Adds what the transport took: the front of [`Sender::pending`](crate::Sender::pending).
     pub fn add_sent(&mut self, bytes: &[u8]) {
         self.sent.add(bytes);
+    }
+
+    /// Adds the first `count` bytes of a frame that was written in one vectored write. Call this before
+    /// [`VectoredFrame::sent`].
+    pub fn add_sent_frame<R: Role, S: Storage>(&mut self, frame: &VectoredFrame<'_, '_, R, S>, count: usize) {
+        let mut rest = count;
+        for part in frame.parts() {
+            let taken = part.len().min(rest);
+            rest -= taken;
+            self.sent.add(part.get(..taken).unwrap_or_default());
+        }
     }
 
     /// Returns what was received.

@@ -92,6 +92,17 @@ impl Watch {
         self.check_deadline(TimedOut::Opening, self.started.after(self.patience.opening), Time::new(now))
     }
 
+    /// Checks how long the peer takes to end the stream, for a caller that has no sender any more: after we have shut
+    /// down our half of the stream, or have refused the handshake. Returns how long until it is due; `None` if there is
+    /// no deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut::End`].
+    pub fn check_end(&mut self, now: Duration) -> Result<Option<Duration>, TimedOut> {
+        self.check_with(Transport::CloseNow, 0, now, |_| false)
+    }
+
     /// Checks the deadlines of a connection, and sends a Ping if one is due. Returns how long the caller may wait before
     /// it must check again; `None` if only the transport can change something.
     ///

@@ -246,7 +246,7 @@ impl Peer {
             State::Handshake(_) => self.watch.check_opening(now),
             State::WebSocket(Connection { sender, .. }) => self.watch.check(sender, now),
             State::Response(bytes) => self.watch.check_with(Transport::Closing, bytes.len(), now, |_| false),
-            State::Draining => self.watch.check_with(Transport::CloseNow, 0, now, |_| false),
+            State::Draining => self.watch.check_end(now),
             State::Gone => Ok(None),
         };
         match checked {
@@ -335,7 +335,7 @@ impl Peer {
     fn go_on(&mut self, state: State, timed_out: Option<TimedOut>) {
         if let State::WebSocket(connection) = mem::replace(&mut self.state, state) {
             let outcome = connection.outcome();
-            self.outcome = Some(timed_out.map_or(outcome, |timed_out| outcome.or_timed_out(timed_out)));
+            self.outcome = Some(outcome.or_timed_out(timed_out));
         }
     }
 

@@ -464,7 +464,7 @@ impl Peer {
                 self.watch.reading(!self.stuck, now);
                 self.watch.check(sender, now)
             }
-            State::Draining(_) => self.watch.check_with(Transport::CloseNow, 0, now, |_| false),
+            State::Draining(_) => self.watch.check_end(now),
         }?;
         if !self.stuck {
             // If the socket is lost, the next read finds it.
@@ -482,11 +482,11 @@ impl Peer {
     /// One line for each connection.
     fn log(&self, timed_out: Option<TimedOut>) {
         let outcome = match &self.state {
-            State::Handshake(_) => timed_out.map_or(UncleanEnd::WithoutClose.into(), Outcome::from),
+            State::Handshake(_) => UncleanEnd::WithoutClose.into(),
             State::Open(connection) => connection.outcome(),
             State::Draining(outcome) => *outcome,
         };
-        let outcome = timed_out.map_or(outcome, |timed_out| outcome.or_timed_out(timed_out));
+        let outcome = outcome.or_timed_out(timed_out);
         let mut line = format!("{}: {outcome}", self.address);
         if let Some(time) = self.watch.smoothed_round_trip() {
             line += &format!("; round trip {time:.1?}");

@@ -286,7 +286,7 @@ impl Peer {
     /// overtakes the Close frame.
     async fn linger(&mut self) {
         let _ = self.socket.shutdown().await;
-        while let Ok(wait) = self.watch.check_with(Transport::CloseNow, 0, self.now(), |_| false)
+        while let Ok(wait) = self.watch.check_end(self.now())
             && self.try_read(|input| input.is_empty()) != Some(true)
         {
             self.readable(wait).await;
