@@ -1,6 +1,7 @@
 //! From a URL to a connection: TCP, the handshake, and advice when the server refuses.
 
 use std::{
+    fmt::Display,
     io::{self, ErrorKind, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     str,
@@ -8,12 +9,15 @@ use std::{
 };
 
 use websocket_proto::{
-    Client, Config, Connection, Input, SystemRandom, Uri, client, deflate,
+    Client, Config, Connection, Input, Outcome, SystemRandom, Uri,
+    client::{self, Redirect, UpgradeError},
+    deflate,
     head::{HeadError, Headers},
+    time::{Retry, Watch},
 };
 
 use crate::{
-    End, is_no_error,
+    End, is_no_error, now,
     options::Options,
     screen::{self, Harmless},
 };
@@ -32,23 +36,62 @@ const LONGEST_GREETING: usize = 80;
 /// How much memory each half may keep between messages: enough for the largest fragment of a file.
 const KEEP: usize = 1 << 20;
 
+/// How many redirects are followed: they may form a circle.
+const MAX_REDIRECTS: u32 = 5;
+
 type Handshake = client::Handshake<SystemRandom, Vec<u8>, Vec<u8>>;
+type Response = client::Response<SystemRandom, Vec<u8>, Vec<u8>>;
 
 pub(crate) struct Connected {
     pub(crate) socket: TcpStream,
     pub(crate) connection: Connection<Client<SystemRandom>, Vec<u8>, Vec<u8>>,
     /// The first bytes of the connection, which were received with the response.
     pub(crate) early: Vec<u8>,
+    pub(crate) watch: Watch,
+}
+
+/// Why there is no connection.
+pub(crate) enum NotOpened {
+    End(End),
+    /// The server redirects, and is not followed without `--follow`.
+    Redirect(Redirect, End),
+}
+
+impl From<End> for NotOpened {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
 }
 
 pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
-    let uri = Uri::parse(&options.url).map_err(usage)?;
+    let mut url = options.url.clone();
+    let mut headers = &options.headers[..];
+    let mut redirects = 0;
+    loop {
+        match connect_to(&url, headers, options) {
+            Ok(connected) => return Ok(connected),
+            Err(NotOpened::Redirect(redirect, _)) if options.follow && redirects < MAX_REDIRECTS => {
+                screen::note(&format_args!("redirected to {}", redirect.address()));
+                redirects += 1;
+                if !redirect.is_same_origin() {
+                    // They may have a secret that is for the first server only.
+                    headers = &[];
+                }
+                url = redirect.into_address();
+            }
+            Err(NotOpened::End(end) | NotOpened::Redirect(_, end)) => return Err(end),
+        }
+    }
+}
+
+fn connect_to(url: &str, headers: &[(String, String)], options: &Options) -> Result<Connected, NotOpened> {
+    let uri = Uri::parse(url).map_err(End::usage)?;
     if uri.is_secure() {
-        return Err(usage(NO_TLS));
+        return Err(End::usage(NO_TLS).into());
     }
 
     // The request borrows its parts, and is written in one piece when the handshake begins.
-    let headers: Vec<_> = options.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let subprotocols: Vec<_> = options.subprotocols.iter().map(String::as_str).collect();
     let mut request = client::Request::new(uri).headers(&headers).subprotocols(&subprotocols);
     if let Some(origin) = &options.origin {
@@ -59,20 +102,16 @@ pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
     if options.deflate {
         config = config.deflate(deflate::Config::new());
     }
-    let random = SystemRandom::new().map_err(|error| End::Io(error.to_string()))?;
-    let handshake = client::Handshake::new(config, &request, random).map_err(usage)?;
+    let random = SystemRandom::new().map_err(End::local)?;
+    let handshake = client::Handshake::new(config, &request, random).map_err(End::usage)?;
 
     let socket = open_socket(uri, options.connect_timeout)?;
-    shake_hands(socket, handshake, options.connect_timeout)
-}
-
-fn usage(error: impl ToString) -> End {
-    End::Usage(error.to_string())
+    shake_hands(socket, handshake, uri, options)
 }
 
 /// Tries all addresses of the host.
 fn open_socket(uri: Uri<'_>, patience: Duration) -> Result<TcpStream, End> {
-    let cannot = |why| End::Lost(format!("cannot connect to {}: {why}", uri.host_header()));
+    let cannot = |why| End::lost(format!("cannot connect to {}: {why}", uri.host_header()));
     let addresses = (uri.host(), uri.port()).to_socket_addrs();
     let addresses = addresses.map_err(|error| cannot(format!("no such host; is it spelled right? ({error})")))?;
     let mut problem = None;
@@ -97,14 +136,18 @@ fn open_socket(uri: Uri<'_>, patience: Duration) -> Result<TcpStream, End> {
     }))
 }
 
-fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Duration) -> Result<Connected, End> {
-    let lost = |error: io::Error| match error.kind() {
-        ErrorKind::TimedOut => {
-            End::Lost(format!("no response to the handshake within {patience:?}; is it a WebSocket server?"))
-        }
-        _ => End::Lost(format!("connection lost in the handshake: {error}")),
+fn shake_hands(
+    mut socket: TcpStream,
+    mut handshake: Handshake,
+    uri: Uri<'_>,
+    options: &Options,
+) -> Result<Connected, NotOpened> {
+    let patience = options.connect_timeout;
+    let late = || End::lost(format!("no response to the handshake within {patience:?}; is it a WebSocket server?"));
+    let lost = |error: io::Error| {
+        if is_no_error(&error) { late() } else { End::lost(format!("connection lost in the handshake: {error}")) }
     };
-    let deadline = Instant::now() + patience;
+    let mut watch = Watch::new(options.patience(), now());
     // Small messages should leave at once.
     socket.set_nodelay(true).map_err(lost)?;
     // A server that doesn't read must not hold us up. The request is small, so one time-out is enough.
@@ -115,7 +158,13 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Durati
     let mut buf = [0; 4096];
     let mut said = Vec::new();
     let input = loop {
-        let n = read_by(deadline, &mut socket, &mut buf).map_err(lost)?;
+        let wait = watch.check_opening(now()).map_err(|_| late())?;
+        socket.set_read_timeout(wait).map_err(lost)?;
+        let n = match socket.read(&mut buf) {
+            Err(error) if is_no_error(&error) => continue,
+            result => result.map_err(lost)?,
+        };
+        watch.heard(now());
         if said.len() < LONGEST_GREETING {
             said.extend_from_slice(&buf[..n]);
         }
@@ -139,24 +188,43 @@ fn shake_hands(mut socket: TcpStream, mut handshake: Handshake, patience: Durati
     if let Some(extensions) = response.headers().get("Sec-WebSocket-Extensions") {
         screen::note(&format_args!("extension {}", Harmless(extensions)));
     }
-    let location = response.headers().get("Location");
-    let advice = match (response.status(), location) {
-        (300..=399, Some(location)) => format!(", and points to {}", Harmless(location)),
-        (401 | 403, _) => "; does it want a --header or an --origin?".into(),
-        (200 | 404, _) => "; is the path right?".into(),
-        _ => String::new(),
-    };
-    match response.upgrade() {
-        Ok(connection) => Ok(Connected { socket, connection, early: input.remaining().to_vec() }),
-        Err(error @ client::UpgradeError::Refused { .. }) => Err(End::Refused(format!("{error}{advice}"))),
-        Err(error) => Err(End::Refused(format!("not a valid handshake: {error}"))),
+    if let Err(error) = response.check() {
+        return Err(refused(error, &response, uri));
     }
+    let connection = response.upgrade().map_err(|error| End::refused(error.to_string(), Retry::Never))?;
+    Ok(Connected { socket, connection, early: input.remaining().to_vec(), watch })
+}
+
+/// The response opens no connection.
+fn refused(error: UpgradeError, response: &Response, uri: Uri<'_>) -> NotOpened {
+    if !matches!(error, UpgradeError::Refused { .. }) {
+        return End::refused(format!("not a valid handshake: {error}"), Outcome::from(error).retry()).into();
+    }
+    let refused = |advice: &dyn Display| End::refused(format!("{error}{advice}"), response.retry());
+    if let Some(location) = response.location() {
+        return match uri.redirect(location) {
+            Ok(redirect) => {
+                let end = refused(&format_args!(", and points to {}", redirect.address()));
+                NotOpened::Redirect(redirect, end)
+            }
+            Err(error) => {
+                let location = Harmless(location.as_bytes());
+                refused(&format_args!(", and points to {location}, which is not possible: {error}")).into()
+            }
+        };
+    }
+    refused(match response.status() {
+        401 | 403 => &"; does it want a --header or an --origin?",
+        200 | 404 => &"; is the path right?",
+        _ => &"",
+    })
+    .into()
 }
 
 /// The message about a server whose answer `said` is not HTTP.
 fn no_response(error: HeadError, said: &[u8]) -> End {
     let line = said.get(..LONGEST_GREETING).unwrap_or(said).split(|byte| matches!(byte, b'\r' | b'\n')).next();
-    End::Refused(match (error, line) {
+    let words = match (error, line) {
         (HeadError::Tls, _) => format!("the server wants TLS on this port, and {NO_TLS}"),
         (HeadError::Incomplete { seen: 0 }, _) => {
             "not a WebSocket server: the connection ended without a response; is the port right, or does it want TLS?"
@@ -166,7 +234,10 @@ fn no_response(error: HeadError, said: &[u8]) -> End {
             format!("not a WebSocket server: it says '{}'; is the port right?", Harmless(line))
         }
         _ => format!("not a WebSocket server: {error}"),
-    })
+    };
+    // A server that ends in the middle of a handshake may be restarting.
+    let retry = if matches!(error, HeadError::Incomplete { .. }) { Retry::Soon } else { Outcome::from(error).retry() };
+    End::refused(words, retry)
 }
 
 /// Shows the beginning of a refusal's body. `body` is the part that was received already.

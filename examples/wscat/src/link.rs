@@ -12,44 +12,66 @@
 use std::{
     error::Error,
     fmt::{self, Display},
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     net::TcpStream,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use websocket_proto::{Client, Reply, SendError, Sender, SystemRandom, Transport, frame::CloseCode};
+use websocket_proto::{
+    Client, Closes, Reply, SendError, Sender, SystemRandom, Transport,
+    frame::CloseCode,
+    time::{TimedOut, Watch},
+};
+
+use crate::{now, options::Options};
 
 /// How many bytes one write takes. Few, so that a slow network shows progress every few seconds.
 const WRITE: usize = 16 << 10;
 
+/// After so many times the limit, a server that still begins new messages does not intend to close.
+const CLOSING_LIMITS: u32 = 10;
+
 pub(crate) type ClientSender = Sender<Client<SystemRandom>, Vec<u8>>;
 
+/// Of one connection: the next one has a link of its own.
 pub(crate) struct Link {
     state: Mutex<State>,
-    /// Bytes became pending, or were written.
+    /// Bytes became pending, or were written, or the connection is over.
     changed: Condvar,
 }
 
 struct State {
     sender: ClientSender,
+    /// With the sender, because the thread that writes must tell it.
+    watch: Watch,
     /// How many bytes the socket took.
     written: u64,
-    /// Where our own Close ends, counted in those bytes.
-    close_ends: u64,
-    /// The code in our own Close.
-    close_code: Option<CloseCode>,
-    lines_failed: bool,
+    /// Where our own Close begins, counted in those bytes.
+    close_begins: Option<u64>,
+    /// When a message was first received after our Close.
+    late_since: Option<Duration>,
+    /// The newest Ping of the watch.
+    watch_ping: Vec<u8>,
+    /// The newest Ping of the user, and when it was sent.
+    ping: Option<(Vec<u8>, Duration)>,
+    round_trip: Option<Duration>,
+    over: bool,
 }
 
 impl Link {
-    pub(crate) fn new(sender: ClientSender) -> Self {
+    pub(crate) fn new(sender: ClientSender, watch: Watch) -> Self {
         Self {
             state: Mutex::new(State {
                 sender,
+                watch,
                 written: 0,
-                close_ends: u64::MAX,
-                close_code: None,
-                lines_failed: false,
+                close_begins: None,
+                late_since: None,
+                watch_ping: Vec::new(),
+                ping: None,
+                round_trip: None,
+                over: false,
             }),
             changed: Condvar::new(),
         }
@@ -73,15 +95,21 @@ impl Link {
         }
     }
 
+    /// Sends a Ping of the user, to find out how long its Pong takes.
+    pub(crate) fn ping(&self, payload: &[u8]) -> Result<(), NotSent> {
+        self.lock().ping = Some((payload.to_vec(), now()));
+        self.send(|sender| sender.send_ping(payload))
+    }
+
     /// Sends a Close, behind everything that was sent before.
     pub(crate) fn close(&self, close: Option<(CloseCode, &str)>) -> Result<(), NotSent> {
         let mut state = self.lock();
+        let begins = state.queued();
         match close {
             Some((code, reason)) => state.sender.close(code, reason)?,
             None => state.sender.close_without_code()?,
         }
-        state.close_code = close.map(|(code, _)| code);
-        state.close_ends = state.written + state.sender.pending().len() as u64;
+        state.close_begins = Some(begins);
         self.changed.notify_all();
         Ok(())
     }
@@ -92,13 +120,16 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Writes all pending bytes, for ever.
+    /// Writes all pending bytes, until the connection is over.
     pub(crate) fn write_to(&self, mut socket: &TcpStream) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(WRITE);
         loop {
             let mut state = self.lock();
-            while state.sender.is_empty() {
+            while state.sender.is_empty() && !state.over {
                 state = self.wait(state);
+            }
+            if state.over {
+                return Ok(());
             }
             let pending = state.sender.pending();
             bytes.clear();
@@ -107,42 +138,105 @@ impl Link {
 
             // Without the lock, because the write may take for ever. If the receiver's reply had to wait for it, and
             // the peer did not read before we do, neither end would go on.
-            socket.write_all(&bytes)?;
+            let n = match socket.write(&bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
             socket.flush()?;
 
             // More bytes may be pending meanwhile, but always behind these.
             let mut state = self.lock();
-            state.sender.consume(bytes.len());
-            state.written += bytes.len() as u64;
+            state.sender.consume(n);
+            state.written += n as u64;
+            let backlog = state.sender.backlog();
+            state.watch.wrote(n, backlog, now());
             self.changed.notify_all();
         }
     }
 
-    /// What to do with the socket now.
-    pub(crate) fn transport(&self) -> Transport {
-        self.lock().sender.transport()
+    /// Something was received. `message` says that it was a part of a message, and whether that is complete.
+    pub(crate) fn heard(&self, message: Option<bool>, options: &Options) {
+        let mut state = self.lock();
+        let now = now();
+        state.watch.heard(now);
+        // The watch limits the time from our Close to its answer. But before it answers, a server may send for long
+        // what was asked of it. So here the limit is for the time without a message, which Pings don't extend.
+        if let (Transport::Closing, Some(is_complete)) = (state.sender.transport(), message) {
+            let since = *state.late_since.get_or_insert(now);
+            if !is_complete || now - since < options.close_timeout.saturating_mul(CLOSING_LIMITS) {
+                state.watch = Watch::new(options.patience(), now);
+            }
+        }
     }
 
-    /// How many bytes the socket took, up to our Close. Pongs behind it don't count: a peer that only sends Pings makes
-    /// no progress.
+    /// Takes the payload of a Pong. `None` if it answers a Ping of the watch. Otherwise the time since the user's Ping,
+    /// if it answers that.
+    pub(crate) fn pong(&self, payload: &[u8]) -> Option<Option<Duration>> {
+        let mut state = self.lock();
+        let now = now();
+        if let Some((_, sent)) = state.ping.take_if(|(ping, _)| ping == payload) {
+            state.round_trip = Some(now - sent);
+            return Some(state.round_trip);
+        }
+        if payload != state.watch_ping {
+            return Some(None);
+        }
+        state.watch.pong(payload, now);
+        state.round_trip = state.watch.round_trip();
+        None
+    }
+
+    /// The time that the newest answered Ping took.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.lock().round_trip
+    }
+
+    /// Checks all deadlines, and sends a Ping if one is due. Returns what to do with the socket, and how long to wait.
+    pub(crate) fn check(&self) -> Result<(Transport, Option<Duration>), TimedOut> {
+        let mut state = self.lock();
+        let State { sender, watch, watch_ping, .. } = &mut *state;
+        let transport = sender.transport();
+        let wait = watch.check_with(transport, sender.backlog(), now(), |payload| {
+            payload.clone_into(watch_ping);
+            sender.send_ping(payload).is_ok()
+        })?;
+        self.changed.notify_all();
+        Ok((transport, wait))
+    }
+
+    /// Which Closes have passed.
+    pub(crate) fn closes(&self) -> Closes {
+        self.lock().sender.closes()
+    }
+
+    /// How many bytes the socket took.
     pub(crate) fn written(&self) -> u64 {
+        self.lock().written
+    }
+
+    /// How many bytes the socket will have taken after the last message up to now.
+    pub(crate) fn queued(&self) -> u64 {
+        self.lock().queued()
+    }
+
+    /// Whether we have closed, and the socket took everything before our Close.
+    pub(crate) fn has_sent_all(&self) -> bool {
         let state = self.lock();
-        state.written.min(state.close_ends)
+        state.close_begins.is_some_and(|begins| begins <= state.written)
     }
 
-    /// The code of our Close, if there is one.
-    pub(crate) fn close_code(&self) -> Option<CloseCode> {
-        self.lock().close_code
+    /// Ends all waiting: the connection is over.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.sender.transport_lost();
+        state.over = true;
+        self.changed.notify_all();
     }
 
-    /// Notes that a line from stdin was not sent.
-    pub(crate) fn line_failed(&self) {
-        self.lock().lines_failed = true;
-    }
-
-    /// Whether a line from stdin was not sent.
-    pub(crate) fn lines_failed(&self) -> bool {
-        self.lock().lines_failed
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().over
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -151,6 +245,12 @@ impl Link {
 
     fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn queued(&self) -> u64 {
+        self.written + self.sender.pending().len() as u64
     }
 }
 

@@ -18,7 +18,9 @@
 //! ```
 //!
 //! The receiver never waits for the writer, nor for stdin. So both ends make progress even if the peer sends without
-//! reading.
+//! reading. One [`Watch`](websocket_proto::time::Watch), beside the sender, has all deadlines.
+//!
+//! With `--reconnect`, `run` makes one connection after the other, each with its own threads but the one for stdin.
 
 mod connect;
 mod lines;
@@ -33,78 +35,104 @@ use std::{
     io::{self, ErrorKind, IsTerminal, Read, Write},
     net::{Shutdown, TcpStream},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     thread,
     time::{Duration, Instant},
 };
 
 use websocket_proto::{
-    ChunkEvent, Client, Connection, Failure, Input, Receiver, Reply, SystemRandom, Transport, frame::CloseCode,
+    ChunkEvent, Client, Connection, Ended, Input, Outcome, Receiver, Reply, SystemRandom, Transport,
+    frame::CloseCode,
+    time::{Retry, TimedOut},
 };
 
-use crate::{
-    connect::Connected,
-    link::Link,
-    options::{Invocation, Options},
-    output::Output,
-    screen::Harmless,
-};
+use crate::{connect::Connected, lines::Stdin, link::Link, options::Options, output::Output, screen::Harmless};
 
-/// How often a read that waits for the peer is interrupted, to check whether a Close was sent and the time for it is
-/// over.
+/// How often a read that waits for the peer is interrupted: another thread may have sent a Close, whose answer has a
+/// deadline.
 const TICK: Duration = Duration::from_millis(250);
-
-/// How long the server may take to end the stream after both Closes.
-const PATIENCE_FOR_THE_END: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let end = match Options::parse(env::args_os().skip(1)) {
-        Ok(Invocation::Help) => {
+        Ok(None) => {
             // Unlike `print!`, this does not panic in `wscat --help | head -1`.
             let _ = io::stdout().write_all(options::HELP.as_bytes());
             return ExitCode::SUCCESS;
         }
-        Ok(Invocation::Run(options)) => run(options).unwrap_or_else(|end| end),
-        Err(wrong) => End::Usage(format!("{wrong} (see wscat --help)")),
+        Ok(Some(options)) => run(options),
+        Err(wrong) => End::usage(format!("{wrong} (see wscat --help)")),
     };
-    if end.code() == 0 {
-        screen::note(&end);
+    if end.code == 0 {
+        screen::note(&end.words);
     } else {
-        screen::error(&end);
+        screen::error(&end.words);
     }
     // The other threads end with this one: the one that reads stdin can't be woken.
-    ExitCode::from(end.code())
+    ExitCode::from(end.code)
 }
 
-fn run(options: Options) -> Result<End, End> {
+/// Makes one connection, or with `--reconnect` one after the other.
+fn run(mut options: Options) -> End {
     screen::set_up(options.quiet);
-    let output = Output::new(options.output.as_deref()).map_err(End::Io)?;
+    let mut backoff = options.backoff.take();
+    let mut output = match Output::new(options.output.as_deref()) {
+        Ok(output) => output,
+        Err(error) => return End::local(error),
+    };
+    let mut random = match SystemRandom::new() {
+        Ok(random) => random,
+        Err(error) => return End::local(error),
+    };
+    let stdin = Arc::new(Stdin::read());
+    loop {
+        let end = match connect::connect(&options) {
+            Ok(connected) => {
+                if let Some(backoff) = &mut backoff {
+                    backoff.up(now());
+                }
+                serve(connected, &stdin, &options, &mut output)
+            }
+            Err(end) => end,
+        };
+        match backoff.as_mut().and_then(|backoff| backoff.delay(end.retry, now(), &mut random)) {
+            Some(delay) => {
+                screen::error(&format_args!("{}; again in {:.1} s", end.words, delay.as_secs_f64()));
+                // Ctrl-C ends the process, here as everywhere.
+                thread::sleep(delay);
+            }
+            None if end.code == 0 && lines::have_failed() => return End::local("not all lines could be sent"),
+            None => return end,
+        }
+    }
+}
 
-    let Connected { socket, connection, early } = connect::connect(&options)?;
-    let Connection { receiver, sender } = connection;
+/// One connection, until it is over.
+fn serve(connected: Connected, stdin: &Arc<Stdin>, options: &Options, output: &mut Output) -> End {
+    let Connected { socket, connection: Connection { receiver, sender }, early, watch } = connected;
     if io::stdin().is_terminal() {
         screen::note(&"every line is sent as a message; /help lists the commands");
     }
-    socket.set_read_timeout(Some(TICK)).map_err(|error| End::Io(error.to_string()))?;
     let socket = Arc::new(socket);
-    let link = Arc::new(Link::new(sender));
+    let link = Arc::new(Link::new(sender, watch));
 
     let (writer_socket, writer_link) = (Arc::clone(&socket), Arc::clone(&link));
-    thread::spawn(move || {
+    let writer = thread::spawn(move || {
         if let Err(error) = writer_link.write_to(&writer_socket) {
-            screen::error(&format_args!("cannot send: {error}"));
+            screen::note(&format_args!("cannot send: {error}"));
             // The receiver wakes up, and finds out how the connection ended.
             let _ = writer_socket.shutdown(Shutdown::Both);
         }
     });
-    let lines_link = Arc::clone(&link);
-    thread::spawn(move || lines::send_lines(&lines_link, io::stdin().lock(), options.wait));
+    let (lines_stdin, lines_link, wait) = (Arc::clone(stdin), Arc::clone(&link), options.wait);
+    thread::spawn(move || lines_stdin.send(lines_link, wait));
 
-    let end = receive(&socket, receiver, early, &link, output, options.close_timeout);
-    if end.code() == 0 && link.lines_failed() {
-        return Err(End::Io("not all lines could be sent".into()));
-    }
-    Ok(end)
+    let end = receive(&socket, receiver, early, &link, output, options);
+    link.end();
+    let _ = socket.shutdown(Shutdown::Both);
+    // Now it is certain how much the socket took.
+    let _ = writer.join();
+    stdin.wake();
+    end
 }
 
 /// Passes received messages to the output, until the connection is over.
@@ -115,178 +143,153 @@ fn receive(
     mut receiver: Receiver<Client<SystemRandom>, Vec<u8>>,
     mut early: Vec<u8>,
     link: &Link,
-    mut output: Output,
-    close_timeout: Duration,
+    output: &mut Output,
+    options: &Options,
 ) -> End {
-    let mut end = None;
-    let mut waiting = Waiting::new();
+    let mut reason = String::new();
     let mut buf = vec![0; 64 << 10];
     let mut input = Input::new(&mut early);
-    let lost = loop {
-        let began = Instant::now();
+    let timed_out = loop {
+        // A message has arrived, or a part of it.
+        let mut message = None;
+        let is_heard = !input.is_empty();
         // A reply goes to the sender at once. That takes a lock, but never waits for the socket.
         while let Some(event) = receiver.next_chunk(&mut input, &mut |reply: Reply<'_>| link.reply(reply)) {
             match event {
-                ChunkEvent::Text(chunk) => output.text(chunk),
-                ChunkEvent::Binary(chunk) => output.binary(chunk),
-                ChunkEvent::Ping(payload) => screen::note(&format_args!("ping {}", Harmless(payload))),
-                ChunkEvent::Pong(payload) => screen::note(&format_args!("pong {}", Harmless(payload))),
-                ChunkEvent::Close { code, reason, message_cut_short } => {
-                    let ours = code.is_some() && code == link.close_code();
-                    end = Some(End::Closed { code, ours, reason: reason.into(), message_cut_short });
+                ChunkEvent::Text(chunk) => {
+                    message = Some(chunk.last);
+                    output.text(chunk);
                 }
-                ChunkEvent::Failed(failure) => end = Some(End::Failed(failure)),
+                ChunkEvent::Binary(chunk) => {
+                    message = Some(chunk.last);
+                    output.binary(chunk);
+                }
+                ChunkEvent::Ping(payload) => screen::note(&format_args!("ping {}", Harmless(payload))),
+                ChunkEvent::Pong(payload) => match link.pong(payload) {
+                    Some(Some(time)) => screen::note(&format_args!("pong {} ({})", Harmless(payload), Millis(time))),
+                    Some(None) => screen::note(&format_args!("pong {}", Harmless(payload))),
+                    None => {}
+                },
+                ChunkEvent::Close { reason: words, .. } => reason = Harmless(words.as_bytes()).to_string(),
                 _ => {}
             }
         }
         output.flush();
         screen::refresh();
-        // The output may have blocked until its reader took it.
-        waiting.excuse(began.elapsed());
         if output.is_broken() {
             // The reader of stdout is gone: `wscat … | head`. Tell the peer, and drop what it still sends.
             let _ = link.close(Some((CloseCode::GOING_AWAY, "")));
         }
-
-        let transport = link.transport();
-        let patience = match transport {
-            Transport::Open => Duration::MAX,
-            Transport::Closing => close_timeout,
-            Transport::AwaitEnd => PATIENCE_FOR_THE_END,
-            Transport::CloseNow => {
-                // If a socket is closed with unread bytes, the peer may never see our last bytes.
-                let _ = socket.shutdown(Shutdown::Write);
-                PATIENCE_FOR_THE_END
-            }
-        };
-        let progress = (output.chunks(), link.written());
-        if waiting.is_over(patience, transport, progress, output.is_between_messages()) {
-            break "connection given up: no answer to our Close".into();
+        // Only now, because the output may have blocked until its reader took it. That is not the peer's fault.
+        if is_heard {
+            link.heard(message.filter(|_| !output.is_broken()), options);
         }
-
-        let n = match socket.read(&mut buf) {
-            Ok(0) => match receiver.end_of_input() {
-                Ok(()) => break String::new(),
-                Err(lost) => break lost.to_string(),
-            },
+        let wait = match link.check() {
+            Ok((transport, wait)) => {
+                if transport == Transport::CloseNow {
+                    // If a socket is closed with unread bytes, the peer may never see our last bytes.
+                    let _ = socket.shutdown(Shutdown::Write);
+                }
+                wait.unwrap_or(TICK).min(TICK)
+            }
+            Err(timed_out) => break Some(timed_out),
+        };
+        let n = match socket.set_read_timeout(Some(wait)).and_then(|()| socket.read(&mut buf)) {
+            Ok(0) => break None,
             Ok(n) => n,
             Err(error) if is_no_error(&error) => 0,
-            Err(error) => break format!("connection lost: {error}"),
+            Err(error) => {
+                screen::note(&format_args!("cannot receive: {error}"));
+                break None;
+            }
         };
         input = Input::new(&mut buf[..n]);
     };
-    output.end();
-    match output.into_error() {
-        Some(error) => End::Io(error),
-        // How the stream ends matters only if there was no Close and no failure.
-        None => end.unwrap_or(End::Lost(lost)),
+    let is_cut_short = output.end();
+    match output.take_error() {
+        Some(error) => End::local(error),
+        None => End::of_connection(&receiver, link, timed_out, &reason, is_cut_short),
     }
 }
 
-/// Nothing was received within the tick, or a signal interrupted the read.
+/// The time since the program began.
+fn now() -> Duration {
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    ORIGIN.elapsed()
+}
+
+/// Nothing was received in time, or a signal interrupted the read.
 fn is_no_error(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// Measures how long the peer takes to end the connection.
-///
-/// A fixed time would cut off a peer that sends much more, or that takes our bytes slowly. So the limit is for silence,
-/// which Pings don't break. But a peer that still begins new messages after ten times the limit does not intend to
-/// close.
-struct Waiting {
-    transport: Transport,
-    /// When the transport reached this state.
-    since: Instant,
-    progress: (u64, u64),
-    /// When the progress last changed.
-    silent_since: Instant,
-}
+struct Millis(Duration);
 
-impl Waiting {
-    fn new() -> Self {
-        Self { transport: Transport::Open, since: Instant::now(), progress: (0, 0), silent_since: Instant::now() }
-    }
-
-    /// Adds time that does not count against the peer.
-    fn excuse(&mut self, time: Duration) {
-        self.since += time;
-        self.silent_since += time;
-    }
-
-    /// Whether the peer's time is over. `progress` is a value that changes whenever there is progress.
-    fn is_over(
-        &mut self,
-        patience: Duration,
-        transport: Transport,
-        progress: (u64, u64),
-        is_between_messages: bool,
-    ) -> bool {
-        let now = Instant::now();
-        if transport == Transport::Open || transport != self.transport {
-            (self.transport, self.since, self.silent_since) = (transport, now, now);
-        }
-        if progress != self.progress {
-            (self.progress, self.silent_since) = (progress, now);
-        }
-        now - self.silent_since >= patience || (is_between_messages && now - self.since >= patience.saturating_mul(10))
+impl Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ms", 1000.0 * self.0.as_secs_f64())
     }
 }
 
-/// How the connection ended.
-#[derive(Debug)]
-enum End {
-    /// With the peer's Close; `ours` if it only repeats the code of our own Close.
-    Closed { code: Option<CloseCode>, ours: bool, reason: String, message_cut_short: bool },
-    /// No connection, or an end without a Close.
-    Lost(String),
-    /// A file, stdin or stdout failed.
-    Io(String),
-    /// The command line is wrong, or asks for something that is not supported.
-    Usage(String),
-    /// The server refused, or is not a WebSocket server.
-    Refused(String),
-    /// The peer broke the protocol, or exceeded one of our limits.
-    Failed(Failure),
+/// How a connection ended, or why there was none.
+pub(crate) struct End {
+    words: String,
+    /// The exit code: see [`options::HELP`].
+    code: u8,
+    retry: Retry,
 }
 
 impl End {
-    /// The exit code: see [`options::HELP`].
-    fn code(&self) -> u8 {
-        match self {
-            Self::Closed { code, ours, message_cut_short, .. } => {
-                let clean = *ours || matches!(code, None | Some(CloseCode::NORMAL | CloseCode::GOING_AWAY));
-                match (clean, message_cut_short) {
-                    (true, false) => 0,
-                    (true, true) => 1,
-                    (false, _) => 4,
-                }
-            }
-            Self::Lost(_) | Self::Io(_) => 1,
-            Self::Usage(_) => 2,
-            Self::Refused(_) => 3,
-            Self::Failed(_) => 5,
+    /// A connection is over.
+    fn of_connection(
+        receiver: &Receiver<Client<SystemRandom>, Vec<u8>>,
+        link: &Link,
+        timed_out: Option<TimedOut>,
+        reason: &str,
+        is_cut_short: bool,
+    ) -> Self {
+        let outcome = Outcome::new(receiver.end_of_input(), link.closes());
+        let outcome = timed_out.map_or(outcome, |timed_out| outcome.or_timed_out(timed_out));
+        let mut words = outcome.to_string();
+        if !reason.is_empty() {
+            words += ": ";
+            words += reason;
         }
+        if let Some(time) = link.round_trip() {
+            words += &format!("; round trip {}", Millis(time));
+        }
+        let closes = outcome.closes();
+        let is_answer = !closes.peer_was_first() && closes.received() == closes.sent();
+        let code = match outcome.ended() {
+            // 1005: without a code.
+            Ended::Closed if !is_answer && !matches!(outcome.code(), 1000 | 1001 | 1005) => 4,
+            Ended::Closed if is_cut_short => 1,
+            Ended::Closed => 0,
+            Ended::Failed(_) => 5,
+            _ => 1,
+        };
+        // We were done, even if the answer to our Close was lost.
+        let retry = if link.has_sent_all() { Retry::Never } else { outcome.retry() };
+        Self { words, code, retry }
     }
-}
 
-impl Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed { code, reason, .. } => {
-                f.write_str("closed")?;
-                if let Some(code) = code {
-                    write!(f, ", {code}")?;
-                }
-                if let Some(description) = code.map(CloseCode::description).filter(|text| !text.is_empty()) {
-                    write!(f, " ({description})")?;
-                }
-                if !reason.is_empty() {
-                    write!(f, ": {}", Harmless(reason.as_bytes()))?;
-                }
-                Ok(())
-            }
-            Self::Lost(what) | Self::Io(what) | Self::Usage(what) | Self::Refused(what) => f.write_str(what),
-            Self::Failed(failure) => write!(f, "failed: {failure}"),
-        }
+    /// No connection, for a reason that may be over soon.
+    fn lost(words: String) -> Self {
+        Self { words, code: 1, retry: Retry::Soon }
+    }
+
+    /// A file, stdin, stdout or this machine failed.
+    fn local(words: impl ToString) -> Self {
+        Self { words: words.to_string(), code: 1, retry: Retry::Never }
+    }
+
+    /// The command line is wrong, or asks for something that is not supported.
+    fn usage(words: impl ToString) -> Self {
+        Self { words: words.to_string(), code: 2, retry: Retry::Never }
+    }
+
+    /// The server refused, or is not a WebSocket server.
+    fn refused(words: String, retry: Retry) -> Self {
+        Self { words, code: 3, retry }
     }
 }

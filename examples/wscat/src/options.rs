@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+use websocket_proto::time::{Backoff, Patience};
+
 pub(crate) const HELP: &str = "\
 A WebSocket client for the terminal and for pipes.
 
@@ -24,28 +26,33 @@ Options:
   --max-message BYTES     fail on messages longer than this (no limit)
   --wait SECONDS          wait between the end of stdin and the Close (0.3): some
                           servers drop their last answers when they see a Close
+  --reconnect             connect again when the connection is lost, or closed with a
+                          code that says so (1001, 1011 to 1014), or the server cannot
+                          be reached or is not ready (status 408, 425, 429 or 5xx).
+                          Lines that were read but not sent are kept. It waits at
+                          random for up to 5 seconds, then for longer each time, up to
+                          a minute, and as long as the server's Retry-After says
+  --follow                follow redirects, at most 5
   --connect-timeout SECONDS
                           how long an address may take to answer, and the server
                           to complete the handshake (10)
   --close-timeout SECONDS how long the server may be silent after our Close (10),
                           or begin new messages (ten times as long)
+  --silence SECONDS       how long the server may be silent until it gets a ping, and
+                          then until the connection is given up (25; 0 for ever)
   --quiet                 errors only: no notices, no progress
   --help                  show this
 
 Exit codes:
   0  closed with 1000, 1001 or no code, or with the code of our Close
-  1  no connection, or lost without a Close or inside a message; a file, stdin
-     or stdout failed; a line could not be sent (if stdin is not a terminal)
+  1  no connection; lost without a Close, inside a message, or after silence; a
+     file, stdin or stdout failed; a line could not be sent (if stdin is not a
+     terminal)
   2  wrong usage
   3  the server refused, or its handshake is not valid
   4  closed by the server with another code
   5  the server broke the protocol, or sent more than --max-message
 ";
-
-pub(crate) enum Invocation {
-    Run(Options),
-    Help,
-}
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -57,13 +64,18 @@ pub(crate) struct Options {
     pub(crate) output: Option<PathBuf>,
     pub(crate) max_message: u64,
     pub(crate) wait: Duration,
+    /// Without `--reconnect`, `None`.
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) follow: bool,
     pub(crate) connect_timeout: Duration,
     pub(crate) close_timeout: Duration,
+    pub(crate) silence: Duration,
     pub(crate) quiet: bool,
 }
 
 impl Options {
-    pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Invocation, String> {
+    /// `None` if only the help is wanted.
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
         let mut options = Self {
             url: String::new(),
             headers: Vec::new(),
@@ -73,10 +85,15 @@ impl Options {
             output: None,
             max_message: u64::MAX,
             wait: Duration::from_millis(300),
+            backoff: None,
+            follow: false,
             connect_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
+            silence: Duration::from_secs(25),
             quiet: false,
         };
+        let mut reconnect = false;
+        let mut backoff = Backoff::new();
         while let Some(argument) = arguments.next() {
             let argument = text(argument)?;
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -96,10 +113,16 @@ impl Options {
                     options.max_message = value.parse().map_err(|_| format!("not a number of bytes: {value}"))?;
                 }
                 "--wait" => options.wait = seconds(value()?)?,
+                "--reconnect" => reconnect = true,
+                // Not in the help: for tests, and for servers of one's own.
+                "--backoff-first" => backoff = backoff.first(seconds(value()?)?),
+                "--backoff-max" => backoff = backoff.max(seconds(value()?)?),
+                "--follow" => options.follow = true,
                 "--connect-timeout" => options.connect_timeout = seconds(value()?)?,
                 "--close-timeout" => options.close_timeout = seconds(value()?)?,
+                "--silence" => options.silence = seconds(value()?)?,
                 "--quiet" => options.quiet = true,
-                "--help" | "-h" => return Ok(Invocation::Help),
+                "--help" | "-h" => return Ok(None),
                 option if option.starts_with('-') => return Err(format!("no such option: {option}")),
                 _ if options.url.is_empty() => options.url = argument,
                 _ => return Err(format!("more than one URL: {} and {argument}", options.url)),
@@ -108,7 +131,18 @@ impl Options {
         if options.url.is_empty() {
             return Err("no URL".into());
         }
-        Ok(Invocation::Run(options))
+        options.backoff = reconnect.then_some(backoff);
+        Ok(Some(options))
+    }
+
+    /// The deadlines of a connection.
+    pub(crate) fn patience(&self) -> Patience {
+        let silence = Some(self.silence).filter(|silence| !silence.is_zero());
+        Patience::new()
+            .opening(Some(self.connect_timeout))
+            .silence(silence)
+            .answer(silence)
+            .closing(Some(self.close_timeout))
     }
 }
 

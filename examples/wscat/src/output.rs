@@ -18,8 +18,6 @@ pub(crate) struct Output {
     open: Option<Kind>,
     /// How many bytes of the message were received.
     bytes: u64,
-    /// How many chunks of all messages were received.
-    chunks: u64,
     /// The first error. After it everything is dropped.
     error: Option<String>,
 }
@@ -37,7 +35,6 @@ impl Output {
             file: path.map(open).transpose()?,
             open: None,
             bytes: 0,
-            chunks: 0,
             error: None,
         })
     }
@@ -75,8 +72,9 @@ impl Output {
         self.write_file(Write::flush);
     }
 
-    /// The connection is over.
-    pub(crate) fn end(&mut self) {
+    /// The connection is over. Returns whether a message was cut short.
+    pub(crate) fn end(&mut self) -> bool {
+        let is_cut_short = self.open.is_some();
         if let Some(kind) = self.open {
             if kind == Kind::Text {
                 self.print("", true);
@@ -85,15 +83,7 @@ impl Output {
             self.flush();
             screen::error(&format_args!("the last message was cut short after {} bytes", self.bytes));
         }
-    }
-
-    /// How many chunks of messages were written.
-    pub(crate) fn chunks(&self) -> u64 {
-        self.chunks
-    }
-
-    pub(crate) fn is_between_messages(&self) -> bool {
-        self.open.is_none()
+        is_cut_short
     }
 
     /// Whether there was an error. After it everything is dropped.
@@ -101,8 +91,8 @@ impl Output {
         self.error.is_some()
     }
 
-    pub(crate) fn into_error(self) -> Option<String> {
-        self.error
+    pub(crate) fn take_error(&mut self) -> Option<String> {
+        self.error.take()
     }
 
     fn begin(&mut self, kind: Kind, first: bool, len: usize) {
@@ -111,9 +101,6 @@ impl Output {
         }
         self.open = Some(kind);
         self.bytes += len as u64;
-        if !self.is_broken() {
-            self.chunks += 1;
-        }
     }
 
     fn finish(&mut self) {
