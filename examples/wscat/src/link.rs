@@ -47,6 +47,8 @@ struct State {
     watch: Watch,
     /// How many bytes the socket took.
     written: u64,
+    /// How many it will have taken after the last message.
+    queued: u64,
     /// Where our own Close begins, counted in those bytes.
     close_begins: Option<u64>,
     /// When a message was first received after our Close.
@@ -66,6 +68,7 @@ impl Link {
                 sender,
                 watch,
                 written: 0,
+                queued: 0,
                 close_begins: None,
                 late_since: None,
                 watch_ping: Vec::new(),
@@ -88,6 +91,9 @@ impl Link {
             match send(&mut state.sender).map_err(E::into) {
                 Err(NotSent::Backlog) => state = self.wait(state),
                 result => {
+                    if result.is_ok() {
+                        state.queued = state.end();
+                    }
                     self.changed.notify_all();
                     return result;
                 }
@@ -104,12 +110,12 @@ impl Link {
     /// Sends a Close, behind everything that was sent before.
     pub(crate) fn close(&self, close: Option<(CloseCode, &str)>) -> Result<(), NotSent> {
         let mut state = self.lock();
-        let begins = state.queued();
+        let begins = state.end();
         match close {
             Some((code, reason)) => state.sender.close(code, reason)?,
             None => state.sender.close_without_code()?,
         }
-        state.close_begins = Some(begins);
+        (state.close_begins, state.queued) = (Some(begins), state.end());
         self.changed.notify_all();
         Ok(())
     }
@@ -216,9 +222,9 @@ impl Link {
         self.lock().written
     }
 
-    /// How many bytes the socket will have taken after the last message up to now.
+    /// How many bytes the socket will have taken after the last message, if the connection lasts so long.
     pub(crate) fn queued(&self) -> u64 {
-        self.lock().queued()
+        self.lock().queued
     }
 
     /// Whether we have closed, and the socket took everything before our Close.
@@ -249,7 +255,8 @@ impl Link {
 }
 
 impl State {
-    fn queued(&self) -> u64 {
+    /// Where the next message begins, counted as `written` is.
+    fn end(&self) -> u64 {
         self.written + self.sender.pending().len() as u64
     }
 }
@@ -269,7 +276,7 @@ impl From<SendError> for NotSent {
     fn from(error: SendError) -> Self {
         match error {
             SendError::Backlog { .. } => Self::Backlog,
-            SendError::Closing => Self::Closing,
+            SendError::Closing | SendError::TransportLost => Self::Closing,
             error => Self::Invalid(error.into()),
         }
     }
