@@ -26,12 +26,11 @@ Options:
   --max-message BYTES     fail on messages longer than this (no limit)
   --wait SECONDS          wait between the end of stdin and the Close (0.3): some
                           servers drop their last answers when they see a Close
-  --reconnect             connect again when the connection is lost, or closed with a
-                          code that says so (1001, 1011 to 1014), or the server cannot
-                          be reached or is not ready (status 408, 425, 429 or 5xx).
-                          Lines that were read but not sent are kept. It waits at
-                          random for up to 5 seconds, then for longer each time, up to
-                          a minute, and as long as the server's Retry-After says
+  --reconnect             connect again if the connection is lost, or closed with 1001
+                          or 1011 to 1014, or if the server can't be reached or is
+                          not ready (status 408, 425, 429 or 5xx). The first delay is
+                          up to 5 seconds, and later ones up to a minute, or as long
+                          as the server asks for. Lines that were not sent are kept
   --follow                follow redirects, at most 5
   --connect-timeout SECONDS
                           how long an address may take to answer, and the server

@@ -251,6 +251,44 @@ fn messages_extend_the_time_for_the_answer_to_a_close() {
 }
 
 #[test]
+fn a_server_that_begins_messages_for_ever_runs_out_of_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut wscat = Wscat::start(&["--wait", "0", "--close-timeout", "0.1"], listener.local_addr().unwrap());
+    let mut peer = Peer::accept(&listener);
+    drop(wscat.stdin.take());
+    let began = Instant::now();
+    while peer.socket.write_all(b"\x81\x01x").is_ok() && began.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(wscat.end(), 1);
+    // Ten times the limit.
+    assert!((0.9..4.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+    assert_eq!(wscat.last_words, "! timed out: no answer to our Close (after our Close 1000 (normal closure))");
+}
+
+/// Everything was sent, and nobody needs another connection only to close it.
+#[test]
+fn after_our_close_there_is_no_other_attempt() {
+    for (answer, code, said) in [
+        (&b"\x88\x02\x03\xE9"[..], 0, "* closed by us: 1000 (normal closure), answered with 1001 (going away)"),
+        (
+            b"",
+            1,
+            "! connection lost: the peer left without a closing handshake (after our Close 1000 (normal closure))",
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut wscat = Wscat::start(&QUICK, listener.local_addr().unwrap());
+        let mut peer = Peer::accept(&listener);
+        wscat.say("the only line");
+        drop(wscat.stdin.take());
+        assert_eq!((peer.message().as_str(), peer.next_message()), ("the only line", None));
+        peer.last_words(answer);
+        assert_eq!((wscat.end(), wscat.last_words.as_str()), (code, said));
+    }
+}
+
+#[test]
 fn redirects_are_shown_and_followed_only_if_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
