@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
+    iter, mem,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
@@ -60,40 +61,44 @@ fn a_server_that_dies_and_comes_back_is_found_again() {
     assert_eq!(wscat.last_words, "* closed by us: 1000 (normal closure)");
 }
 
-/// The socket takes a part of what stdin has. The next connection gets the rest, and nothing twice.
+/// The socket takes a part of what stdin has, and the peer reads nothing. The next connection gets the rest, and nothing
+/// twice.
 #[test]
 fn lines_that_were_not_written_are_sent_again() {
-    const COUNT: usize = 200;
-    let line = |number| format!("{number} {}", "x".repeat(100_000));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut wscat = Wscat::start(&[&QUICK[..], &["--no-deflate"]].concat(), listener.local_addr().unwrap());
-    let mut stdin = wscat.stdin.take().unwrap();
-    let writer = thread::spawn(move || (0..COUNT).for_each(|number| writeln!(stdin, "{}", line(number)).unwrap()));
+    let address = listener.local_addr().unwrap();
+    let start =
+        |options: &[&str]| Wscat::start(&[&QUICK[..], &["--no-deflate", "--silence", "1"], options].concat(), address);
+    let give_up = |wscat: &Wscat, mut peer: Peer| -> Vec<_> {
+        wscat.wait_said("! timed out: the peer does not read; again in ");
+        // What the socket has taken.
+        iter::from_fn(|| peer.next_message()).collect()
+    };
 
+    // More than the sockets and wscat take: it has no memory for a further line.
+    const COUNT: usize = 200;
+    let mut wscat = start(&[]);
+    let said = wscat.say_long_lines(COUNT);
+    let mut received = give_up(&wscat, Peer::accept(&listener));
+    let taken = said.try_iter().count();
+    assert!(received.len() < taken && taken < COUNT, "{} of {taken} lines", received.len());
     let mut peer = Peer::accept(&listener);
-    let mut received = vec![peer.message()];
-    // Now wscat is stuck in the middle of a line, and then it is lost.
-    thread::sleep(Duration::from_millis(500));
-    peer.socket.shutdown(Shutdown::Write).unwrap();
-    // All that the socket took.
-    while let Some(message) = peer.next_message() {
-        received.push(message);
-    }
-    assert!(received.len() < COUNT, "the first connection has taken everything");
-
-    let mut peer = Peer::accept(&listener);
-    received.push(peer.message());
-    while let Some(message) = peer.next_message() {
-        received.push(message);
-        peer.write();
-    }
-    peer.write();
-    let numbers: Vec<usize> =
-        received.iter().map(|message| message.split_once(' ').unwrap().0.parse().unwrap()).collect();
-    assert_eq!(numbers, Vec::from_iter(0..COUNT));
-    drop(peer);
-    writer.join().unwrap();
+    received.extend(iter::from_fn(|| peer.next_message()));
+    peer.serve_to_the_end();
+    assert_eq!(numbers(&received), Vec::from_iter(0..COUNT));
     assert_eq!(wscat.end(), 0, "{}", wscat.last_words);
+
+    // A megabyte less: it has read all, and waits before it closes. But it does not wait to send again.
+    let count = taken - 10;
+    let mut wscat = start(&["--wait", "60"]);
+    let said = wscat.say_long_lines(count);
+    let mut received = give_up(&wscat, Peer::accept(&listener));
+    assert_eq!(said.iter().count(), count);
+    let mut peer = Peer::accept(&listener);
+    while received.len() < count {
+        received.push(peer.message());
+    }
+    assert_eq!(numbers(&received), Vec::from_iter(0..count));
 }
 
 #[test]
@@ -320,6 +325,11 @@ fn redirects_are_shown_and_followed_only_if_asked() {
     assert_eq!(wscat.end(), 3);
 }
 
+/// The numbers at the beginning of long lines.
+fn numbers(messages: &[String]) -> Vec<usize> {
+    messages.iter().map(|message| message.split_once(' ').unwrap().0.parse().unwrap()).collect()
+}
+
 /// The number of seconds at the end of a line, or of what is left of it.
 fn seconds(said: &str) -> f64 {
     let words = said.trim_end_matches(" s");
@@ -404,7 +414,7 @@ impl Peer {
     fn receive<T>(&mut self, mut pick: impl FnMut(Event<'_>) -> Option<T>) -> Option<T> {
         loop {
             let Connection { receiver, sender } = &mut self.connection;
-            let mut rest = std::mem::take(&mut self.rest);
+            let mut rest = mem::take(&mut self.rest);
             let mut input = Input::new(&mut rest);
             while let Some(event) = receiver.next_message(&mut input, sender) {
                 if let Some(found) = pick(event) {
@@ -422,6 +432,9 @@ impl Peer {
     }
 
     fn next_message(&mut self) -> Option<String> {
+        // Pongs, if there were Pings. wscat may have gone.
+        let _ = self.socket.write_all(self.connection.sender.pending());
+        self.connection.sender.consume(usize::MAX);
         self.receive(|event| match event {
             Event::Text(text) => Some(Some(text.to_owned())),
             Event::Close { .. } => Some(None),
@@ -446,9 +459,11 @@ impl Peer {
         self.write();
     }
 
-    /// Answers the peer's Close.
+    /// Answers the peer's Close, if it is received or will be next.
     fn serve_to_the_end(&mut self) {
-        assert_eq!(self.next_message(), None);
+        if self.connection.sender.is_open() {
+            assert_eq!(self.next_message(), None);
+        }
         self.write();
         let _ = self.socket.shutdown(Shutdown::Write);
     }
@@ -475,6 +490,21 @@ impl Wscat {
 
     fn say(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Begins to write lines of 100 kB that begin with numbers, and then to end stdin. Tells after each.
+    fn say_long_lines(&mut self, count: usize) -> Receiver<()> {
+        let mut stdin = self.stdin.take().unwrap();
+        let (sender, said) = channel();
+        thread::spawn(move || {
+            for number in 0..count {
+                // wscat may be killed.
+                if writeln!(stdin, "{number} {}", "x".repeat(100_000)).is_err() || sender.send(()).is_err() {
+                    break;
+                }
+            }
+        });
+        said
     }
 
     /// The next line on stdout.
