@@ -51,7 +51,7 @@ fn each_end_knows_who_closed_first() {
         server.sender.close(CloseCode::new(code).unwrap(), "reason").unwrap();
         let us = (Some(code), None, false);
         let lost = format!("connection lost: the peer left without a closing handshake (after our Close: {line})");
-        assert_outcome(server.outcome(), (false, 1006, us, &lost, Retry::Soon));
+        assert_outcome(server.outcome(), (false, 1006, us, &lost, Retry::Never));
         pass(&mut server, &mut client);
         pass(&mut client, &mut server);
         let by_us = format!("closed by us: {line}");
@@ -108,7 +108,7 @@ fn a_lost_connection_is_1006() {
     let outcome = server.outcome().or_timed_out(TimedOut::Answer);
     assert_eq!(outcome.to_string(), "timed out: no answer to a Ping (after our Close: 1000 (normal closure))");
     let outcome = server.outcome().or_timed_out(TimedOut::Closing);
-    assert_outcome(outcome, (false, 1006, (Some(1000), None, false), line, Retry::Soon));
+    assert_outcome(outcome, (false, 1006, (Some(1000), None, false), line, Retry::Never));
 }
 
 #[test]

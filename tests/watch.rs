@@ -178,6 +178,10 @@ fn a_peer_that_is_not_read_is_not_silent() {
     assert_eq!(watch.check(&mut server.sender, s(10_012)), Ok(None));
     server.sender.send_binary(&[0; 1000]).unwrap();
     assert_eq!(watch.check(&mut server.sender, s(10_037)), Ok(Some(s(25))));
+    // Its Ping was written, but not what follows it, and no answer would be read.
+    server.sender.consume(server.sender.backlog());
+    watch.wrote(1010, 0, s(10_037));
+    server.sender.send_text("stuck").unwrap();
     is_missed_at(s(10_062), TimedOut::Writing, |now| watch.check(&mut server.sender, now));
 }
 
@@ -312,8 +316,8 @@ fn a_round_trip_is_from_the_ping_to_its_own_pong() {
     let (mut server, _) = open(Config::new());
     let mut watch = Watch::new(Patience::new(), s(0));
     assert_eq!((watch.round_trip(), watch.smoothed_round_trip()), (None, None));
-    watch.pong(&[0; 4], s(1));
-    watch.pong(b"", s(1));
+    assert_eq!(watch.pong(&[0; 4], s(1)), None);
+    assert_eq!(watch.pong(b"", s(1)), None);
     assert_eq!(watch.round_trip(), None, "unsolicited Pongs answer nothing");
 
     watch.check(&mut server.sender, s(25)).unwrap();
@@ -322,8 +326,8 @@ fn a_round_trip_is_from_the_ping_to_its_own_pong() {
     watch.pong(&[0, 0, 0, 2], s(27));
     assert_eq!(watch.round_trip(), None);
     watch.heard(s(27));
-    watch.pong(&[0, 0, 0, 1], s(27));
-    watch.pong(&[0, 0, 0, 1], s(29));
+    assert_eq!(watch.pong(&[0, 0, 0, 1], s(27)), Some(s(1)));
+    assert_eq!(watch.pong(&[0, 0, 0, 1], s(29)), None);
     assert_eq!((watch.round_trip(), watch.smoothed_round_trip()), (Some(s(1)), Some(s(1))), "the first Pong counts");
 
     watch.check(&mut server.sender, s(52)).unwrap();
@@ -485,7 +489,7 @@ impl<R: Role, S: Storage> End<R, S> {
             let mut input = Input::new(&mut bytes);
             while let Some(event) = rx.next_message(&mut input, tx) {
                 match event {
-                    Event::Pong(payload) => self.watch.pong(payload, now),
+                    Event::Pong(payload) => _ = self.watch.pong(payload, now),
                     Event::Failed(failure) => panic!("{failure}"),
                     _ => {}
                 }

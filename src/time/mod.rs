@@ -65,7 +65,7 @@
 //!         }
 //!         while let Some(event) = rx.next_message(&mut input, &mut tx) {
 //!             match event {
-//!                 Event::Pong(payload) => watch.pong(payload, now()),         // only for the round-trip time
+//!                 Event::Pong(payload) => _ = watch.pong(payload, now()),     // only for the round-trip time
 //!                 event => if let Some(message) = event.message() { tx.send(message)? },
 //!             }
 //!         }

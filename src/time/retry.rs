@@ -51,12 +51,14 @@ impl Retry {
     }
 
     pub(crate) fn after(outcome: &Outcome) -> Self {
+        let closes = outcome.closes();
         match outcome.ended() {
-            Ended::Closed if outcome.closes().peer_was_first() => Self::after_code(outcome.code()),
-            Ended::Closed => Self::Never,
+            Ended::Closed if closes.peer_was_first() => Self::after_code(outcome.code()),
             // The code that we have told the peer says whose fault it was.
             Ended::Failed(failure) => Self::after_code(failure.close_code().get()),
-            Ended::Lost(_) | Ended::TimedOut(_) => Self::after_code(CloseCode::ABNORMAL),
+            Ended::Lost(_) | Ended::TimedOut(_) if closes.sent().is_none() => Self::after_code(CloseCode::ABNORMAL),
+            // We have closed, whether or not the answer has arrived.
+            Ended::Closed | Ended::Lost(_) | Ended::TimedOut(_) => Self::Never,
             Ended::NotOpened(Error::Upgrade(UpgradeError::Refused { status })) => Self::after_status(status),
             Ended::NotOpened(Error::Head(HeadError::Incomplete { .. }) | Error::OutOfMemory) => Self::Soon,
             Ended::NotOpened(_) => Self::Never,

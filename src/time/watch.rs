@@ -260,14 +260,14 @@ impl Watch {
         self.reading = reading;
     }
 
-    /// Takes the payload of a Pong. If it is the answer to the newest Ping, the round-trip time is known.
+    /// Takes the payload of a Pong. Returns the round-trip time if it is the answer to the watch's newest Ping.
     ///
-    /// Any other Pong changes nothing. [`heard`](Self::heard) has already told that the peer is alive.
-    pub fn pong(&mut self, payload: &[u8], now: Duration) {
+    /// `None` for any other Pong, which changes nothing. [`heard`](Self::heard) has already told that the peer is alive.
+    pub fn pong(&mut self, payload: &[u8], now: Duration) -> Option<Duration> {
         if payload != self.pings.to_be_bytes() || self.written == Time::NEVER {
-            return;
+            return None;
         }
-        let last = Time::new(now).max(self.written).since(self.written).unwrap_or_default();
+        let last = Time::new(now).max(self.written).since(self.written)?;
         self.written = Time::NEVER;
         let smoothed = match self.round_trip {
             // RFC 6298 §2.3. The operators of `Duration` have a panic that the compiler keeps.
@@ -275,6 +275,7 @@ impl Watch {
             None => last,
         };
         self.round_trip = Some((last, smoothed));
+        Some(last)
     }
 
     /// Returns the time from when the last answered Ping was written to when its Pong was received; `None` before the

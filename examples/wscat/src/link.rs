@@ -53,8 +53,6 @@ struct State {
     close_begins: Option<u64>,
     /// When a message was first received after our Close.
     late_since: Option<Duration>,
-    /// The newest Ping of the watch.
-    watch_ping: Vec<u8>,
     /// The newest Ping of the user, and when it was sent.
     ping: Option<(Vec<u8>, Duration)>,
     round_trip: Option<Duration>,
@@ -71,7 +69,6 @@ impl Link {
                 queued: 0,
                 close_begins: None,
                 late_since: None,
-                watch_ping: Vec::new(),
                 ping: None,
                 round_trip: None,
                 over: false,
@@ -186,11 +183,8 @@ impl Link {
             state.round_trip = Some(now - sent);
             return Some(state.round_trip);
         }
-        if payload != state.watch_ping {
-            return Some(None);
-        }
-        state.watch.pong(payload, now);
-        state.round_trip = state.watch.round_trip();
+        let Some(time) = state.watch.pong(payload, now) else { return Some(None) };
+        state.round_trip = Some(time);
         None
     }
 
@@ -202,12 +196,9 @@ impl Link {
     /// Checks all deadlines, and sends a Ping if one is due. Returns what to do with the socket, and how long to wait.
     pub(crate) fn check(&self) -> Result<(Transport, Option<Duration>), TimedOut> {
         let mut state = self.lock();
-        let State { sender, watch, watch_ping, .. } = &mut *state;
+        let State { sender, watch, .. } = &mut *state;
         let transport = sender.transport();
-        let wait = watch.check_with(transport, sender.backlog(), now(), |payload| {
-            payload.clone_into(watch_ping);
-            sender.send_ping(payload).is_ok()
-        })?;
+        let wait = watch.check(sender, now())?;
         self.changed.notify_all();
         Ok((transport, wait))
     }
