@@ -278,7 +278,7 @@ fn a_server_that_begins_messages_for_ever_runs_out_of_time() {
     assert_eq!(wscat.end(), 1);
     // Ten times the limit.
     assert!((0.9..4.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
-    assert_eq!(wscat.last_words, "! timed out: no answer to our Close (after our Close 1000 (normal closure))");
+    assert_eq!(wscat.last_words, "! timed out: no answer to our Close: 1000 (normal closure)");
 }
 
 /// Everything was sent, and nobody needs another connection only to close it.
@@ -289,7 +289,7 @@ fn after_our_close_there_is_no_other_attempt() {
         (
             b"",
             1,
-            "! connection lost: the peer left without a closing handshake (after our Close 1000 (normal closure))",
+            "! connection lost: the peer left without a closing handshake (after our Close: 1000 (normal closure))",
         ),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
