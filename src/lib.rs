@@ -398,12 +398,14 @@
 //! | be interrupted by a signal | tries again; `write_all` does so, `read` doesn't |
 //! | end in the middle of a handshake | asks the handshake: `into_request` and `into_response` say what is missing |
 //! | end | asks [`rx.end_of_input()`](Receiver::end_of_input) whether there was a Close |
+//! | refuse a write with an error | drops what is pending ([`transport_lost`](Sender::transport_lost)), and reads to the end: a Close that says why may have arrived |
 //! | end with an error, such as `UnexpectedEof` if TLS ends without a `close_notify` | asks `rx.end_of_input()` as well: after a Close the end is clean |
 //!
 //! A loop that forgets to flush works until a peer reads slowly. Then the end of a message stays in the buffer of the
 //! TLS library, up to 64 KiB in that of rustls, while both sides wait for each other.
 //!
-//! After a Close and its answer, a server [closes](Transport::CloseNow) the stream without another read. A client
+//! After a Close and its answer, a server [closes](Transport::CloseNow) the stream. A TCP socket that is closed while bytes
+//! arrive resets the connection, and the peer may lose our Close: so shut down writing first, and read to the end. A client
 //! [waits](Transport::AwaitEnd) until the server ends the stream, and many servers do so without a `close_notify`. No
 //! message is lost then, because a Close is the last frame of a peer. A blocking client reads with this:
 //!

@@ -235,23 +235,12 @@ fn a_frame_does_not_begin_beyond_the_limit() {
     });
 }
 
-/// Passes messages on: in one frame if its length is known, else in fragments.
+/// Passes messages on.
 fn relay<R: Role, S: Storage>(event: ChunkEvent<'_>, tx: &mut Sender<R, S>) -> Result<(), SendError> {
-    let (piece, first, last, remaining) = match event {
-        ChunkEvent::Text(Chunk { data, first, last, remaining, .. }) => (Message::Text(data), first, last, remaining),
-        ChunkEvent::Binary(Chunk { data, first, last, remaining, .. }) => {
-            (Message::Binary(data), first, last, remaining)
-        }
+    match event {
+        ChunkEvent::Text(chunk) => tx.send_chunk(chunk),
+        ChunkEvent::Binary(chunk) => tx.send_chunk(chunk),
         event => panic!("{event:?}"),
-    };
-    if first && let Some(remaining) = remaining {
-        tx.begin_frame(piece.kind(), piece.as_bytes().len() as u64 + remaining)?;
-        return tx.send_payload(piece);
-    }
-    match (tx.payload_remaining(), piece) {
-        (1.., piece) => tx.send_payload(piece),
-        (0, Message::Text(text)) => tx.send_text_fragment(text, last),
-        (0, Message::Binary(bytes)) => tx.send_binary_fragment(bytes, last),
     }
 }
 
@@ -275,6 +264,53 @@ fn a_relay_passes_on_frames_however_they_are_cut() {
         let expected: Vec<_> = sent.iter().map(|(first, payload)| (*first, payload.to_vec())).collect();
         assert_eq!(frames(&passed_on), expected, "{cuts:?}");
     }
+}
+
+/// The message stays the same, and the frames of a fragmented one may become others.
+#[test]
+fn a_relay_passes_on_fragments() {
+    let wire = encode(&[F(0x01, b"in "), F(0x00, b""), F(0x00, b"four "), F(0x80, b"parts"), F(0x82, b"x")], true);
+    for cuts in every_cut(wire.len()) {
+        let (mut server, mut client) = open(Config::new());
+        for piece in pieces(&wire, &cuts) {
+            let mut bytes = piece.to_vec();
+            let mut input = Input::new(&mut bytes);
+            while let Some(event) = server.receiver.next_chunk(&mut input, &mut server.sender) {
+                relay(event, &mut client.sender).unwrap();
+            }
+        }
+        let passed_on = frames(&drain(&mut client.sender));
+        let (last, fragments) = passed_on.split_last().unwrap();
+        assert_eq!(last, &(0x82, b"x".to_vec()));
+        let text: Vec<u8> = fragments.iter().flat_map(|(_, payload)| payload.clone()).collect();
+        assert_eq!(text, b"in four parts", "{cuts:?}");
+        assert_eq!((fragments[0].0, fragments.last().unwrap().0), (0x01, 0x80), "{cuts:?}");
+    }
+}
+
+/// A chunk that does not fit can be sent again: neither its frame nor a part of it was begun.
+#[test]
+fn a_chunk_is_sent_whole_or_not_at_all() {
+    in_both_roles!(Config::new().high_water(30), |connection, masked| {
+        let tx = &mut connection.sender;
+        tx.send_text("0123456789").unwrap();
+        let waiting = tx.backlog();
+        let first = Chunk { data: "a chunk of 20 bytes.", first: true, last: false, remaining: Some(5) };
+        assert_eq!(tx.send_chunk(first), Err(SendError::Backlog { waiting, limit: 30 }));
+        assert_eq!((tx.backlog(), tx.payload_remaining()), (waiting, 0), "{masked}");
+        drain(tx);
+        tx.send_chunk(first).unwrap();
+        tx.send_chunk(Chunk { data: "", first: false, last: false, remaining: Some(5) }).unwrap();
+        let last = Chunk { data: "12345", first: false, last: true, remaining: Some(0) };
+        let header = if masked { 6 } else { 2 };
+        if masked {
+            assert_eq!(tx.send_chunk(last), Err(SendError::Backlog { waiting: header + 20, limit: 30 }));
+        }
+        let mut sent = drain(tx);
+        tx.send_chunk(last).unwrap();
+        sent.extend(drain(tx));
+        assert_eq!(frames(&sent), [(0x81, b"a chunk of 20 bytes.12345".to_vec())]);
+    });
 }
 
 /// What is announced to follow a chunk does follow it. It is known as soon as the last frame has begun.

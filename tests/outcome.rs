@@ -166,11 +166,13 @@ fn failures_name_their_sections() {
 fn a_connection_that_was_never_open() {
     let nothing = (None, None, false);
     let outcome = Outcome::from(UpgradeError::Refused { status: 503 });
-    let line = "not opened: the server refused with status 503";
+    let line = "refused with status 503";
     assert_outcome(outcome, (false, 1006, nothing, line, Retry::Soon));
     let outcome = Outcome::from(UpgradeError::Refused { status: 404 });
-    let line = "not opened: the server refused with status 404";
+    let line = "refused with status 404";
     assert_outcome(outcome, (false, 1006, nothing, line, Retry::Never));
+    assert_outcome(Outcome::refused(302), (false, 1006, nothing, "refused with status 302", Retry::Never));
+    assert_outcome(Outcome::not_connected(), (false, 1006, nothing, "not connected", Retry::Soon));
     let outcome = Outcome::from(TimedOut::Opening);
     assert_outcome(outcome, (false, 1006, nothing, "timed out in the opening handshake", Retry::Soon));
     assert_eq!(Outcome::from(HeadError::Incomplete { seen: 9 }).retry(), Retry::Soon);

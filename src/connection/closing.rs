@@ -167,7 +167,7 @@ fn code(payload: &[u8]) -> u16 {
 /// | `Open` | yes | yes | |
 /// | `Closing` | yes | yes | yes: the peer may never answer, or never take the pending bytes |
 /// | `AwaitEnd` | until the end | no | yes: the server should close first, but may not |
-/// | `CloseNow` | | no | |
+/// | `CloseNow` | until the end, and discard it | no | yes: the peer may not end the stream |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a caller must handle all of them")]
 pub enum Transport {

@@ -1,7 +1,11 @@
 use core::fmt;
 
-use crate::time::{Retry, TimedOut};
-use crate::{Closes, Connection, Error, Failure, Role, Storage, UncleanEnd, frame::CloseCode};
+use crate::{
+    Closes, Connection, Error, Failure, Role, Storage, UncleanEnd,
+    client::UpgradeError,
+    frame::CloseCode,
+    time::{Retry, TimedOut},
+};
 
 /// How a connection ended: one value for a log, and for a client that may come back.
 ///
@@ -35,8 +39,17 @@ pub enum Ended {
     Lost(UncleanEnd),
     /// A deadline.
     TimedOut(TimedOut),
-    /// It never was a connection: the opening handshake failed, or was refused.
+    /// A server's refusal of the opening handshake.
+    Refused {
+        /// The status of the response.
+        status: u16,
+        /// Whether to ask again: by the status, and by `Retry-After` if it is known.
+        retry: Retry,
+    },
+    /// Another fault in the opening handshake.
     NotOpened(Error),
+    /// The transport was never connected: no address, no route, nobody who listens.
+    NotConnected,
 }
 
 impl Outcome {
@@ -53,10 +66,19 @@ impl Outcome {
         Self { ended, closes }
     }
 
-    /// Returns the same connection's outcome if a deadline has ended it: a [`TimedOut`], or `None` if it was something
-    /// else.
-    ///
-    /// After a Close or a failure this changes nothing: then the deadline only ended the wait for the end of the stream.
+    /// Returns the outcome of a client whose transport could not be connected: see [`Ended::NotConnected`].
+    pub fn not_connected() -> Self {
+        Self { ended: Ended::NotConnected, closes: Closes::default() }
+    }
+
+    /// Returns the outcome of a server that has refused with this status. A client asks its
+    /// [`Response::outcome`](crate::client::Response::outcome).
+    pub fn refused(status: u16) -> Self {
+        Self { ended: Ended::Refused { status, retry: Retry::after_status(status) }, closes: Closes::default() }
+    }
+
+    /// Returns the outcome with this deadline as its cause, unless the cause is a Close, a failure or a refusal. With
+    /// `None` it is unchanged.
     #[must_use]
     pub fn or_timed_out(self, timed_out: impl Into<Option<TimedOut>>) -> Self {
         match (self.ended, timed_out.into()) {
@@ -86,6 +108,14 @@ impl Outcome {
         self.closes.received().unwrap_or(CloseCode::ABNORMAL)
     }
 
+    /// The same outcome, whose refusal says when to ask again.
+    pub(crate) fn with_retry(self, retry: Retry) -> Self {
+        match self.ended {
+            Ended::Refused { status, .. } => Self { ended: Ended::Refused { status, retry }, ..self },
+            _ => self,
+        }
+    }
+
     /// Returns whether a client should connect again: see [`Retry`].
     pub fn retry(&self) -> Retry {
         Retry::after(self)
@@ -103,6 +133,7 @@ impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
 impl<E: Into<Error>> From<E> for Outcome {
     fn from(error: E) -> Self {
         let ended = match error.into() {
+            Error::Upgrade(UpgradeError::Refused { status }) => return Self::refused(status),
             Error::Peer(failure) => Ended::Failed(failure),
             Error::Lost(lost) => Ended::Lost(lost),
             Error::TimedOut(timed_out) => Ended::TimedOut(timed_out),
@@ -129,7 +160,9 @@ impl fmt::Display for Outcome {
             }
             Ended::Lost(lost) => lost.fmt(f),
             Ended::TimedOut(timed_out) => timed_out.fmt(f),
+            Ended::Refused { status, .. } => write!(f, "refused with status {status}"),
             Ended::NotOpened(error) => write!(f, "not opened: {error}"),
+            Ended::NotConnected => f.write_str("not connected"),
         }?;
         // What became of a closing handshake that we have begun.
         match (self.ended, closes.sent()) {

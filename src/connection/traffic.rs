@@ -46,6 +46,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// What is received after a Close or a failure is counted, although the receiver discards it.
+///
 /// The bytes of the opening handshake do not belong to a direction: add what [remains](Input::remaining) after the head
 /// as received, and consume the response without adding it.
 #[derive(Clone, Copy, Debug, Default)]

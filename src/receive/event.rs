@@ -92,7 +92,10 @@ pub struct Chunk<'a, T: ?Sized> {
     pub last: bool,
     /// How many bytes of the message follow, if that is known: its last frame has begun, and is not compressed.
     ///
-    /// With this a relay passes a message on in [one frame](crate::Sender::begin_frame), however it was cut.
+    /// If it is known in the first chunk, the message has one frame, whatever reads have cut. [`Sender::send_chunk`]
+    /// passes it on in one frame, too.
+    ///
+    /// [`Sender::send_chunk`]: crate::Sender::send_chunk
     pub remaining: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
 use super::{Open, SendError, Sender};
 use crate::{
-    Kind, Message, Role, Storage,
+    Chunk, Kind, Message, Role, Storage,
     frame::{FirstByte, Header, MaskingKey},
 };
 
@@ -24,6 +24,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Nothing can be sent inside a frame (RFC 6455 §5.4). So until its payload is complete, Pings and a Close of the
     /// application fail with [`MessageOpen`](SendError::MessageOpen), and of the replies only the newest Pong is stored,
     /// or the Close. If the payload cannot be completed, the only way to end the connection is to close the transport.
+    /// And a frame that pauses has no keepalive: a peer that is silent meanwhile cannot be asked, and cannot be answered.
+    /// So if the bytes may pause for longer than seconds, send fragments.
+    ///
+    /// A frame without payload is complete at once.
     ///
     /// ```
     /// use std::io::{self, Read, Write};
@@ -87,7 +91,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// [`BeyondFrame`](SendError::BeyondFrame) if there are more bytes than the frame's length says, and see
+    /// [`BeyondFrame`](SendError::BeyondFrame) if there are more bytes than the frame's length says,
+    /// [`MessageOpen`](SendError::MessageOpen) if it is text in a binary frame or binary in a text frame, and see
     /// [`SendError`]. After an error the output is unchanged, and the frame can be continued.
     pub fn send_payload<'m>(&mut self, piece: impl Into<Message<'m>>) -> Result<(), SendError> {
         let piece = piece.into();
@@ -112,8 +117,74 @@ impl<R: Role, S: Storage> Sender<R, S> {
         Ok(())
     }
 
+    /// Sends a chunk that was received on another connection: in one frame if the message was received in one, and
+    /// otherwise in fragments.
+    ///
+    /// So a relay passes on messages of any size, without storing them. The messages of a connection with compression
+    /// have no length that is known before they are decompressed, so they are passed on in fragments.
+    ///
+    /// ```
+    /// use websocket_proto::{ChunkEvent, Input, Receiver, Replies, Role, SendError, Sender};
+    ///
+    /// /// Passes on what was received at `rx`.
+    /// fn relay<A: Role, B: Role>(
+    ///     rx: &mut Receiver<A, Vec<u8>>,
+    ///     replies: &mut impl Replies,
+    ///     mut input: Input<'_>,
+    ///     tx: &mut Sender<B, Vec<u8>>,
+    /// ) -> Result<(), SendError> {
+    ///     while let Some(event) = rx.next_chunk(&mut input, replies) {
+    ///         match event {
+    ///             ChunkEvent::Text(chunk) => tx.send_chunk(chunk)?,
+    ///             ChunkEvent::Binary(chunk) => tx.send_chunk(chunk)?,
+    ///             ChunkEvent::Close { code: Some(code), reason, .. } => tx.close(code, reason)?,
+    ///             _ => {}
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # use websocket_proto::{Config, Connection, server};
+    /// # let open = || {
+    /// #     let mut request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec();
+    /// #     let mut handshake = server::Handshake::new(Config::new());
+    /// #     assert!(handshake.read(&mut Input::new(&mut request)));
+    /// #     let mut connection = handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
+    /// #     connection.sender.consume(usize::MAX);
+    /// #     connection
+    /// # };
+    /// # let (Connection { mut receiver, mut sender }, mut to) = (open(), open());
+    /// # relay(&mut receiver, &mut sender, Input::new(&mut b"\x81\x84\0\0\0\0ab".to_vec()), &mut to.sender)?;
+    /// # relay(&mut receiver, &mut sender, Input::new(&mut b"cd".to_vec()), &mut to.sender)?;
+    /// # assert_eq!(to.sender.pending(), b"\x81\x04abcd");
+    /// # Ok::<(), SendError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]. After an error the output is unchanged, and the chunk can be sent again; except after
+    /// `OutOfMemory`.
+    pub fn send_chunk<'m, T: ?Sized>(&mut self, chunk: Chunk<'m, T>) -> Result<(), SendError>
+    where
+        &'m T: Into<Message<'m>>,
+    {
+        let piece = chunk.data.into();
+        if self.is_in_frame() {
+            return self.send_payload(piece);
+        }
+        let Some(remaining) = chunk.remaining.filter(|_| chunk.first) else {
+            return self.send_fragment(piece, chunk.last);
+        };
+        // Both or nothing.
+        let len = piece.as_bytes().len();
+        let total = remaining.saturating_add(len as u64);
+        self.check_len(Self::header_len(total) + len, self.backlog())?;
+        self.begin_frame(piece.kind(), total)?;
+        self.send_payload(piece)
+    }
+
     /// Returns how many bytes [`send_payload`](Self::send_payload) must still send until the frame is complete; 0 if
-    /// none is begun.
+    /// there is none.
     pub fn payload_remaining(&self) -> u64 {
         match self.open {
             Some(Open::InPieces(frame)) => frame.remaining,

@@ -57,7 +57,8 @@ impl Backoff {
         Self { first, ..self }
     }
 
-    /// Sets the longest delay. `Retry::Later` and `Retry::After` may be longer.
+    /// Sets the longest delay. That of `Retry::Later` may be longer, and that of `Retry::After` is as long as the server
+    /// says.
     #[must_use]
     pub const fn max(self, max: Duration) -> Self {
         Self { max, ..self }

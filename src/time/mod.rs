@@ -13,8 +13,8 @@
 //! # What `now` is
 //!
 //! Every `now` is a [`Duration`](core::time::Duration) since an origin that the caller chooses, such as the start of the
-//! program. It comes from `Instant`, from the ticks of a microcontroller, or from a simulated clock. If it goes back, no
-//! time has passed.
+//! program. It comes from `Instant`, from the ticks of a microcontroller, or from a simulated clock. An earlier `now`
+//! counts as the last one.
 //!
 //! ```
 //! use std::time::Instant;
@@ -47,7 +47,7 @@
 //!         let reads = tx.backlog() < 64 << 10;                    // else the peer reads more slowly than it sends
 //!         watch.reading(reads, now());
 //!         let wait = watch.check(&mut tx, now())?;                // may send a Ping; an error says who was too slow
-//!         if tx.transport() == Transport::CloseNow { break Ok(rx.end_of_input()?) }
+//!         if tx.transport() == Transport::CloseNow { break Ok(rx.end_of_input()?) }      // its page says how to close
 //!         let mut input = Input::default();
 //!         select! {
 //!             biased;                                             // what was received counts before what is due
@@ -97,7 +97,8 @@
 //! use std::{thread, time::Duration};
 //! use websocket_proto::{Outcome, Randomness, SystemRandom, time::Backoff};
 //!
-//! /// `connect` runs one connection until it ends, and calls its argument when the connection is open.
+//! /// `connect` runs one connection until it ends, and calls its argument when the connection is open. It returns
+//! /// `Outcome::not_connected`, `client::Response::outcome`, or that of the connection.
 //! fn run(
 //!     now: impl Fn() -> Duration,
 //!     mut connect: impl FnMut(&mut dyn FnMut()) -> Outcome,
@@ -116,7 +117,7 @@
 //! # use websocket_proto::{Connection, Config, Input, server, client::UpgradeError};
 //! # let mut outcomes = [UpgradeError::Refused { status: 404 }].map(Outcome::from).into_iter();
 //! # let outcome = run(|| Duration::ZERO, |up| { up(); outcomes.next().unwrap() }, SystemRandom::new()?);
-//! # assert_eq!(outcome.to_string(), "not opened: the server refused with status 404");
+//! # assert_eq!(outcome.to_string(), "refused with status 404");
 //! # Ok::<(), websocket_proto::RandomnessError>(())
 //! ```
 

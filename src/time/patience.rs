@@ -56,8 +56,8 @@ impl Patience {
         Self { answer: Time::limit(answer), ..self }
     }
 
-    /// Sets how long the closing handshake may take, while no pending bytes are taken by the transport. The default is
-    /// 10 seconds.
+    /// Sets how long the peer may take to answer our Close. The time begins anew when the transport takes bytes of a
+    /// backlog. The default is 10 seconds.
     #[must_use]
     pub const fn closing(self, closing: Option<Duration>) -> Self {
         Self { closing: Time::limit(closing), ..self }

@@ -1,16 +1,16 @@
 use core::time::Duration;
 
-use crate::{Ended, Error, Outcome, client::UpgradeError, frame::CloseCode, head::HeadError};
+use crate::{Ended, Error, Outcome, frame::CloseCode, head::HeadError};
 
 /// Whether a client should connect again: advice for [`Backoff::delay`](super::Backoff::delay), which the application
 /// may override.
 ///
 /// | | |
 /// |-|-|
-/// | the connection was lost, also in the opening handshake, or a deadline was missed; close codes 1001, 1006, 1011, 1014 | `Soon` |
+/// | the connection was lost, also in the opening handshake, or could not be made; a deadline was missed; close codes 1001, 1006, 1011, 1014 | `Soon` |
 /// | close codes 1012 (service restart) and 1013 (try again later) | `Later` |
 /// | close codes 3000 to 4999 | `Application` |
-/// | any other close code; we have closed first; the peer broke the protocol or a limit | `Never` |
+/// | any other close code; we have closed first, even if the answer was lost; the peer broke the protocol or a limit | `Never` |
 /// | refused with status 408, 425, 429 or 5xx | `Soon`, or `After` what its `Retry-After` says |
 /// | refused with any other status, or the response was no valid answer | `Never` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub enum Retry {
     Soon,
     /// Not within the next 5 seconds (RFC 6455 §7.2.3, and the registry of close codes for 1012).
     Later,
-    /// Not before this time has passed.
+    /// Not before this time has passed, which is what the server has said. It is believed: compare it with what you would
+    /// wait.
     After(Duration),
     /// The application knows what its close code means.
     Application,
@@ -59,7 +60,8 @@ impl Retry {
             Ended::Lost(_) | Ended::TimedOut(_) if closes.sent().is_none() => Self::after_code(CloseCode::ABNORMAL),
             // We have closed, whether or not the answer has arrived.
             Ended::Closed | Ended::Lost(_) | Ended::TimedOut(_) => Self::Never,
-            Ended::NotOpened(Error::Upgrade(UpgradeError::Refused { status })) => Self::after_status(status),
+            Ended::Refused { retry, .. } => retry,
+            Ended::NotConnected => Self::Soon,
             Ended::NotOpened(Error::Head(HeadError::Incomplete { .. }) | Error::OutOfMemory) => Self::Soon,
             Ended::NotOpened(_) => Self::Never,
         }

@@ -23,6 +23,7 @@ const LOOK: Time = Time::new(Duration::from_millis(1));
 ///   While a backlog drains, so does every byte that the transport takes.
 /// - A peer that is silent gets one Ping. A Ping counts from when it was written, not from when it was queued. None is
 ///   sent after a Close.
+/// - Inside a frame that is [sent in pieces](Sender::begin_frame) no Ping can be sent, and a silent peer is not given up.
 /// - A call may be early or late. A peer whose answer has arrived is not given up because the caller was busy: after a
 ///   deadline the loop gets another millisecond, in which it reads what is there. So let it prefer reading to the end of
 ///   its wait, as `biased` does in a `select!`. And if it finds that it is more than a second late, because the machine
@@ -104,7 +105,7 @@ impl Watch {
     }
 
     /// Checks the deadlines of a connection, and sends a Ping if one is due. Returns how long the caller may wait before
-    /// it must check again; `None` if only the transport can change something.
+    /// it must check again, which is never zero; `None` if there is no deadline.
     ///
     /// # Errors
     ///
@@ -207,7 +208,8 @@ impl Watch {
 
     /// Says that bytes were received from the peer at `now`.
     ///
-    /// It may be told late or twice, so a task that reads can store the time for the task that checks.
+    /// A call with an earlier time, or with the same time again, does no harm. So a task that reads can store the time for
+    /// the task that checks.
     pub fn heard(&mut self, now: Duration) {
         self.excuse(Time::new(now));
     }
@@ -222,7 +224,8 @@ impl Watch {
 
     /// Says that the transport took `count` bytes, after which `backlog` bytes wait.
     ///
-    /// A loop whose writes block until everything was taken need not call this.
+    /// A loop whose writes block until everything was taken need not call this. Its writes need a timeout of their own; if
+    /// that is over, the peer has not read: [`TimedOut::Writing`].
     pub fn wrote(&mut self, count: usize, backlog: usize, now: Duration) {
         if count == 0 {
             return;

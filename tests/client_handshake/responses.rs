@@ -172,6 +172,7 @@ fn c10_retry_after() {
         let mut handshake = new_client(Config::new(), &request("ws://h"), fixed(NONCE)).unwrap();
         assert!(handshake.read(&mut Input::new(&mut head.to_vec())));
         let response = handshake.into_response().unwrap();
+        assert_eq!(response.outcome().unwrap().retry(), response.retry());
         (response.retry(), response.retry_after().map(|value| format!("{value:?}")))
     };
     let after = |seconds| Retry::After(Duration::from_secs(seconds));

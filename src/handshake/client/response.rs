@@ -1,7 +1,7 @@
 use core::{fmt, str};
 
 use crate::{
-    Client, Config, Connection, Randomness, Storage,
+    Client, Config, Connection, Outcome, Randomness, Storage,
     connection::Extensions,
     handshake::{
         EXTENSIONS, PROTOCOL,
@@ -78,6 +78,12 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         let location = self.headers().single("Location").once().ok()?;
         let is_redirect = matches!(self.status(), 301 | 302 | 303 | 307 | 308);
         str::from_utf8(location).ok().filter(|_| is_redirect)
+    }
+
+    /// How the attempt ended, if the response does not open a connection: for a log, and for
+    /// [`Backoff`](crate::time::Backoff). `None` if it does.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.check().err().map(|error| Outcome::from(error).with_retry(self.retry()))
     }
 
     /// The subprotocol that the server has picked; `None` if it has picked none.
