@@ -1,7 +1,9 @@
 //! The loops of the documentation over TLS on TCP, in both roles, and over streams in memory with the behaviour that
-//! the crate page describes under "Streams". `build.rs` extracts the loops from the documentation.
+//! the crate page describes under "Streams". `build.rs` extracts the loops from the documentation. Also an example over
+//! TLS.
 #![cfg(test)]
 
+mod client_tokio;
 mod in_memory;
 mod over_tls;
 mod over_tls_async;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
-    pki_types::{PrivateKeyDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use websocket_proto::{Client, Config, Connection, Input, Server, SystemRandom, Uri, client, server};
 
@@ -18,14 +18,20 @@ pub fn name() -> ServerName<'static> {
 
 /// Configurations of a server and of a client that trusts it.
 pub fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
-    let made = rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let (server, pem) = certificate();
     let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).unwrap();
-    let server = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
     let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    (Arc::new(server), Arc::new(client))
+    (server, Arc::new(client))
+}
+
+/// The configuration of a server that is `localhost`, and its certificate.
+pub fn certificate() -> (Arc<ServerConfig>, String) {
+    let made = rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let chain = vec![made.cert.der().clone()];
+    let server = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    (Arc::new(server), made.cert.pem())
 }
 
 /// Two ends of a connection, after a handshake without a stream.
