@@ -1,22 +1,36 @@
 //! A client on tokio that keeps its connection: messages in both directions, TLS, Pings for a silent server,
-//! reconnection, an orderly end. It is less than 100 lines of code, to be copied and changed.
+//! reconnection, an orderly end. It has 100 lines of code, to be copied and changed.
 //!
 //! ```text
 //! cargo run --release -p client_tokio -- ws://127.0.0.1:9004/
-//! cargo run --release -p client_tokio --features tls -- wss://echo.example.com/
+//! cargo run --release -p client_tokio --features tls -- wss://example.com/
+//! ```
+//!
+//! A copy needs these dependencies, and the feature `tls`:
+//!
+//! ```toml
+//! tokio = { version = "1", features = ["io-util", "macros", "net", "rt", "signal", "sync", "time"] }
+//! tokio-rustls = { version = "0.26", default-features = false, features = ["ring", "tls12"] }
+//! webpki-roots = "1"
+//! websocket-proto = "0.1"
+//!
+//! [features]
+//! default = ["tls"]
+//! tls = []
 //! ```
 //!
 //! The client and the application share two channels. Here the application sends the lines of stdin, and prints what
 //! it receives. The client closes when all senders are dropped and their messages are written (the end of stdin), or
 //! when the application drops its receiver (Ctrl-C).
 //!
-//! - While there is no connection, messages wait in the channel, and then senders wait. A message leaves the channel
-//!   when all messages before it were written, so a connection that is lost takes at most one unwritten message with
-//!   it. What was written may be lost as well: only an answer of the server can confirm it.
-//! - The client reads when the application has taken all messages before. So a slow application slows the server down,
-//!   and meanwhile messages are still sent.
-//! - A server that redirects is not followed: what it says is printed.
-//! - `SSL_CERT_FILE` may name a PEM file with further certificates to trust.
+//! - While there is no connection, messages stay in the channel; if it is full, senders wait. A message leaves the
+//!   channel when those before it were written. So if a connection is lost, at most one unwritten message is lost. A
+//!   message that was written may be lost as well: only an answer of the server can confirm it.
+//! - The client reads when the application has taken all messages of the last read. So a slow application slows the
+//!   server down. Meanwhile messages are sent, and Pings.
+//! - A redirect is not followed: it is printed.
+//! - The environment variable `SSL_CERT_FILE` may name a PEM file with more certificates to trust.
+//! - tokio's sockets are never interrupted by a signal. Another stream may be: then read and write again.
 
 use std::{env, error::Error, future::pending, io::ErrorKind::WriteZero, io::stdin, thread, time::Duration};
 
@@ -55,10 +69,11 @@ async fn on_messages(mut received: Receiver<OwnedMessage>) {
     }
 }
 
-/// Connects, and connects again when a connection has ended. An error if the server does not want that.
+/// Connects, and connects again when a connection has ended, unless there is nothing to send any more. An error if the
+/// server does not want that.
 async fn run(uri: Uri<'_>, mut app: Application) -> Result<(), Box<dyn Error>> {
     let (clock, mut backoff, mut random) = (Instant::now(), Backoff::new(), SystemRandom::new()?);
-    loop {
+    while !app.outgoing.is_closed() || !app.outgoing.is_empty() {
         // A network that is down may be up again soon; `open` knows what a refusal means.
         let mut retry = Retry::Soon;
         let opening = async { timeout(Duration::from_secs(10), open(uri, &mut retry)).await? };

@@ -109,6 +109,22 @@ fn an_answer_that_stops_is_no_reason_to_give_up() {
 }
 
 #[test]
+fn it_waits_for_a_server_only_while_there_is_something_to_send() {
+    let (listener, mut client) = listen();
+    client.say("once");
+    accept(&listener);
+    client.complains("not connected");
+    client.stdin = None;
+    let mut socket = accept(&listener);
+    let hello = response(&mut socket);
+    socket.write_all(&hello).unwrap();
+    assert_eq!(frame(&mut socket), (0x81, b"once".to_vec()));
+    drop((socket, listener));
+    client.complains("connection lost");
+    assert_eq!(client.code(), 0);
+}
+
+#[test]
 fn wrong_usage_says_what_is_right() {
     for address in ["--help", "", "http://localhost/"] {
         let mut client = Client::start_with(&[address]);
