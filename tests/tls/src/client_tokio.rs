@@ -1,31 +1,40 @@
 //! The example `client_tokio` as a process, over TLS. Its other tests are beside it; here are the certificates.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
-    process::{Command as Cargo, Stdio},
-    sync::OnceLock,
+    process::{self, Command as Cargo, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpListener,
+    join,
+    net::{TcpSocket, TcpStream},
     process::{Child, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
-use websocket_proto::{Config, ReadBuffer, server};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use websocket_proto::{Config, Connection, Input, ReadBuffer, Server, server};
 
-use crate::{documented::asynchronous::echo, tls::certificate};
+use crate::{
+    documented::asynchronous::echo,
+    tls::{Open, certificate},
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The server ends the stream without a `close_notify`, which must not count as an error after a Close.
 #[tokio::test]
 async fn it_talks_to_an_echo_server_and_closes() {
-    let (mut client, outcome) = timeout(PATIENCE, run(program(), "localhost", true)).await.unwrap();
-    outcome.unwrap();
+    let (mut client, accepted) = start(program(), "localhost", true).await;
+    client.stdin.take().unwrap().write_all(b"hello\nover TLS\n").await.unwrap();
+    let (stream, connection) = accepted.unwrap();
+    timeout(PATIENCE, echo(stream, connection, Input::default())).await.unwrap().unwrap();
     let (mut stdout, mut stderr) = Default::default();
     client.stdout.take().unwrap().read_to_string(&mut stdout).await.unwrap();
     client.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
@@ -34,54 +43,82 @@ async fn it_talks_to_an_echo_server_and_closes() {
     assert_eq!(client.wait().await.unwrap().code(), Some(0));
 }
 
+/// What the socket does not take stays in the buffer of rustls, until the client flushes.
+#[tokio::test]
+async fn a_slow_reader_gets_all_messages() {
+    const COUNT: usize = 10;
+    let (mut client, accepted) = start(program(), "localhost", true).await;
+    let (mut stream, Connection { receiver: mut rx, sender: mut tx }) = accepted.unwrap();
+    stream.write_all(tx.pending()).await.unwrap();
+    stream.flush().await.unwrap();
+    let line = [&[b'x'; 1_000_000][..], b"\n"].concat();
+    let mut stdin = client.stdin.take().unwrap();
+    let writing = async { stdin.write_all(&line.repeat(COUNT)).await.unwrap() };
+    let reading = async {
+        let (mut buffer, mut count) = (ReadBuffer::new(vec![0; 32 << 10]), 0);
+        while count < COUNT {
+            // So the socket of the client is full all the time.
+            sleep(Duration::from_millis(1)).await;
+            let n = stream.read(buffer.room_for(&mut rx)).await.unwrap();
+            let mut input = buffer.received(n);
+            while let Some(event) = rx.next_message(&mut input, &mut tx) {
+                count += usize::from(event.message().unwrap().as_bytes().len() == 1_000_000);
+            }
+        }
+    };
+    timeout(PATIENCE, async { join!(writing, reading) }).await.expect("the end does not arrive");
+}
+
 #[tokio::test]
 async fn it_does_not_talk_to_a_server_that_it_does_not_trust() {
     for (host, trusted) in [("localhost", false), ("127.0.0.1", true)] {
-        let (mut client, outcome) = timeout(PATIENCE, run(program(), host, trusted)).await.unwrap();
-        assert!(outcome.is_err(), "{host}: the handshake of TLS has succeeded");
+        let (mut client, accepted) = start(program(), host, trusted).await;
+        assert!(accepted.is_err(), "{host}: the handshake of TLS has succeeded");
         let mut line = String::new();
         BufReader::new(client.stderr.take().unwrap()).read_line(&mut line).await.unwrap();
         assert!(line.contains("not connected: invalid peer certificate"), "{line}");
     }
 }
 
-/// Serves one connection of the client, to which two lines are given. The certificate is for `localhost`.
-async fn run(program: &Path, host: &str, trusted: bool) -> (Child, Result<(), String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+type Accepted = (TlsStream<TcpStream>, Open<Server>);
+
+/// Starts the client, and a server that accepts it. The certificate is for `localhost`.
+async fn start(program: &Path, host: &str, trusted: bool) -> (Child, io::Result<Accepted>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Far less than rustls buffers.
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
     let address = format!("wss://{host}:{}/", listener.local_addr().unwrap().port());
     let (config, pem) = certificate();
-    let file = env::temp_dir().join(format!("client_tokio-{}-{host}-{trusted}.pem", std::process::id()));
-    fs::write(&file, pem).unwrap();
     let mut command = Command::new(program);
     command.arg(address).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let file = tempfile(&pem);
     if trusted {
-        command.env("SSL_CERT_FILE", &file);
+        command.env("SSL_CERT_FILE", &file)
     } else {
-        command.env_remove("SSL_CERT_FILE");
-    }
-    let mut client = command.spawn().unwrap();
-    client.stdin.take().unwrap().write_all(b"hello\nover TLS\n").await.unwrap();
-
-    let (tcp, _) = listener.accept().await.unwrap();
-    let outcome = match TlsAcceptor::from(config).accept(tcp).await {
-        Ok(mut stream) => {
-            let mut handshake = server::Handshake::new(Config::new());
-            let mut buffer = ReadBuffer::new(vec![0; 4096]);
-            let early = loop {
-                let n = stream.read(buffer.room()).await.unwrap();
-                let mut input = buffer.received(n);
-                if handshake.read(&mut input) || n == 0 {
-                    break input;
-                }
-            };
-            let upgrade = handshake.into_request().unwrap().upgrade().unwrap();
-            let connection = upgrade.accept(&server::Accept::new()).unwrap();
-            echo(stream, connection, early).await.map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
+        command.env_remove("SSL_CERT_FILE")
     };
+    let client = command.spawn().unwrap();
+    let accepted = timeout(PATIENCE, async {
+        let mut stream = TlsAcceptor::from(config).accept(listener.accept().await?.0).await?;
+        let mut handshake = server::Handshake::new(Config::new());
+        while !handshake.read(&mut Input::new(&mut [stream.read_u8().await?])) {}
+        let upgrade = handshake.into_request()?.upgrade()?;
+        Ok((stream, upgrade.accept(&server::Accept::new())?))
+    });
+    let accepted = accepted.await.unwrap();
     fs::remove_file(file).unwrap();
-    (client, outcome)
+    (client, accepted)
+}
+
+/// A new file with this text.
+fn tempfile(text: &str) -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let file = env::temp_dir().join(format!("client_tokio-{}-{number}.pem", process::id()));
+    fs::write(&file, text).unwrap();
+    file
 }
 
 /// The client with the feature `tls`, in a target folder of its own: in that of the workspace, the program has the
