@@ -118,7 +118,7 @@ async fn tls(host: String, tcp: TcpStream) -> io::Result<impl Pipe> {
     TlsConnector::from(std::sync::Arc::new(config)).connect(host.try_into().map_err(io::Error::other)?, tcp).await
 }
 
-/// An open connection until its end. Whether that was a good one, and an error does not matter, its outcome says.
+/// Runs an open connection until its end. An error says why it was lost; whether it was lost, only its outcome knows.
 async fn talk(stream: impl Pipe, connection: &mut ClientConnection, app: &mut Application) -> io::Result<()> {
     let Connection { receiver: rx, sender: tx } = connection;
     let ((mut reader, mut writer), clock) = (io::split(stream), Instant::now());
@@ -128,6 +128,7 @@ async fn talk(stream: impl Pipe, connection: &mut ClientConnection, app: &mut Ap
         watch.reading(reads, clock.elapsed());
         let wait = watch.check(tx, clock.elapsed())?.unwrap_or(Duration::MAX);
         // Each of these futures may be dropped while it waits, and nothing is lost.
+        // It is not `biased`, so that neither direction can starve the other.
         select! {
             read = reader.read(buffer.room_for(rx)), if reads => {
                 let n = match read? { 0 => break, n => n };
