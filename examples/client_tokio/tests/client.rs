@@ -13,8 +13,7 @@ use std::{
 
 use websocket_proto::{Config, Input, server};
 
-/// Better fail than hang. A client waits at most 15 seconds before its second attempt to connect again, and is asked for
-/// a sign of life after 25.
+/// Better fail than hang. Two attempts to connect again take at most 15 seconds; a silent peer gets a Ping after 25.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
