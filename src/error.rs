@@ -248,6 +248,8 @@ mod tests {
         server::Refusal,
     };
 
+    const REFUSED: UpgradeError = UpgradeError::Refused { status: 404 };
+
     /// The peer's fault, the caller's, a lost connection and memory, whichever function has noticed it.
     #[test]
     fn each_error_becomes_one_that_says_whose_fault_it_is() {
@@ -269,7 +271,7 @@ mod tests {
             (Refusal::Head(HeadError::Tls).into(), Error::Head(HeadError::Tls)),
             (Refusal::NotAnUpgrade.into(), Error::Refusal(Refusal::NotAnUpgrade)),
             (UpgradeError::OutOfMemory.into(), memory),
-            (UpgradeError::Refused { status: 404 }.into(), Error::Upgrade(UpgradeError::Refused { status: 404 })),
+            (REFUSED.into(), Error::Upgrade(REFUSED)),
             (RedirectError::OutOfMemory.into(), memory),
             (RedirectError::Insecure.into(), Error::Redirect(RedirectError::Insecure)),
             (client::RequestError::OutOfMemory.into(), memory),
@@ -302,7 +304,7 @@ mod tests {
     fn it_says_what_the_special_error_says() {
         let forbidden = CloseCode::new(1005).unwrap_err();
         assert_eq!(Error::from(forbidden).to_string(), forbidden.to_string());
-        let refused = UpgradeError::Refused { status: 404 };
+        let refused = REFUSED;
         assert_eq!(Error::from(refused).to_string(), "the server refused with status 404");
         assert_eq!(Error::from(refused).source().unwrap().to_string(), refused.to_string());
     }

@@ -165,10 +165,10 @@ fn failures_name_their_sections() {
 #[test]
 fn a_connection_that_was_never_open() {
     let nothing = (None, None, false);
-    let outcome = Outcome::from(UpgradeError::Refused { status: 503 });
+    let outcome = Outcome::refused(503);
     let line = "refused with status 503";
     assert_outcome(outcome, (false, 1006, nothing, line, Retry::Soon));
-    let outcome = Outcome::from(UpgradeError::Refused { status: 404 });
+    let outcome = Outcome::refused(404);
     let line = "refused with status 404";
     assert_outcome(outcome, (false, 1006, nothing, line, Retry::Never));
     assert_outcome(Outcome::refused(302), (false, 1006, nothing, "refused with status 302", Retry::Never));
@@ -182,6 +182,19 @@ fn a_connection_that_was_never_open() {
     assert_eq!(Outcome::from(Failure::Masked).ended(), Ended::Failed(Failure::Masked));
     let lost = Outcome::from(UncleanEnd::InsideMessage);
     assert_eq!((lost.ended(), lost.retry()), (Ended::Lost(UncleanEnd::InsideMessage), Retry::Soon));
+}
+
+/// Functions that also read and write return an `io::Error`, which may have an error of the crate in it.
+#[cfg(feature = "std")]
+#[test]
+fn an_error_of_reading_and_writing_becomes_an_outcome() {
+    use std::io;
+
+    assert_eq!(Outcome::from(io::Error::from(UpgradeError::Refused { status: 503 })), Outcome::refused(503));
+    let late = Outcome::from(io::Error::from(TimedOut::Opening));
+    assert_eq!(late.ended(), Ended::TimedOut(TimedOut::Opening));
+    assert_eq!(Outcome::from(io::Error::from(io::ErrorKind::ConnectionRefused)), Outcome::not_connected());
+    assert_eq!(Outcome::from(io::Error::other("whatever")), Outcome::not_connected());
 }
 
 /// The whole table of codes and of statuses.

@@ -129,6 +129,15 @@ impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
     }
 }
 
+/// From the error of an attempt to connect: that of this crate if one is in it, else [`Ended::NotConnected`].
+#[cfg(feature = "std")]
+impl From<std::io::Error> for Outcome {
+    fn from(error: std::io::Error) -> Self {
+        let ours = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+        ours.map_or(Self::not_connected(), |error| (*error).into())
+    }
+}
+
 /// For a connection that was never open, or whose halves are gone. The Closes are not known.
 impl<E: Into<Error>> From<E> for Outcome {
     fn from(error: E) -> Self {

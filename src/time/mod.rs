@@ -32,7 +32,7 @@
 //! ```
 //! use std::{error::Error, time::Duration};
 //! use tokio::{io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt}, select, time::sleep};
-//! use websocket_proto::{Connection, Event, Input, ReadBuffer, Server, Transport, time::Watch};
+//! use websocket_proto::{Connection, Event, Input, ReadBuffer, Sender, Server, Transport, time::Watch};
 //!
 //! async fn echo(
 //!     stream: impl AsyncRead + AsyncWrite,
@@ -42,25 +42,21 @@
 //! ) -> Result<(), Box<dyn Error>> {
 //!     let (mut reader, mut writer) = io::split(stream);
 //!     let Connection { receiver: mut rx, sender: mut tx } = connection;
-//!     let mut buffer = ReadBuffer::new(vec![0; 32 * 1024]);
+//!     let (mut buffer, mut unflushed, mut ended) = (ReadBuffer::new(vec![0; 32 * 1024]), false, false);
 //!     loop {
-//!         let reads = tx.backlog() < 64 << 10;                    // else the peer reads more slowly than it sends
+//!         let reads = !ended && tx.backlog() < 64 << 10;          // else it reads more slowly than it sends
 //!         watch.reading(reads, now());
 //!         let wait = watch.check(&mut tx, now())?;                // may send a Ping; an error says who was too slow
-//!         if tx.transport() == Transport::CloseNow { break Ok(rx.end_of_input()?) }      // its page says how to close
+//!         unflushed |= !tx.is_empty();
+//!         if !unflushed && (ended || tx.transport() == Transport::CloseNow) { break Ok(rx.end_of_input()?) }
 //!         let mut input = Input::default();
 //!         select! {
 //!             biased;                                             // what was received counts before what is due
 //!             n = reader.read(buffer.room_for(&mut rx)), if reads => match n? {
-//!                 0 => break Ok(rx.end_of_input()?),
+//!                 0 => ended = true,                              // perhaps only its half: the rest is still written
 //!                 n => { watch.heard(now()); input = buffer.received(n) }
 //!             },
-//!             n = writer.write(tx.pending()), if !tx.is_empty() => {
-//!                 let n = n?;
-//!                 tx.consume(n);
-//!                 watch.wrote(n, tx.backlog(), now());
-//!                 if tx.is_empty() { writer.flush().await? }
-//!             }
+//!             written = write(&mut writer, &mut tx, &mut watch, &now), if unflushed => { written?; unflushed = false }
 //!             () = sleep(wait.unwrap_or(Duration::MAX)) => {}
 //!         }
 //!         while let Some(event) = rx.next_message(&mut input, &mut tx) {
@@ -70,6 +66,22 @@
 //!             }
 //!         }
 //!     }
+//! }
+//!
+//! /// May be dropped while it waits: what the stream has taken is consumed, and flushing can be repeated.
+//! async fn write(
+//!     stream: &mut (impl AsyncWrite + Unpin),
+//!     tx: &mut Sender<Server, Vec<u8>>,
+//!     watch: &mut Watch,
+//!     now: impl Fn() -> Duration,
+//! ) -> io::Result<()> {
+//!     while !tx.is_empty() {
+//!         match stream.write(tx.pending()).await? {
+//!             0 => return Err(io::ErrorKind::WriteZero.into()),
+//!             n => { tx.consume(n); watch.wrote(n, tx.backlog(), now()) }
+//!         }
+//!     }
+//!     stream.flush().await
 //! }
 //! # use std::time::Instant;
 //! # use websocket_proto::{Config, server, time::{Patience, TimedOut}};
@@ -97,8 +109,7 @@
 //! use std::{thread, time::Duration};
 //! use websocket_proto::{Outcome, Randomness, SystemRandom, time::Backoff};
 //!
-//! /// `connect` runs one connection until it ends, and calls its argument when the connection is open. It returns
-//! /// `Outcome::not_connected`, `client::Response::outcome`, or that of the connection.
+//! /// `connect` runs one connection until it ends, and calls its argument when the connection is open.
 //! fn run(
 //!     now: impl Fn() -> Duration,
 //!     mut connect: impl FnMut(&mut dyn FnMut()) -> Outcome,
@@ -115,7 +126,7 @@
 //!     }
 //! }
 //! # use websocket_proto::{Connection, Config, Input, server, client::UpgradeError};
-//! # let mut outcomes = [UpgradeError::Refused { status: 404 }].map(Outcome::from).into_iter();
+//! # let mut outcomes = [Outcome::refused(404)].into_iter();
 //! # let outcome = run(|| Duration::ZERO, |up| { up(); outcomes.next().unwrap() }, SystemRandom::new()?);
 //! # assert_eq!(outcome.to_string(), "refused with status 404");
 //! # Ok::<(), websocket_proto::RandomnessError>(())

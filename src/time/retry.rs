@@ -72,7 +72,7 @@ impl Retry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryAfter<'a> {
-    /// A number of seconds.
+    /// A number of seconds, at most 136 years.
     Delay(Duration),
     /// What should be a date, as text: this crate has no calendar.
     Date(&'a str),
@@ -80,11 +80,13 @@ pub enum RetryAfter<'a> {
 
 impl<'a> RetryAfter<'a> {
     pub(crate) fn parse(value: &'a str) -> Self {
-        let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits {
-            return Self::Date(value);
+        let seconds = value.bytes().try_fold(0_u32, |seconds, byte| {
+            let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+            Some(seconds.saturating_mul(10).saturating_add(digit.into()))
+        });
+        match seconds {
+            Some(seconds) if !value.is_empty() => Self::Delay(Duration::from_secs(seconds.into())),
+            _ => Self::Date(value),
         }
-        // A number beyond 64 bits is for ever, too.
-        Self::Delay(Duration::from_secs(value.parse().unwrap_or(u64::MAX)))
     }
 }

@@ -80,8 +80,10 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
         str::from_utf8(location).ok().filter(|_| is_redirect)
     }
 
-    /// How the attempt ended, if the response does not open a connection: for a log, and for
-    /// [`Backoff`](crate::time::Backoff). `None` if it does.
+    /// How the attempt has ended, if the response does not open a connection: for a log, and for
+    /// [`Backoff`](crate::time::Backoff). `None` if it opens one.
+    ///
+    /// The error of [`upgrade`](Self::upgrade) has the status alone, and so does an outcome that is made from it.
     pub fn outcome(&self) -> Option<Outcome> {
         self.check().err().map(|error| Outcome::from(error).with_retry(self.retry()))
     }
@@ -168,7 +170,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
 pub enum UpgradeError {
     /// The status is not 101.
     Refused {
-        /// The status that was received.
+        /// The status that was received. When to ask again, only the response knows: see [`Response::outcome`].
         status: u16,
     },
     /// A header is missing, repeated or wrong, or names something that was not offered.
