@@ -9,8 +9,8 @@ use common::{
     encode, frame, frames, open, open_in,
 };
 use websocket_proto::{
-    Chunk, ChunkEvent, Config, Connection, FixedStorage, Input, Kind, Message, Role, SendError, Sender, Storage,
-    Transport, frame::CloseCode,
+    Chunk, ChunkEvent, Config, Connection, FixedStorage, Input, Kind, Role, SendError, Sender, Storage, Transport,
+    frame::CloseCode,
 };
 
 /// Runs a test with the connection of either role. `$masked` is whether its frames are masked.
