@@ -216,6 +216,28 @@ fn a_peer_that_was_stopped_is_given_up_in_time() {
     });
 }
 
+/// The same from the other side: the server is stopped, and the client finds out.
+#[cfg(unix)]
+#[test]
+fn a_server_that_was_stopped_is_given_up_in_time() {
+    each_with(&WATCHED, &[], |server| {
+        let mut client = Wscat::start_with(&["--silence", "0.9"], server);
+        client.is_alive();
+        server.signal("STOP");
+        let stopped = Instant::now();
+        let line = loop {
+            let line = client.said.recv_timeout(Duration::from_secs(10)).unwrap();
+            if line.contains("timed out") {
+                break line;
+            }
+        };
+        let after = stopped.elapsed().as_secs_f64();
+        server.signal("CONT");
+        assert!(line.contains("timed out: no answer to a Ping"), "{}: {line}", server.name);
+        assert!((1.0..5.0).contains(&after), "{}: {after} s", server.name);
+    });
+}
+
 #[cfg(unix)]
 #[test]
 fn an_idle_peer_that_answers_pings_stays() {
@@ -531,17 +553,25 @@ struct Wscat {
     process: Child,
     stdin: Option<std::process::ChildStdin>,
     received: mpsc::Receiver<String>,
+    /// What it said on stderr.
+    said: mpsc::Receiver<String>,
 }
 
 #[cfg(unix)]
 impl Wscat {
     fn start(server: &Server) -> Self {
+        Self::start_with(&[], server)
+    }
+
+    fn start_with(options: &[&str], server: &Server) -> Self {
         let mut command = Command::new(program("wscat"));
-        command.arg(format!("ws://{}{}", server.address, server.path)).stderr(Stdio::null());
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        command.args(options).arg(format!("ws://{}{}", server.address, server.path));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
         let stdin = process.stdin.take();
         let received = lines(process.stdout.take().unwrap());
-        Self { process, stdin, received }
+        let said = lines(process.stderr.take().unwrap());
+        Self { process, stdin, received, said }
     }
 
     /// It sends a message, and receives an answer.
