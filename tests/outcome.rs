@@ -8,7 +8,6 @@ use std::time::Duration;
 use common::{ClientEnd, Part::*, ServerEnd, encode, open};
 use websocket_proto::{
     CloseCode, Closes, Config, Connection, Ended, Error, Failure, Input, Outcome, Role, Storage, UncleanEnd,
-    client::UpgradeError,
     frame::{CloseError, HeaderError},
     head::HeadError,
     server::Refusal,
@@ -190,7 +189,10 @@ fn a_connection_that_was_never_open() {
 fn an_error_of_reading_and_writing_becomes_an_outcome() {
     use std::io;
 
-    assert_eq!(Outcome::from(io::Error::from(UpgradeError::Refused { status: 503 })), Outcome::refused(503));
+    assert_eq!(
+        Outcome::from(io::Error::from(websocket_proto::client::UpgradeError::Refused { status: 503 })),
+        Outcome::refused(503)
+    );
     let late = Outcome::from(io::Error::from(TimedOut::Opening));
     assert_eq!(late.ended(), Ended::TimedOut(TimedOut::Opening));
     assert_eq!(Outcome::from(io::Error::from(io::ErrorKind::ConnectionRefused)), Outcome::not_connected());
@@ -289,6 +291,7 @@ fn only_a_connection_that_was_up_for_long_resets_the_delays() {
 }
 
 /// Most of a thousand clients don't come back in the same tenth of a second.
+#[cfg(feature = "std")]
 #[test]
 fn clients_come_back_at_different_times() {
     let mut random = websocket_proto::SystemRandom::new().unwrap();
