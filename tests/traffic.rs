@@ -84,7 +84,7 @@ fn what_is_not_a_frame_is_counted_in_bytes() {
 #[test]
 fn reads_into_the_store_are_counted() {
     let (mut server, mut client) = open(Config::new());
-    client.sender.send_binary(&vec![7; 500_000]).unwrap();
+    client.sender.send_binary(&vec![7; 150_000]).unwrap();
     client.sender.send_ping(b"x").unwrap();
     let wire = client.sender.pending().to_vec();
     let (mut traffic, mut buffer, mut direct) = (Traffic::new(), ReadBuffer::new(vec![0; 10_000]), 0);
@@ -100,11 +100,11 @@ fn reads_into_the_store_are_counted() {
         traffic.add_received(&input);
         while server.receiver.next_message(&mut input, &mut server.sender).is_some() {}
     }
-    assert!(direct > 5, "most reads go to the store");
-    assert_eq!(format!("{:?}", traffic.received()), counts(wire.len() as u64, 500_000, [2, 1, 1, 0]));
+    assert!(direct > 2, "most reads go to the store");
+    assert_eq!(format!("{:?}", traffic.received()), counts(wire.len() as u64, 150_000, [2, 1, 1, 0]));
     assert_eq!(
         traffic.to_string(),
-        "received 1 message and 1 Ping in 2 frames (500021 bytes, payload 500000); \
+        "received 1 message and 1 Ping in 2 frames (150021 bytes, payload 150000); \
          sent 0 messages in 0 frames (0 bytes, payload 0)"
     );
 }
