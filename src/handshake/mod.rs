@@ -24,6 +24,7 @@ pub mod client;
 pub(crate) mod extensions;
 mod http1;
 mod key;
+mod parts;
 pub mod server;
 mod uri;
 

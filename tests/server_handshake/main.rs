@@ -9,6 +9,7 @@ mod common;
 mod acceptance;
 mod from_parts;
 mod harness;
+mod header_list;
 mod limits;
 mod properties;
 mod refusals;

@@ -132,6 +132,30 @@ impl RequestLine {
         })
     }
 
+    /// The line of a head that was stored from parts: a method, a space and a target, of these lengths.
+    pub(crate) fn of_parts(method: usize, target: usize) -> Self {
+        Self { method, target, version: 1 }
+    }
+
+    /// The same for a list of headers, which has no version.
+    pub(crate) fn of_list(method: usize, target: usize) -> Self {
+        Self { method, target, version: 2 }
+    }
+
+    /// Whether the request is a list of headers, of HTTP/2 or HTTP/3.
+    pub(crate) fn is_list(&self) -> bool {
+        self.version == 2
+    }
+
+    pub(crate) fn headers<'h>(&self, head: &'h [u8]) -> Headers<'h> {
+        headers(head)
+    }
+
+    /// The lines after this one.
+    pub(crate) fn lines<'h>(&self, head: &'h [u8]) -> HeaderLines<'h> {
+        HeaderLines { lines: split_line(head).map_or(&[], |(_, lines)| lines) }
+    }
+
     pub(crate) fn method<'h>(&self, head: &'h [u8]) -> &'h [u8] {
         head.get(..self.method).unwrap_or_default()
     }

@@ -85,6 +85,14 @@ pub(crate) fn check_headers(headers: &[(&str, &str)], reserved: &[&str]) -> Resu
     Ok(())
 }
 
+/// Checks headers that are sent in HTTP/2: "Field names MUST be converted to lowercase" (RFC 9113 §8.2).
+pub(crate) fn check_case(headers: &[(&str, &str)]) -> Result<(), InvalidHeader> {
+    match headers.iter().position(|(name, _)| name.bytes().any(|byte| byte.is_ascii_uppercase())) {
+        Some(index) => Err(InvalidHeader::Capital { index }),
+        None => Ok(()),
+    }
+}
+
 fn starts_with_ignore_case(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
@@ -103,6 +111,11 @@ pub enum InvalidHeader {
         /// Which of the headers.
         index: usize,
     },
+    /// The name has a capital letter, which HTTP/2 does not allow.
+    Capital {
+        /// Which of the headers.
+        index: usize,
+    },
     /// The library sets this header itself, where it is needed.
     Reserved {
         /// Which of the headers.
@@ -115,6 +128,7 @@ impl fmt::Display for InvalidHeader {
         match self {
             Self::Name { index } => write!(f, "invalid name of header {index} (only a token)"),
             Self::Value { index } => write!(f, "invalid value of header {index} (no control character but the tab)"),
+            Self::Capital { index } => write!(f, "name of header {index} has a capital letter (none in HTTP/2)"),
             Self::Reserved { index } => write!(f, "header {index} must not be given (it is set where it is needed)"),
         }
     }

@@ -1,18 +1,17 @@
 use core::{fmt, str};
 
-use super::{Refusal, Request};
+use super::{Refusal, Request, request::Form};
+#[cfg(feature = "deflate")]
+use crate::deflate;
 use crate::{
     Config, Connection, Sender, Server, Storage,
     connection::Extensions,
     handshake::{
-        PROTOCOL,
+        EXTENSIONS, PROTOCOL,
         http1::write::{self, InvalidHeader, NotWritten},
-        key::AcceptKey,
     },
     storage::OutOfMemory,
 };
-#[cfg(feature = "deflate")]
-use crate::{deflate, handshake::EXTENSIONS};
 
 /// A valid request for a WebSocket, which waits to be accepted.
 #[derive(Debug)]
@@ -24,16 +23,16 @@ pub struct Upgrade<I, O> {
 /// The parts of the response that do not depend on the caller.
 #[derive(Debug)]
 struct Answer {
-    accept_key: AcceptKey,
+    form: Form,
     #[cfg(feature = "deflate")]
     deflate: Option<deflate::Accepted>,
 }
 
 impl<I: Storage, O: Storage> Upgrade<I, O> {
     #[inline]
-    pub(crate) fn new(request: Request<I, O>, accept_key: AcceptKey) -> Self {
+    pub(crate) fn new(request: Request<I, O>, form: Form) -> Self {
         let answer = Answer {
-            accept_key,
+            form,
             #[cfg(feature = "deflate")]
             deflate: request.config.deflate.and_then(|wanted| deflate::accept(&wanted, &request.headers())),
         };
@@ -107,12 +106,13 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     pub fn accept(mut self, accept: &Accept<'_>) -> Result<Connection<Server, I, O>, AcceptError> {
         self.check(accept)?;
         let Self { request, answer } = &mut self;
+        let Form::Http1(accept_key) = &answer.form else { return Err(AcceptError::NotHttp1) };
         let extensions = answer.extensions(&request.config)?;
         // After the response there must be space for a Close.
         write::write(&mut request.output, Sender::<Server, O>::MAX_CONTROL_FRAME, |out| {
             out(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                 Sec-WebSocket-Accept: ");
-            out(&answer.accept_key);
+            out(accept_key);
             out(b"\r\n");
             for (name, value) in answer.agreed().chain(accept.added()) {
                 write::header(out, name, value.as_bytes());
@@ -122,8 +122,15 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         Ok(self.connect(extensions))
     }
 
-    /// The headers of the 101 response, if an HTTP library writes it (see
-    /// [`Request::from_parts`](super::Request::from_parts)).
+    /// The status of the response that accepts: 101, or 200 if the request is a
+    /// [list of headers](super::Request::from_header_list).
+    pub fn status(&self) -> u16 {
+        if self.answer.is_connect() { 200 } else { 101 }
+    }
+
+    /// The headers of the response that accepts, if an HTTP library writes it (see
+    /// [`Request::from_parts`](super::Request::from_parts) and
+    /// [`from_header_list`](super::Request::from_header_list)).
     ///
     /// # Errors
     ///
@@ -133,7 +140,9 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         accept: &'a Accept<'a>,
     ) -> Result<impl Iterator<Item = (&'a str, &'a str)>, AcceptError> {
         self.check(accept)?;
-        Ok(self.answer.headers().into_iter().chain(self.answer.agreed()).chain(accept.added()))
+        let headers = self.answer.headers().into_iter().flatten();
+        let added = accept.added().map(|(name, value)| (self.answer.name(name), value));
+        Ok(headers.chain(self.answer.agreed()).chain(added))
     }
 
     /// The connection, if an HTTP library writes the 101 response.
@@ -164,21 +173,39 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         {
             return Err(AcceptError::SubprotocolNotOffered);
         }
-        write::check_handshake_headers(accept.headers).map_err(AcceptError::Header)
+        write::check_handshake_headers(accept.headers).map_err(AcceptError::Header)?;
+        if self.answer.is_connect() {
+            write::check_case(accept.headers).map_err(AcceptError::Header)?;
+        }
+        Ok(())
     }
 }
 
 impl Answer {
-    /// The headers that every 101 response has.
-    fn headers(&self) -> [(&str, &str); 3] {
-        let accept_key = str::from_utf8(&self.accept_key).unwrap_or_default();
-        [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key)]
+    fn is_connect(&self) -> bool {
+        matches!(self.form, Form::Connect)
+    }
+
+    /// The headers that every 101 response has, and no other.
+    fn headers(&self) -> Option<[(&str, &str); 3]> {
+        let Form::Http1(accept_key) = &self.form else { return None };
+        let accept_key = str::from_utf8(accept_key).unwrap_or_default();
+        Some([("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key)])
+    }
+
+    /// In HTTP/2, names have no capital letters.
+    fn name<'n>(&self, name: &'n str) -> &'n str {
+        match name {
+            PROTOCOL if self.is_connect() => "sec-websocket-protocol",
+            EXTENSIONS if self.is_connect() => "sec-websocket-extensions",
+            name => name,
+        }
     }
 
     /// The header that says which extensions the library has agreed on.
     fn agreed(&self) -> impl Iterator<Item = (&str, &str)> {
         #[cfg(feature = "deflate")]
-        let extensions = self.deflate.as_ref().map(|accepted| (EXTENSIONS, accepted.answer.as_str()));
+        let extensions = self.deflate.as_ref().map(|accepted| (self.name(EXTENSIONS), accepted.answer.as_str()));
         #[cfg(not(feature = "deflate"))]
         let extensions = None;
         extensions.into_iter()
@@ -238,6 +265,9 @@ pub enum AcceptError {
     SubprotocolNotOffered,
     /// A header can't be sent.
     Header(InvalidHeader),
+    /// The request is a [list of headers](super::Request::from_header_list): the HTTP library writes the response, and
+    /// [`Upgrade::into_connection`] is the connection.
+    NotHttp1,
     /// The output store is too small.
     StoreTooSmall {
         /// How many bytes it must hold: those of the response and of a Close.
@@ -256,6 +286,7 @@ impl fmt::Display for AcceptError {
                 f.write_str("subprotocol that the client has not offered (only those of the request)")
             }
             Self::Header(error) => error.fmt(f),
+            Self::NotHttp1 => f.write_str("a response in bytes to a list of headers (only its parts)"),
             Self::StoreTooSmall { needed, capacity } => {
                 write!(f, "output store of {capacity} bytes (at least {needed})")
             }

@@ -34,6 +34,7 @@
 //! it was. So a server that trusts cookies must check the origin: [`Upgrade::check_origin`] (RFC 6455 §10.2).
 
 mod accept;
+mod connect;
 mod refusal;
 mod request;
 mod response;

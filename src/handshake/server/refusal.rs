@@ -34,6 +34,17 @@ pub enum Refusal {
         /// The version; `None` if the value is not a number from 0 to 255 without leading zeros (RFC 6455 §4.3).
         found: Option<u8>,
     },
+    /// A list of headers that is not extended CONNECT: a page is asked for, or a tunnel. 405, or the page that the caller
+    /// serves there.
+    NotConnect,
+    /// Extended CONNECT asks for another `:protocol` than `websocket`: 501 (RFC 9220 §3).
+    Protocol,
+    /// In extended CONNECT, `sec-websocket-version` is missing or not 13: 400, with the version that is supported. 426
+    /// belongs to HTTP/1.1.
+    ConnectVersion {
+        /// As in [`WebSocketVersion`](Self::WebSocketVersion).
+        found: Option<u8>,
+    },
     /// There is a body: a `Content-Length` other than 0, or a `Transfer-Encoding`: 400.
     Body,
     /// The [origin](super::Upgrade::origin) is not allowed: 403.
@@ -49,8 +60,9 @@ impl Refusal {
             ) => 431,
             Self::Head(HeadError::Version) => 505,
             Self::Head(HeadError::OutOfMemory) => 503,
-            Self::Head(_) | Self::Target | Self::Header(_) | Self::Body => 400,
-            Self::Method { .. } => 405,
+            Self::Head(_) | Self::Target | Self::Header(_) | Self::ConnectVersion { .. } | Self::Body => 400,
+            Self::Method { .. } | Self::NotConnect => 405,
+            Self::Protocol => 501,
             Self::NotAnUpgrade | Self::WebSocketVersion { .. } => 426,
             Self::Origin => 403,
         }
@@ -75,6 +87,11 @@ impl Refusal {
                 &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", VERSION)],
                 "This server speaks version 13 of the WebSocket protocol.\n",
             ),
+            Self::NotConnect => (&[("allow", "CONNECT")], "A WebSocket is asked for with extended CONNECT.\n"),
+            Self::Protocol => (&[], "This server speaks WebSocket.\n"),
+            Self::ConnectVersion { .. } => {
+                (&[("sec-websocket-version", VERSION)], "This server speaks version 13 of the WebSocket protocol.\n")
+            }
             Self::Body => (&[], "A WebSocket handshake has no body.\n"),
             Self::Origin => (&[], "This page may not connect here.\n"),
         };
@@ -92,10 +109,12 @@ impl fmt::Display for Refusal {
             Self::Method { is_head: false } => f.write_str("wrong method (only GET)"),
             Self::NotAnUpgrade => f.write_str("no Upgrade: websocket header"),
             Self::Header(fault) => fault.fmt(f),
-            Self::WebSocketVersion { found: Some(found) } => {
+            Self::NotConnect => f.write_str("no extended CONNECT (only that opens a WebSocket)"),
+            Self::Protocol => f.write_str("another :protocol (only websocket)"),
+            Self::WebSocketVersion { found: Some(found) } | Self::ConnectVersion { found: Some(found) } => {
                 write!(f, "Sec-WebSocket-Version {found} (only {VERSION})")
             }
-            Self::WebSocketVersion { found: None } => {
+            Self::WebSocketVersion { found: None } | Self::ConnectVersion { found: None } => {
                 write!(f, "invalid Sec-WebSocket-Version (only {VERSION})")
             }
             Self::Body => f.write_str("request with a body (none is allowed)"),

@@ -8,15 +8,15 @@ use crate::{
     handshake::{
         EXTENSIONS, PROTOCOL, VERSION, extensions,
         http1::{
-            collect::{HeadError, MalformedHead, room},
+            collect::{HeadError, MalformedHead},
             grammar::{has, is, is_token, members},
             headers::{HeaderFault, Headers, NO_CONNECTION, Single, connection_upgrade},
             parse::{self, HeaderLine, HeaderLines, RequestLine},
         },
-        key::{self, Key},
+        key::{self, AcceptKey, Key},
+        parts::Parts,
         uri::{is_authority, parse_octet, split_before, strip_scheme},
     },
-    storage::StorageFull,
 };
 
 /// A whole HTTP request: perhaps for a WebSocket, perhaps for a page.
@@ -27,8 +27,8 @@ pub struct Request<I, O> {
     /// The head, which was checked.
     pub(crate) head: I,
     line: RequestLine,
-    /// The key, if the headers are those of an opening handshake.
-    verdict: Result<Key, Refusal>,
+    /// How to answer, if the headers are those of an opening handshake.
+    verdict: Result<Opening, Refusal>,
     pub(crate) output: O,
     pub(crate) config: Config,
 }
@@ -80,14 +80,8 @@ impl<I: Storage, O: Storage> Request<I, O> {
     #[inline]
     pub(crate) fn parse(head: I, output: O, config: Config) -> Result<Self, Refusal> {
         let (line, headers) = RequestLine::parse(head.bytes())?;
-        let verdict = Found::new(headers)?.check();
-        match line.method(head.bytes()) {
-            method if is_target(method, line.target(head.bytes())) => {}
-            // With another method (CONNECT) the target may have another form, so the method is what is wrong.
-            b"GET" => return Err(Refusal::Target),
-            method => return Err(wrong_method(method)),
-        }
-        Ok(Self { head, line, verdict, output, config })
+        let verdict = Found::new(headers)?.check().map(Opening::Http1);
+        Self::with_target(head, line, verdict, output, config)
     }
 
     /// The same in the caller's stores: see [`Handshake::with_storage`](super::Handshake::with_storage).
@@ -103,39 +97,49 @@ impl<I: Storage, O: Storage> Request<I, O> {
         mut input: I,
         mut output: O,
     ) -> Result<Self, Refusal> {
-        if !is_token(method.as_bytes()) || target.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        let is_line = is_token(method.as_bytes()) && !target.is_empty();
+        if !is_line || target.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
             return Err(HeadError::Malformed(MalformedHead::RequestLine).into());
         }
-        input.clear(usize::MAX);
         output.clear(usize::MAX);
-        let mut put = |part: &[u8]| {
-            let (room, too_large) = room(&input, input.bytes().len(), config.max_head);
-            if part.len() > room {
-                return Err(too_large);
-            }
-            input.append(part).map_err(|StorageFull| HeadError::OutOfMemory)
-        };
-        for part in [method, " ", target, " HTTP/1.1\r\n"] {
-            put(part.as_bytes())?;
+        let mut parts = Parts::new(&mut input, &config);
+        // With the version, so that the limit is the same as for bytes.
+        parts.first_line(&[method.as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1"])?;
+        for (name, value) in headers {
+            parts.header(name.as_ref().as_bytes(), value.as_ref())?;
         }
-        for (index, (name, value)) in headers.into_iter().enumerate() {
-            if index == config.max_headers {
-                return Err(HeadError::TooManyHeaders { limit: config.max_headers }.into());
-            }
-            let (name, value) = (name.as_ref(), value.as_ref());
-            if !is_token(name.as_bytes()) {
-                return Err(HeadError::Malformed(MalformedHead::HeaderName).into());
-            }
-            // The only fault that the parser could not see: one line that became two.
-            if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-                return Err(HeadError::Malformed(MalformedHead::HeaderValue).into());
-            }
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                put(part)?;
-            }
+        parts.end()?;
+        let line = RequestLine::of_parts(method.len(), target.len());
+        let verdict = Found::new(line.lines(input.bytes()))?.check().map(Opening::Http1);
+        Self::with_target(input, line, verdict, output, config)
+    }
+
+    /// The request, if its target is one.
+    #[inline]
+    fn with_target(
+        head: I,
+        line: RequestLine,
+        verdict: Result<Opening, Refusal>,
+        output: O,
+        config: Config,
+    ) -> Result<Self, Refusal> {
+        match line.method(head.bytes()) {
+            method if is_target(method, line.target(head.bytes())) => {}
+            // With another method (CONNECT) the target may have another form, so the method is what is wrong.
+            b"GET" => return Err(Refusal::Target),
+            method => return Err(wrong_method(method)),
         }
-        put(b"\r\n")?;
-        Self::parse(input, output, config)
+        Ok(Self { head, line, verdict, output, config })
+    }
+
+    pub(crate) fn new(
+        head: I,
+        line: RequestLine,
+        verdict: Result<Opening, Refusal>,
+        output: O,
+        config: Config,
+    ) -> Self {
+        Self { head, line, verdict, output, config }
     }
 
     /// The method, such as `GET`.
@@ -167,8 +171,12 @@ impl<I: Storage, O: Storage> Request<I, O> {
         parse::headers(self.head.bytes())
     }
 
-    /// Whether the client wants a WebSocket: an `Upgrade` header says so. [`upgrade`](Self::upgrade) checks the rest.
+    /// Whether the client wants a WebSocket: an `Upgrade` header says so, or extended CONNECT. [`upgrade`](Self::upgrade)
+    /// checks the rest.
     pub fn is_upgrade(&self) -> bool {
+        if self.line.is_list() {
+            return self.verdict != Err(Refusal::NotConnect);
+        }
         self.headers().all("Upgrade").any(|value| has(value, b"websocket"))
     }
 
@@ -181,8 +189,11 @@ impl<I: Storage, O: Storage> Request<I, O> {
     /// `Origin`. [`check`](Self::check) says the same, and leaves the request.
     #[inline]
     pub fn upgrade(self) -> Result<Upgrade<I, O>, Refusal> {
-        let accept_key = key::accept_key(&self.key()?);
-        Ok(Upgrade::new(self, accept_key))
+        let form = match self.opening()? {
+            Opening::Http1(key) => Form::Http1(key::accept_key(&key)),
+            Opening::Connect => Form::Connect,
+        };
+        Ok(Upgrade::new(self, form))
     }
 
     /// Returns the error that [`upgrade`](Self::upgrade) would return, but keeps the request. If a header is wrong, its
@@ -204,11 +215,14 @@ impl<I: Storage, O: Storage> Request<I, O> {
     ///
     /// Those of [`upgrade`](Self::upgrade).
     pub fn check(&self) -> Result<(), Refusal> {
-        self.key().map(|_| ())
+        self.opening().map(|_| ())
     }
 
-    /// The key, if this is an opening handshake.
-    fn key(&self) -> Result<Key, Refusal> {
+    /// How to answer, if this is an opening handshake.
+    fn opening(&self) -> Result<Opening, Refusal> {
+        if self.line.is_list() {
+            return self.verdict;
+        }
         match self.line.method(self.head.bytes()) {
             b"GET" => {}
             method => return Err(wrong_method(method)),
@@ -226,18 +240,27 @@ impl<I: Storage, O: Storage> Request<I, O> {
     }
 }
 
-/// The headers that the handshake needs, found in one pass over all headers.
-struct Found<'h> {
-    host: Single<'h>,
-    /// `Upgrade: websocket`
-    upgrade: bool,
-    /// `Connection: Upgrade`
-    connection: Result<(), HeaderFault>,
+/// How a request asks for a WebSocket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// By `Upgrade`, with a key to prove that the server speaks WebSocket.
+    Http1(Key),
+    /// By extended CONNECT.
+    Connect,
+}
+
+/// How a request is answered.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// By a 101, with the answer to the key.
+    Http1(AcceptKey),
+    /// By a 200.
+    Connect,
+}
+
+/// What a client offers, whatever the version of HTTP.
+pub(crate) struct Offer<'h> {
     version: Single<'h>,
-    key: Single<'h>,
-    length: Single<'h>,
-    /// There is a `Transfer-Encoding`.
-    encoding: bool,
     /// All lines of extensions are lists of extensions. Together they are one list (RFC 9110 §5.3), which may be empty:
     /// some devices send that. RFC 6455 §9.1 demands at least one, but a refusal would gain nothing.
     extensions: bool,
@@ -246,34 +269,81 @@ struct Found<'h> {
     origin: Single<'h>,
 }
 
+impl<'h> Offer<'h> {
+    const fn nothing() -> Self {
+        let (version, origin) = (Single::new("Sec-WebSocket-Version"), Single::new("Origin"));
+        Self { version, extensions: true, protocols: true, origin }
+    }
+
+    /// Of headers that were checked.
+    pub(crate) fn of(headers: &Headers<'h>) -> Self {
+        Self {
+            version: headers.single("Sec-WebSocket-Version"),
+            extensions: headers.all(EXTENSIONS).all(extensions::is_list),
+            protocols: headers.all(PROTOCOL).flat_map(members).all(is_token),
+            origin: headers.single("Origin"),
+        }
+    }
+
+    pub(crate) fn check_version(&self) -> Result<(), Refusal> {
+        let version = self.version.once()?;
+        if version != VERSION.as_bytes() {
+            return Err(Refusal::WebSocketVersion { found: parse_octet(version) });
+        }
+        Ok(())
+    }
+
+    /// Checks everything but the version.
+    pub(crate) fn check(&self) -> Result<(), HeaderFault> {
+        if !self.extensions {
+            return Err(HeaderFault::Wrong(EXTENSIONS));
+        }
+        if !self.protocols {
+            return Err(HeaderFault::Wrong(PROTOCOL));
+        }
+        self.origin.at_most_once().map(|_| ())
+    }
+}
+
+/// The headers that the handshake needs, found in one pass over all headers.
+struct Found<'h> {
+    host: Single<'h>,
+    /// `Upgrade: websocket`
+    upgrade: bool,
+    /// `Connection: Upgrade`
+    connection: Result<(), HeaderFault>,
+    key: Single<'h>,
+    length: Single<'h>,
+    /// There is a `Transfer-Encoding`.
+    encoding: bool,
+    offer: Offer<'h>,
+}
+
 impl<'h> Found<'h> {
     fn new(headers: HeaderLines<'h>) -> Result<Self, HeadError> {
         let mut found = Self {
             host: Single::new("Host"),
             upgrade: false,
             connection: NO_CONNECTION,
-            version: Single::new("Sec-WebSocket-Version"),
             key: Single::new("Sec-WebSocket-Key"),
             length: Single::new("Content-Length"),
             encoding: false,
-            extensions: true,
-            protocols: true,
-            origin: Single::new("Origin"),
+            offer: Offer::nothing(),
         };
         for header in headers {
             let HeaderLine { name, value } = header?;
             // The length of a name tells most of these headers from all others.
             match name.len() {
                 4 if is(name, b"host") => found.host.take(value),
-                6 if is(name, b"origin") => found.origin.take(value),
+                6 if is(name, b"origin") => found.offer.origin.take(value),
                 7 if is(name, b"upgrade") => found.upgrade |= has(value, b"websocket"),
                 10 if is(name, b"connection") => found.connection = connection_upgrade(found.connection, value),
                 14 if is(name, b"content-length") => found.length.take(value),
                 17 if is(name, b"sec-websocket-key") => found.key.take(value),
                 17 if is(name, b"transfer-encoding") => found.encoding = true,
-                21 if is(name, b"sec-websocket-version") => found.version.take(value),
-                22 if is(name, b"sec-websocket-protocol") => found.protocols &= members(value).all(is_token),
-                24 if is(name, b"sec-websocket-extensions") => found.extensions &= extensions::is_list(value),
+                21 if is(name, b"sec-websocket-version") => found.offer.version.take(value),
+                22 if is(name, b"sec-websocket-protocol") => found.offer.protocols &= members(value).all(is_token),
+                24 if is(name, b"sec-websocket-extensions") => found.offer.extensions &= extensions::is_list(value),
                 _ => {}
             }
         }
@@ -292,22 +362,13 @@ impl<'h> Found<'h> {
             return Err(Refusal::NotAnUpgrade);
         }
         self.connection?;
-        let version = self.version.once()?;
-        if version != VERSION.as_bytes() {
-            return Err(Refusal::WebSocketVersion { found: parse_octet(version) });
-        }
+        self.offer.check_version()?;
         let key = key::parse(self.key.once()?).ok_or(HeaderFault::Wrong("Sec-WebSocket-Key"))?;
         // One side would take a body for frames, or frames for a body.
         if self.encoding || self.length.at_most_once()?.is_some_and(|length| length != b"0") {
             return Err(Refusal::Body);
         }
-        if !self.extensions {
-            return Err(HeaderFault::Wrong(EXTENSIONS).into());
-        }
-        if !self.protocols {
-            return Err(HeaderFault::Wrong(PROTOCOL).into());
-        }
-        self.origin.at_most_once()?;
+        self.offer.check()?;
         Ok(key)
     }
 }
@@ -325,7 +386,7 @@ fn wrong_method(method: &[u8]) -> Refusal {
 
 /// The origin form (`/chat`) or the absolute form (`http://example.com/chat`) of a target, or the asterisk form for
 /// OPTIONS (RFC 9112 §3.2). Characters that browsers don't escape are accepted.
-fn is_target(method: &[u8], target: &[u8]) -> bool {
+pub(super) fn is_target(method: &[u8], target: &[u8]) -> bool {
     let known_form = match target {
         [b'/', ..] => true,
         b"*" => method == b"OPTIONS",
