@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use common::{frames, open, open_in, store};
 use proptest::prelude::*;
 use websocket_proto::{
-    Config, Connection, Event, FixedStorage, Input, Kind, Role, SendError, Storage, Transport, frame::CloseCode,
+    Config, Connection, Event, FixedStorage, Input, Kind, Role, SendError, Storage, Transport, client::RequestError,
+    frame::CloseCode, server::AcceptError,
 };
 
 /// One end, and the bytes on their way to it.
@@ -280,6 +281,34 @@ fn closes_that_cross() {
     assert!(server.connection.sender.is_empty() && client.connection.sender.is_empty());
     assert_eq!(server.connection.sender.transport(), Transport::CloseNow);
     assert_eq!(client.connection.sender.transport(), Transport::AwaitEnd);
+}
+
+/// Tunnels whose ends have agreed in another way need no handshake. What is in the stores is dropped.
+#[test]
+fn ends_without_a_handshake() {
+    let full = || FixedStorage::new([7; 300]);
+    let keys = common::keys as fn() -> [u8; 4];
+    let server = Connection::server_without_handshake(Config::new(), full(), full()).unwrap();
+    let client = Connection::client_without_handshake(Config::new(), keys, full(), full()).unwrap();
+    let (mut server, mut client) = (End::new(server), End::new(client));
+    client.apply(&Operation::Text("hello".into()), &mut server.incoming);
+    client.write(usize::MAX, &mut server.incoming);
+    server.read(usize::MAX);
+    server.apply(&Operation::Close(1000), &mut client.incoming);
+    server.write(usize::MAX, &mut client.incoming);
+    client.read(usize::MAX);
+    assert_eq!(server.received, [Message::Text("hello".into())]);
+    assert_eq!(client.closed, Some(Some(1000)));
+
+    for capacity in [0, 253, 254, 261, 262] {
+        let store = || FixedStorage::new(vec![0; capacity]);
+        let server = Connection::server_without_handshake(Config::new(), store(), store());
+        let too_small = AcceptError::StoreTooSmall { needed: 254, capacity };
+        assert_eq!(server.err(), (capacity < 254).then_some(too_small));
+        let client = Connection::client_without_handshake(Config::new(), keys, store(), store());
+        let too_small = RequestError::StoreTooSmall { needed: 262, capacity };
+        assert_eq!(client.err(), (capacity < 262).then_some(too_small));
+    }
 }
 
 /// Messages that arrive after our Close are still delivered.

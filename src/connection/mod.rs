@@ -30,7 +30,7 @@ pub use role::{Client, Randomness, Role, Server};
 pub use role::{RandomnessError, SystemRandom};
 pub use traffic::{Count, Traffic};
 
-use crate::{Receiver, Sender, Storage};
+use crate::{Receiver, Sender, Storage, client::RequestError, server::AcceptError};
 #[cfg(feature = "deflate")]
 use crate::{
     boxed::Boxed,
@@ -87,7 +87,60 @@ pub type ServerConnection = Connection<crate::Server, alloc::vec::Vec<u8>, alloc
 #[cfg(feature = "std")]
 pub type ClientConnection = Connection<Client<SystemRandom>, alloc::vec::Vec<u8>, alloc::vec::Vec<u8>>;
 
+impl<I: Storage, O: Storage> Connection<Server, I, O> {
+    /// Returns a server's connection that no handshake has opened: for a tunnel whose ends have agreed in another way,
+    /// and for tests.
+    ///
+    /// Over a network use [`server::Handshake`](crate::server::Handshake), or
+    /// [`server::Request::from_parts`](crate::server::Request::from_parts): a page in a browser can make any other server
+    /// receive what looks like frames (RFC 6455 §1.3, §10.1).
+    ///
+    /// ```
+    /// use websocket_proto::{Config, Connection};
+    ///
+    /// let mut connection = Connection::server_without_handshake(Config::new(), Vec::new(), Vec::new())?;
+    /// connection.sender.send_text("hello")?;
+    /// assert_eq!(connection.sender.pending(), b"\x81\x05hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The output store is too small to answer the peer.
+    pub fn server_without_handshake(config: Config, input: I, mut output: O) -> Result<Self, AcceptError> {
+        output.clear(usize::MAX);
+        let (needed, capacity) = (Sender::<Server, O>::MIN_CAPACITY, output.capacity());
+        if capacity < needed {
+            return Err(AcceptError::StoreTooSmall { needed, capacity });
+        }
+        Ok(Self::empty(Server, &config, input, output))
+    }
+}
+
+impl<K: Randomness, I: Storage, O: Storage> Connection<Client<K>, I, O> {
+    /// Returns a client's connection that no handshake has opened: see
+    /// [`server_without_handshake`](Connection::server_without_handshake).
+    ///
+    /// # Errors
+    ///
+    /// The output store is too small to answer the peer.
+    pub fn client_without_handshake(config: Config, random: K, input: I, mut output: O) -> Result<Self, RequestError> {
+        output.clear(usize::MAX);
+        let (needed, capacity) = (Sender::<Client<K>, O>::MIN_CAPACITY, output.capacity());
+        if capacity < needed {
+            return Err(RequestError::StoreTooSmall { needed, capacity });
+        }
+        Ok(Self::empty(Client::new(random), &config, input, output))
+    }
+}
+
 impl<R: Role, I: Storage, O: Storage> Connection<R, I, O> {
+    /// Without extensions, and with nothing in the stores.
+    fn empty(role: R, config: &Config, mut message: I, output: O) -> Self {
+        message.clear(usize::MAX);
+        Self::new(role, config, Extensions::default(), message, output)
+    }
+
     /// Returns the two halves. The bytes in `output` are sent first.
     #[inline]
     #[cfg(feature = "deflate")]

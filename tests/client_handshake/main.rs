@@ -7,6 +7,7 @@ mod common;
 
 mod harness;
 mod no_response;
+mod offer;
 mod properties;
 #[cfg(feature = "alloc")]
 mod redirect;

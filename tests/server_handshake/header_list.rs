@@ -126,6 +126,9 @@ fn h2_h3_h4_refused() {
         ("CR in a value",            with("a", b"b\r\nc: d"),                     malformed(MalformedHead::HeaderValue), 400),
         ("CR in the authority",      with(":authority", b"h\r\nc: d"),            malformed(MalformedHead::HeaderValue), 400),
         ("a space in the path",      with(":path", b"/a b"),                      malformed(MalformedHead::RequestLine), 400),
+        ("NUL in the path",          with(":path", b"/\0"),                      malformed(MalformedHead::RequestLine), 400),
+        ("space around a value",     with("a", b" b"),                            malformed(MalformedHead::HeaderValue), 400),
+        ("space after the host",     with(":authority", b"h "),                   malformed(MalformedHead::HeaderValue), 400),
         ("an empty method",          with(":method", b""),                        malformed(MalformedHead::RequestLine), 400),
         ("a path that is none",      with(":path", b"chat"),                      Refusal::Target, 400),
         ("a fragment",               with(":path", b"/#"),                        Refusal::Target, 400),
@@ -175,6 +178,10 @@ fn a_list_is_bounded() {
     let too_many = Refusal::Head(HeadError::TooManyHeaders { limit: 128 });
     assert_eq!(refusal(&many), Some(too_many));
     assert_eq!(refusal(&many[..many.len() - 2]), None);
+    let mut endless = vec![(":method", "GET")];
+    endless.extend(core::iter::repeat_n(("a", "b"), 1 << 16));
+    let refused = Request::from_header_list_with_storage(Config::new(), endless, store(), store()).err();
+    assert_eq!(refused, Some(too_many));
     let long = vec![b'x'; 20_000];
     assert_eq!(refusal(&with("a", &long)), Some(Refusal::Head(HeadError::TooLarge { limit: 16384 })));
     assert_eq!(

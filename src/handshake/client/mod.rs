@@ -35,6 +35,7 @@
 //! For `wss://` the socket must be a TLS stream: ask [`Uri::is_secure`](crate::Uri::is_secure). This crate cannot check
 //! it.
 
+mod offer;
 #[cfg(feature = "alloc")]
 mod redirect;
 mod request;
@@ -44,6 +45,7 @@ mod response;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use offer::Offer;
 #[cfg(feature = "alloc")]
 pub use redirect::{Redirect, RedirectError};
 pub use request::{Request, RequestError};
@@ -107,10 +109,7 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
         input: I,
         mut output: O,
     ) -> Result<Self, RequestError> {
-        // "a nonce consisting of a randomly selected 16-byte value" (§4.1)
-        let mut nonce = [0; 16];
-        nonce.chunks_exact_mut(4).for_each(|part| part.copy_from_slice(&random.next_key()));
-        let key = key::encode_key(nonce);
+        let key = key::encode_key(offer::nonce(&mut random));
         output.clear(usize::MAX);
         let (needed, capacity) = (Sender::<Client<K>, O>::MIN_CAPACITY, output.capacity());
         if capacity < needed {
@@ -164,6 +163,6 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
     /// Its head is incomplete, too large, or not HTTP.
     pub fn into_response(self) -> Result<Response<K, I, O>, HeadError> {
         let Self { random, head, request, accept_key, config, .. } = self;
-        Ok(Response::new(head.into_store()?, random, request, accept_key, config))
+        Ok(Response::new(head.into_store()?, random, request, Some(accept_key), config))
     }
 }

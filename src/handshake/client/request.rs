@@ -48,13 +48,10 @@ impl<'a> Request<'a> {
         self
     }
 
-    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
+    /// Writes the head of HTTP/1.1.
     pub(crate) fn write<S: Storage>(&self, config: &Config, key: &Key, out: &mut S) -> Result<(), RequestError> {
         self.check()?;
-        #[cfg(feature = "deflate")]
-        let extensions = config.deflate.as_ref().map(deflate::offer).transpose()?;
-        #[cfg(not(feature = "deflate"))]
-        let extensions: Option<&str> = None;
+        let extensions = extensions(config)?;
         write::write(out, 0, |out| {
             out(b"GET ");
             self.uri.resource_parts().iter().for_each(|part| out(part.as_bytes()));
@@ -62,24 +59,65 @@ impl<'a> Request<'a> {
             self.uri.host_header_parts().iter().for_each(|part| out(part.as_bytes()));
             out(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
             write::header(out, "Sec-WebSocket-Key", key);
-            write::header(out, "Sec-WebSocket-Version", VERSION.as_bytes());
-            if let Some(origin) = self.origin {
-                write::header(out, "Origin", origin.as_bytes());
-            }
-            for (index, subprotocol) in self.subprotocols.iter().enumerate() {
-                out(if index == 0 { b"Sec-WebSocket-Protocol: " } else { b", " });
-                out(subprotocol.as_bytes());
-            }
-            if !self.subprotocols.is_empty() {
-                out(b"\r\n");
-            }
-            if let Some(extensions) = &extensions {
-                write::header(out, EXTENSIONS, extensions.as_bytes());
-            }
-            write::headers(out, self.headers);
-            out(b"\r\n");
+            self.write_offer::<false>(out, extensions.as_ref());
         })?;
         Ok(())
+    }
+
+    /// Writes the list of extended CONNECT, a line for each header.
+    pub(crate) fn write_list<S: Storage>(&self, config: &Config, out: &mut S) -> Result<(), RequestError> {
+        self.check()?;
+        write::check_case(self.headers).map_err(RequestError::Header)?;
+        let extensions = extensions(config)?;
+        write::write(out, 0, |out| {
+            // For `Offer::headers` and `Response::agreed`, the first line is none of the headers.
+            out(b"\r\n:method: CONNECT\r\n:protocol: websocket\r\n:scheme: ");
+            out(if self.uri.is_secure() { b"https" } else { b"http" });
+            out(b"\r\n:path: ");
+            self.uri.resource_parts().iter().for_each(|part| out(part.as_bytes()));
+            out(b"\r\n:authority: ");
+            self.uri.host_header_parts().iter().for_each(|part| out(part.as_bytes()));
+            out(b"\r\n");
+            self.write_offer::<true>(out, extensions.as_ref());
+        })?;
+        Ok(())
+    }
+
+    /// Writes what is offered whatever the version of HTTP, and the empty line. In a list, names have no capital letters.
+    #[inline]
+    fn write_offer<const LIST: bool>(&self, out: &mut dyn FnMut(&[u8]), extensions: Option<&impl AsRef<str>>) {
+        let [version, origin, protocol] = const {
+            if LIST {
+                ["sec-websocket-version", "origin", "sec-websocket-protocol"]
+            } else {
+                ["Sec-WebSocket-Version", "Origin", "Sec-WebSocket-Protocol"]
+            }
+        };
+        write::header(out, version, VERSION.as_bytes());
+        if let Some(value) = self.origin {
+            write::header(out, origin, value.as_bytes());
+        }
+        for (index, subprotocol) in self.subprotocols.iter().enumerate() {
+            if index == 0 {
+                out(protocol.as_bytes());
+                out(b": ");
+            } else {
+                out(b", ");
+            }
+            out(subprotocol.as_bytes());
+        }
+        if !self.subprotocols.is_empty() {
+            out(b"\r\n");
+        }
+        if let Some(extensions) = extensions {
+            write::header(
+                out,
+                if LIST { "sec-websocket-extensions" } else { EXTENSIONS },
+                extensions.as_ref().as_bytes(),
+            );
+        }
+        write::headers(out, self.headers);
+        out(b"\r\n");
     }
 
     fn check(&self) -> Result<(), RequestError> {
@@ -98,6 +136,17 @@ impl<'a> Request<'a> {
         }
         write::check_handshake_headers(self.headers).map_err(RequestError::Header)
     }
+}
+
+/// The extensions that are offered.
+#[cfg(feature = "deflate")]
+fn extensions(config: &Config) -> Result<Option<alloc::string::String>, OutOfMemory> {
+    config.deflate.as_ref().map(deflate::offer).transpose()
+}
+
+#[cfg(not(feature = "deflate"))]
+fn extensions(_: &Config) -> Result<Option<&'static str>, RequestError> {
+    Ok(None)
 }
 
 /// Why a request can't be sent. Nothing was written.

@@ -24,7 +24,8 @@ pub struct Response<K, I, O> {
     head: I,
     random: K,
     request: O,
-    accept_key: AcceptKey,
+    /// Extended CONNECT has none.
+    accept_key: Option<AcceptKey>,
     config: Config,
 }
 
@@ -37,11 +38,11 @@ impl<K, I: Storage, O> fmt::Debug for Response<K, I, O> {
 
 impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     /// From a head that was checked.
-    pub(crate) fn new(head: I, random: K, request: O, accept_key: AcceptKey, config: Config) -> Self {
+    pub(crate) fn new(head: I, random: K, request: O, accept_key: Option<AcceptKey>, config: Config) -> Self {
         Self { head, random, request, accept_key, config }
     }
 
-    /// The status: 101 if the server opens a WebSocket.
+    /// The status: 101 if the server opens a WebSocket, or 200 over extended CONNECT.
     pub fn status(&self) -> u16 {
         StatusLine::read(self.head.bytes()).status
     }
@@ -127,24 +128,37 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
     /// What was agreed on, if the response accepts the connection.
     fn agreed(&self) -> Result<Extensions, UpgradeError> {
         let status = self.status();
+        let headers = self.headers();
+        let Some(accept_key) = &self.accept_key else {
+            // "a 2XX series status code" (RFC 8441 §4). There is no key, and a server's answer to one says nothing.
+            return if (200..300).contains(&status) {
+                self.picked(&headers)
+            } else {
+                Err(UpgradeError::Refused { status })
+            };
+        };
         if status != 101 {
             return Err(UpgradeError::Refused { status });
         }
-        let headers = self.headers();
         if !headers.single("Upgrade").once()?.eq_ignore_ascii_case(b"websocket") {
             return Err(HeaderFault::Wrong("Upgrade").into());
         }
         headers.all("Connection").fold(NO_CONNECTION, connection_upgrade)?;
-        if headers.single("Sec-WebSocket-Accept").once()? != self.accept_key {
+        if headers.single("Sec-WebSocket-Accept").once()? != accept_key {
             return Err(HeaderFault::Wrong("Sec-WebSocket-Accept").into());
         }
+        self.picked(&headers)
+    }
+
+    /// What the server has picked, if it was offered.
+    fn picked(&self, headers: &Headers<'_>) -> Result<Extensions, UpgradeError> {
         if let Some(subprotocol) = headers.single(PROTOCOL).at_most_once()? {
             let request = parse::headers(self.request.bytes());
             if !request.tokens(PROTOCOL).any(|offered| offered == subprotocol) {
                 return Err(HeaderFault::Unexpected(PROTOCOL).into());
             }
         }
-        self.extensions(&headers)
+        self.extensions(headers)
     }
 
     /// Which of the offered extensions the server has accepted.
@@ -168,7 +182,7 @@ impl<K: Randomness, I: Storage, O: Storage> Response<K, I, O> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpgradeError {
-    /// The status is not 101.
+    /// The status is not 101, or not 200 to 299 over extended CONNECT.
     Refused {
         /// The status that was received. When to ask again, only the response knows: see [`Response::outcome`].
         status: u16,

@@ -60,7 +60,8 @@ impl Request<Vec<u8>, Vec<u8>> {
     /// # Errors
     ///
     /// The list is malformed (RFC 9113 §8.2, §8.3): a pseudo-header is unknown, repeated, or after a header; a name has a
-    /// capital letter; or the method or the path is missing or is none.
+    /// capital letter; a value has space around it; or the method or the path is invalid. Or there are too many headers,
+    /// or they are too long. A plain CONNECT, which has no path, is [`Refusal::NotConnect`].
     pub fn from_header_list<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         config: Config,
         list: impl IntoIterator<Item = (N, V), IntoIter: Clone>,
@@ -85,13 +86,13 @@ impl<I: Storage, O: Storage> Request<I, O> {
         let list = list.into_iter();
         // They were checked to be first, and none is twice.
         let pseudo = |name: &str| list.clone().find(|(found, _)| found.as_ref() == name.as_bytes());
-        check_order(list.clone())?;
+        check_list(list.clone(), config.max_headers)?;
         let (Some((_, method)), Some((_, path))) = (pseudo(":method"), pseudo(":path")) else {
             // A plain CONNECT has no path (RFC 9113 §8.5). It opens a tunnel, which is not what is done here.
             return Err(Refusal::NotConnect);
         };
         let (method, path) = (method.as_ref(), path.as_ref());
-        if !is_token(method) || path.iter().any(u8::is_ascii_whitespace) {
+        if !is_token(method) || path.iter().any(|byte| *byte == b' ' || byte.is_ascii_control()) {
             return Err(HeadError::from(MalformedHead::RequestLine).into());
         }
         if !is_target(method, path) || !path.starts_with(b"/") && path != b"*" {
@@ -105,7 +106,8 @@ impl<I: Storage, O: Storage> Request<I, O> {
         }
         for (name, value) in list.clone() {
             let name = name.as_ref();
-            if !name.starts_with(b":") && !(name == b"host" && authority.is_some()) {
+            let is_stored = name.starts_with(b":") || (name == b"host" && authority.is_some());
+            if !is_stored {
                 parts.header(name, value.as_ref())?;
             }
         }
@@ -127,13 +129,20 @@ impl<I: Storage, O: Storage> Request<I, O> {
 }
 
 /// "All pseudo-header fields MUST appear in a field block before all regular field lines", and none twice; names have no
-/// capital letters (RFC 9113 §8.2.1, §8.3).
-fn check_order<N: AsRef<[u8]>, V>(list: impl Iterator<Item = (N, V)>) -> Result<(), HeadError> {
+/// capital letters, and values no whitespace around them (RFC 9113 §8.2.1, §8.3).
+fn check_list<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    list: impl Iterator<Item = (N, V)>,
+    max_headers: usize,
+) -> Result<(), HeadError> {
     const PSEUDO: [&[u8]; 5] = [b":method", b":protocol", b":scheme", b":authority", b":path"];
     let mut seen = [false; PSEUDO.len()];
     let mut is_pseudo = true;
-    for (name, _) in list {
-        let name = name.as_ref();
+    for (index, (name, value)) in list.enumerate() {
+        // The list may be endless.
+        if index >= max_headers.saturating_add(PSEUDO.len()) {
+            return Err(HeadError::TooManyHeaders { limit: max_headers });
+        }
+        let (name, value) = (name.as_ref(), value.as_ref());
         let known = PSEUDO.iter().position(|pseudo| *pseudo == name);
         is_pseudo &= name.starts_with(b":");
         let is_right = match known.and_then(|index| seen.get_mut(index)) {
@@ -142,6 +151,9 @@ fn check_order<N: AsRef<[u8]>, V>(list: impl Iterator<Item = (N, V)>) -> Result<
         };
         if !is_right {
             return Err(MalformedHead::HeaderName.into());
+        }
+        if value.trim_ascii().len() < value.len() {
+            return Err(MalformedHead::HeaderValue.into());
         }
     }
     Ok(())

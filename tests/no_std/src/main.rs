@@ -48,7 +48,7 @@ type Keys = fn() -> [u8; 4];
 pub extern "C" fn main() -> i32 {
     #[cfg(feature = "panic")]
     assert_ne!(open().map(|(server, _)| server.sender.backlog()), Some(4));
-    match talk().and_then(|()| refuse()).and_then(|()| stream()).and_then(|()| time()) {
+    match talk().and_then(|()| refuse()).and_then(|()| stream()).and_then(|()| time()).and_then(|()| lists()) {
         Some(()) => with_an_allocator(),
         None => 1,
     }
@@ -187,6 +187,22 @@ fn stream() -> Option<()> {
     tx.release();
     let ended = matches!(rx.end_of_input(), Err(UncleanEnd::Failed(_)));
     (sent > 0 && bytes == 204 && pings == 2 && whole && failed && answered && ended).then_some(())
+}
+
+/// Extended CONNECT, as lists of headers.
+fn lists() -> Option<()> {
+    let request = client::Request::new(Uri::parse("wss://example.com/a?b").ok()?).subprotocols(&["c", "d"]);
+    let keys: Keys = || [1, 2, 3, 4];
+    let offer = client::Offer::extended_connect_with_storage(Config::new(), &request, keys, store(), store()).ok()?;
+    let request = server::Request::from_header_list_with_storage(Config::new(), offer.headers(), store(), store());
+    let upgrade = request.ok()?.upgrade().ok()?;
+    let accept = server::Accept::new().subprotocol(upgrade.select_subprotocol(&["d"]));
+    let response = offer.response(upgrade.status(), upgrade.response_headers(&accept).ok()?).ok()?;
+    let is_right = response.subprotocol() == Some("d") && response.status() == 200;
+    let (mut server, client) = (upgrade.into_connection().ok()?, response.upgrade().ok()?);
+    server.sender.send_text("x").ok()?;
+    let tunnel = Connection::server_without_handshake(Config::new(), store(), store()).ok()?;
+    (is_right && client.sender.is_empty() && tunnel.sender.is_open()).then_some(())
 }
 
 /// A frame in pieces, and what a clock and a log need.
