@@ -14,7 +14,7 @@ use websocket_proto::{
     frame::{CloseCode, MaskingKey},
     head::Header,
     server,
-    time::{Backoff, Patience, Watch},
+    time::{Backoff, Patience, Retry, Watch},
 };
 
 #[panic_handler]
@@ -242,9 +242,12 @@ fn time() -> Option<()> {
     let mut backoff = Backoff::new();
     backoff.up(now(0));
     let keys: Keys = || [0; 4];
-    let delay = backoff.delay(outcome.retry(), now(1), &mut { keys })?;
+    let delay = backoff.delay(Retry::after_code(outcome.code()), now(1), &mut { keys })?;
     let ended = (outcome.code(), outcome.closes().sent(), delay);
-    (passed == (2, 1, Some(now(2)), Some(now(2))) && ended == (1006, Some(1012), Duration::ZERO)).then_some(())
+    // Whoever has closed does not come back.
+    let is_over = outcome.retry() == Retry::Never;
+    (is_over && passed == (2, 1, Some(now(2)), Some(now(2))) && ended == (1006, Some(1012), Duration::ZERO))
+        .then_some(())
 }
 
 #[cfg(not(feature = "alloc"))]
