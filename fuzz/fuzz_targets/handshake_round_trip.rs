@@ -56,6 +56,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(uri) = Uri::parse(case.uri) {
         shown(uri);
         shake_hands(&case, uri);
+        by_lists(&case, uri);
     }
 });
 
@@ -127,6 +128,34 @@ fn shake_hands(case: &Case<'_>, uri: Uri<'_>) {
     assert_eq!(input.remaining(), BEHIND);
     let response = client.into_response().expect("what a server may send, a client takes");
     assert_eq!(http::seen(response.headers()), third.headers);
+    assert_eq!(response.subprotocol(), picked);
+    response.upgrade().expect("what a server may send, a client takes");
+}
+
+/// The same over extended CONNECT, by the lists of headers alone.
+fn by_lists(case: &Case<'_>, uri: Uri<'_>) {
+    let mut request = client::Request::new(uri).subprotocols(&case.subprotocols).headers(&case.headers);
+    if let Some(origin) = case.origin {
+        request = request.origin(origin);
+    }
+    let Ok(offer) = client::Offer::extended_connect(Config::new(), &request, Keys::default()) else { return };
+    let list: Vec<_> = offer.headers().collect();
+    assert_eq!(list[..2], [(":method", "CONNECT"), (":protocol", "websocket")]);
+    assert!(list.iter().all(|(name, _)| !name.bytes().any(|byte| byte.is_ascii_uppercase())));
+    assert!(list.ends_with(&case.headers));
+
+    let request =
+        server::Request::from_header_list(Config::new(), list).expect("what a client may send, a server takes");
+    assert_eq!(request.target(), uri.resource().to_string());
+    assert_eq!(request.headers().get("host"), Some(uri.host_header().to_string().as_bytes()));
+    let upgrade = request.upgrade().expect("what a client may send, a server takes");
+    assert!(upgrade.subprotocols().eq(case.subprotocols.iter().copied()));
+    let picked = upgrade.select_subprotocol(&case.supported);
+    let accept = server::Accept::new().subprotocol(picked).headers(&case.accept_headers);
+    let Ok(headers) = upgrade.response_headers(&accept) else { return };
+    let headers: Vec<_> = headers.collect();
+    assert!(headers.iter().all(|(name, _)| !name.bytes().any(|byte| byte.is_ascii_uppercase())));
+    let response = offer.response(upgrade.status(), headers).expect("what a server may send, a client takes");
     assert_eq!(response.subprotocol(), picked);
     response.upgrade().expect("what a server may send, a client takes");
 }

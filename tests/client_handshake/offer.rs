@@ -58,11 +58,16 @@ fn h1_requests_that_cannot_be_sent() {
         ("connection", InvalidHeader::Reserved { index: 1 }),
         ("sec-websocket-key", InvalidHeader::Reserved { index: 1 }),
         ("a b", InvalidHeader::Name { index: 1 }),
+        ("keep-alive", InvalidHeader::Reserved { index: 1 }),
+        ("proxy-connection", InvalidHeader::Reserved { index: 1 }),
     ] {
         let headers = [("a", "b"), (name, "c")];
         let error = connect(Config::new(), &chat().headers(&headers)).err();
         assert_eq!(error, Some(RequestError::Header(fault)), "{name}");
     }
+    let error = connect(Config::new(), &chat().headers(&[("a", "b ")])).err();
+    assert_eq!(error, Some(RequestError::Header(InvalidHeader::Value { index: 0 })));
+    assert_eq!(connect(Config::new(), &chat().origin("\tx")).err(), Some(RequestError::Origin));
     let small = || FixedStorage::new([0; 261]);
     let keys = crate::common::keys as fn() -> [u8; 4];
     let error = Offer::extended_connect_with_storage(Config::new(), &chat(), keys, small(), small()).err();

@@ -67,7 +67,10 @@ impl<'a> Request<'a> {
     /// Writes the list of extended CONNECT, a line for each header.
     pub(crate) fn write_list<S: Storage>(&self, config: &Config, out: &mut S) -> Result<(), RequestError> {
         self.check()?;
-        write::check_case(self.headers).map_err(RequestError::Header)?;
+        write::check_list_headers(self.headers).map_err(RequestError::Header)?;
+        if self.origin.is_some_and(write::has_space_around) {
+            return Err(RequestError::Origin);
+        }
         let extensions = extensions(config)?;
         write::write(out, 0, |out| {
             // For `Offer::headers` and `Response::agreed`, the first line is none of the headers.
@@ -163,7 +166,7 @@ pub enum RequestError {
         /// The second place, from 0.
         index: usize,
     },
-    /// The origin has a control character other than the tab (RFC 9110 §5.5).
+    /// The origin has a control character other than the tab (RFC 9110 §5.5), or space around it in a list of HTTP/2.
     Origin,
     /// A header can't be sent.
     Header(InvalidHeader),

@@ -85,12 +85,29 @@ pub(crate) fn check_headers(headers: &[(&str, &str)], reserved: &[&str]) -> Resu
     Ok(())
 }
 
-/// Checks headers that are sent in HTTP/2: "Field names MUST be converted to lowercase" (RFC 9113 §8.2).
-pub(crate) fn check_case(headers: &[(&str, &str)]) -> Result<(), InvalidHeader> {
-    match headers.iter().position(|(name, _)| name.bytes().any(|byte| byte.is_ascii_uppercase())) {
-        Some(index) => Err(InvalidHeader::Capital { index }),
-        None => Ok(()),
+/// The headers of a connection of HTTP/1.1 that a caller may add there, but not in a list (RFC 9113 §8.2.2).
+pub(crate) const CONNECTION_HEADERS: [&str; 2] = ["Keep-Alive", "Proxy-Connection"];
+
+/// Checks headers that a caller adds to a list of HTTP/2 or HTTP/3, after [`check_handshake_headers`]: "Field names MUST
+/// be converted to lowercase", and "A field value MUST NOT start or end with an ASCII whitespace character" (RFC 9113
+/// §8.2, §8.2.1).
+pub(crate) fn check_list_headers(headers: &[(&str, &str)]) -> Result<(), InvalidHeader> {
+    for (index, (name, value)) in headers.iter().enumerate() {
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(InvalidHeader::Capital { index });
+        }
+        if has_space_around(value) {
+            return Err(InvalidHeader::Value { index });
+        }
+        if CONNECTION_HEADERS.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+            return Err(InvalidHeader::Reserved { index });
+        }
     }
+    Ok(())
+}
+
+pub(crate) fn has_space_around(value: &str) -> bool {
+    value.as_bytes().trim_ascii().len() < value.len()
 }
 
 fn starts_with_ignore_case(name: &str, prefix: &str) -> bool {
@@ -106,7 +123,8 @@ pub enum InvalidHeader {
         /// Which of the headers.
         index: usize,
     },
-    /// The value has a control character other than the tab (RFC 9110 §5.5). With CR and LF it could add headers.
+    /// The value has a control character other than the tab (RFC 9110 §5.5). With CR and LF it could add headers. Or it
+    /// has space around it, in a list of HTTP/2 (RFC 9113 §8.2.1).
     Value {
         /// Which of the headers.
         index: usize,

@@ -175,7 +175,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
         }
         write::check_handshake_headers(accept.headers).map_err(AcceptError::Header)?;
         if self.answer.is_connect() {
-            write::check_case(accept.headers).map_err(AcceptError::Header)?;
+            write::check_list_headers(accept.headers).map_err(AcceptError::Header)?;
         }
         Ok(())
     }
