@@ -475,6 +475,7 @@
 //! | `std` | yes | [`SystemRandom`], `IoSlice`s from a [`VectoredFrame`], the widest vectors that the machine has, and code that is only there to be fast; implies `alloc` |
 //! | `alloc` | yes | `Vec<u8>` as a store |
 //! | `deflate` | yes | the module [`deflate`], on `zlib-rs`; implies `std`. Nothing is compressed unless a [`Config`] says so |
+//! | `http` | no | [requests](server::Request::from_http) and [responses](client::Offer::http_response) as the types of the crate `http`, for hyper and axum; implies `std` |
 //! | `sha1` | no | handshakes with the processor's own instructions for SHA-1, where it has them; implies `alloc` |
 //!
 //! Without any of them the crate needs only `core`. Features add, and change nothing for code that does not use them.
@@ -488,7 +489,7 @@
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The documentation is written for all features; without one, links to what it adds lead nowhere.
-#![cfg_attr(not(all(feature = "std", feature = "deflate")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(all(feature = "std", feature = "deflate", feature = "http")), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

@@ -23,6 +23,8 @@
 pub mod client;
 pub(crate) mod extensions;
 mod http1;
+#[cfg(feature = "http")]
+mod http_types;
 mod key;
 mod parts;
 pub mod server;

@@ -103,7 +103,9 @@ fn h2_h3_h4_refused() {
         ("H2 GET",                   with(":method", b"GET"),                     Refusal::NotConnect, 405),
         ("H2 no protocol",           without(":protocol"),                        Refusal::NotConnect, 405),
         ("H2 a plain CONNECT",       vec![(":method", &b"CONNECT"[..]), (":authority", b"h:80")], Refusal::NotConnect, 405),
-        ("no method",                without(":method"),                          Refusal::NotConnect, 405),
+        ("no method",                without(":method"),                          malformed(MalformedHead::RequestLine), 400),
+        ("no path",                  without(":path"),                            Refusal::NotConnect, 405),
+        ("GET without a path",       vec![(":method", &b"GET"[..])],              malformed(MalformedHead::RequestLine), 400),
         ("H1 no scheme",             without(":scheme"),                          Missing(":scheme").into(), 400),
         ("H1 no authority",          without(":authority"),                       Missing(":authority").into(), 400),
         ("H1 an empty authority",    with(":authority", b""),                     Wrong(":authority").into(), 400),
@@ -122,7 +124,8 @@ fn h2_h3_h4_refused() {
         ("an empty name",            with("", b"x"),                              names, 400),
         ("a colon inside",           with("a:b", b"x"),                           names, 400),
         ("a pseudo-header twice",    [list(), vec![(":path", b"/")]].concat(),    names, 400),
-        ("after a header",           [vec![("a", &b"b"[..])], list()].concat(),   names, 400),
+        ("after a header",           [vec![("a", &b"b"[..])], list()].concat(), malformed(MalformedHead::RequestLine), 400),
+        ("between headers",          [list(), vec![(":path", b"/")]].concat(),    names, 400),
         ("CR in a value",            with("a", b"b\r\nc: d"),                     malformed(MalformedHead::HeaderValue), 400),
         ("CR in the authority",      with(":authority", b"h\r\nc: d"),            malformed(MalformedHead::HeaderValue), 400),
         ("a space in the path",      with(":path", b"/a b"),                      malformed(MalformedHead::RequestLine), 400),
@@ -178,10 +181,13 @@ fn a_list_is_bounded() {
     let too_many = Refusal::Head(HeadError::TooManyHeaders { limit: 128 });
     assert_eq!(refusal(&many), Some(too_many));
     assert_eq!(refusal(&many[..many.len() - 2]), None);
-    let mut endless = vec![(":method", "GET")];
-    endless.extend(core::iter::repeat_n(("a", "b"), 1 << 16));
+    let begin = [(":method", "GET"), (":path", "/")];
+    let endless = begin.into_iter().chain(core::iter::repeat(("a", "b")));
     let refused = Request::from_header_list_with_storage(Config::new(), endless, store(), store()).err();
     assert_eq!(refused, Some(too_many));
+    let endless = core::iter::repeat((":method", "GET"));
+    let refused = Request::from_header_list_with_storage(Config::new(), endless, store(), store()).err();
+    assert_eq!(refused, Some(Refusal::Head(HeadError::Malformed(MalformedHead::HeaderName))));
     let long = vec![b'x'; 20_000];
     assert_eq!(refusal(&with("a", &long)), Some(Refusal::Head(HeadError::TooLarge { limit: 16384 })));
     assert_eq!(

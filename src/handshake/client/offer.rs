@@ -120,7 +120,7 @@ impl<K: Randomness, I: Storage, O: Storage> Offer<K, I, O> {
     }
 
     /// The headers to send. Over extended CONNECT the pseudo-headers are first, and no name has a capital letter.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut lines = self.request.bytes();
         let next = move || {
             let (line, rest) = lines.split_at_checked(text_len(lines))?;
@@ -133,6 +133,13 @@ impl<K: Randomness, I: Storage, O: Storage> Offer<K, I, O> {
             let (name, value) = (line.get(..colon)?, line.get(colon + 2..)?);
             Some((str::from_utf8(name).ok()?, str::from_utf8(value).ok()?))
         })
+    }
+
+    /// The target of the first line in HTTP/1.1; `None` over extended CONNECT.
+    #[cfg(feature = "http")]
+    pub(crate) fn target(&self) -> Option<&str> {
+        let line = self.request.bytes().strip_prefix(b"GET ")?;
+        str::from_utf8(line.split(|byte| *byte == b' ').next()?).ok()
     }
 
     /// Takes the response that the library has received: its status, and its headers in any case. Interim responses

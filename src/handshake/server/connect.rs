@@ -10,8 +10,8 @@ use crate::{
     handshake::{
         http1::{
             collect::{HeadError, MalformedHead},
-            grammar::{is, is_token},
-            headers::{HeaderFault, Headers, Single},
+            grammar::is_token,
+            headers::{HeaderFault, Headers},
             parse::RequestLine,
         },
         parts::Parts,
@@ -64,7 +64,7 @@ impl Request<Vec<u8>, Vec<u8>> {
     /// or they are too long. A plain CONNECT, which has no path, is [`Refusal::NotConnect`].
     pub fn from_header_list<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         config: Config,
-        list: impl IntoIterator<Item = (N, V), IntoIter: Clone>,
+        list: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Self, Refusal> {
         Self::from_header_list_with_storage(config, list, Vec::new(), Vec::new())
     }
@@ -78,18 +78,24 @@ impl<I: Storage, O: Storage> Request<I, O> {
     /// As for [`from_header_list`](Request::from_header_list).
     pub fn from_header_list_with_storage<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         config: Config,
-        list: impl IntoIterator<Item = (N, V), IntoIter: Clone>,
+        list: impl IntoIterator<Item = (N, V)>,
         mut input: I,
         mut output: O,
     ) -> Result<Self, Refusal> {
         output.clear(usize::MAX);
-        let list = list.into_iter();
-        // They were checked to be first, and none is twice.
-        let pseudo = |name: &str| list.clone().find(|(found, _)| found.as_ref() == name.as_bytes());
-        check_list(list.clone(), config.max_headers)?;
-        let (Some((_, method)), Some((_, path))) = (pseudo(":method"), pseudo(":path")) else {
-            // A plain CONNECT has no path (RFC 9113 §8.5). It opens a tunnel, which is not what is done here.
-            return Err(Refusal::NotConnect);
+        let mut list = list.into_iter();
+        let mut pseudo = Pseudo { method: None, protocol: None, scheme: None, authority: None, path: None };
+        let first = loop {
+            match list.next() {
+                Some((name, value)) if name.as_ref().starts_with(b":") => pseudo.take(name.as_ref(), value)?,
+                header => break header,
+            }
+        };
+        let (method, path) = match (&pseudo.method, &pseudo.path) {
+            (Some(method), Some(path)) => (method, path),
+            // A plain CONNECT opens a tunnel, which is not what is done here (RFC 9113 §8.5).
+            (Some(method), None) if method.as_ref() == b"CONNECT" => return Err(Refusal::NotConnect),
+            _ => return Err(HeadError::from(MalformedHead::RequestLine).into()),
         };
         let (method, path) = (method.as_ref(), path.as_ref());
         if !is_token(method) || path.iter().any(|byte| *byte == b' ' || byte.is_ascii_control()) {
@@ -100,100 +106,112 @@ impl<I: Storage, O: Storage> Request<I, O> {
         }
         let mut parts = Parts::new(&mut input, &config);
         parts.first_line(&[method, b" ", path])?;
-        let authority = pseudo(":authority");
-        if let Some((_, authority)) = &authority {
+        if let Some(authority) = &pseudo.authority {
             parts.header(b"host", authority.as_ref())?;
         }
-        for (name, value) in list.clone() {
-            let name = name.as_ref();
-            let is_stored = name.starts_with(b":") || (name == b"host" && authority.is_some());
-            if !is_stored {
-                parts.header(name, value.as_ref())?;
+        let mut fault = Ok(());
+        for (name, value) in first.into_iter().chain(list) {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            check_header(name, value)?;
+            match &pseudo.authority {
+                Some(authority) if name == b"host" => {
+                    let is_same = value.eq_ignore_ascii_case(authority.as_ref());
+                    fault = fault.and(if is_same { Ok(()) } else { Err(HeaderFault::Wrong("Host")) });
+                }
+                _ => {
+                    fault = fault.and(check_name(name));
+                    parts.header(name, value)?;
+                }
             }
         }
         parts.end()?;
         let line = RequestLine::of_list(method.len(), path.len());
-        let protocol = pseudo(":protocol");
-        let verdict = match &protocol {
-            Some((_, protocol)) if method == b"CONNECT" => {
-                let has = |name| if pseudo(name).is_some() { Ok(()) } else { Err(HeaderFault::Missing(name)) };
-                has(":scheme")
-                    .and_then(|()| has(":authority"))
-                    .map_err(Refusal::Header)
-                    .and_then(|()| check(protocol.as_ref(), list.clone(), &line.headers(input.bytes())))
-            }
-            _ => Err(Refusal::NotConnect),
-        };
+        let verdict = pseudo.check().and_then(|()| {
+            fault?;
+            check_headers(&line.headers(input.bytes()))
+        });
         Ok(Self::new(input, line, verdict, output, config))
     }
 }
 
-/// "All pseudo-header fields MUST appear in a field block before all regular field lines", and none twice; names have no
-/// capital letters, and values no whitespace around them (RFC 9113 §8.2.1, §8.3).
-fn check_list<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-    list: impl Iterator<Item = (N, V)>,
-    max_headers: usize,
-) -> Result<(), HeadError> {
-    const PSEUDO: [&[u8]; 5] = [b":method", b":protocol", b":scheme", b":authority", b":path"];
-    let mut seen = [false; PSEUDO.len()];
-    let mut is_pseudo = true;
-    for (index, (name, value)) in list.enumerate() {
-        // The list may be endless.
-        if index >= max_headers.saturating_add(PSEUDO.len()) {
-            return Err(HeadError::TooManyHeaders { limit: max_headers });
-        }
-        let (name, value) = (name.as_ref(), value.as_ref());
-        let known = PSEUDO.iter().position(|pseudo| *pseudo == name);
-        is_pseudo &= name.starts_with(b":");
-        let is_right = match known.and_then(|index| seen.get_mut(index)) {
-            Some(seen) => is_pseudo && !core::mem::replace(seen, true),
-            None => !name.starts_with(b":") && !name.iter().any(u8::is_ascii_uppercase),
+/// The pseudo-headers of a request (RFC 9113 §8.3.1, RFC 8441 §4).
+struct Pseudo<V> {
+    method: Option<V>,
+    protocol: Option<V>,
+    scheme: Option<V>,
+    authority: Option<V>,
+    path: Option<V>,
+}
+
+impl<V: AsRef<[u8]>> Pseudo<V> {
+    /// Adds one. None is unknown, and none is there twice.
+    fn take(&mut self, name: &[u8], value: V) -> Result<(), HeadError> {
+        let slot = match name {
+            b":method" => &mut self.method,
+            b":protocol" => &mut self.protocol,
+            b":scheme" => &mut self.scheme,
+            b":authority" => &mut self.authority,
+            b":path" => &mut self.path,
+            _ => return Err(MalformedHead::HeaderName.into()),
         };
-        if !is_right {
-            return Err(MalformedHead::HeaderName.into());
-        }
-        if value.trim_ascii().len() < value.len() {
-            return Err(MalformedHead::HeaderValue.into());
-        }
+        check_value(value.as_ref())?;
+        if slot.replace(value).is_some() { Err(MalformedHead::HeaderName.into()) } else { Ok(()) }
     }
-    Ok(())
+
+    /// Checks that they ask for a WebSocket.
+    fn check(&self) -> Result<(), Refusal> {
+        let is_connect = self.method.as_ref().is_some_and(|method| method.as_ref() == b"CONNECT");
+        let Some(protocol) = self.protocol.as_ref().filter(|_| is_connect) else { return Err(Refusal::NotConnect) };
+        if !protocol.as_ref().eq_ignore_ascii_case(b"websocket") {
+            return Err(Refusal::Protocol);
+        }
+        if self.scheme.is_none() {
+            return Err(HeaderFault::Missing(":scheme").into());
+        }
+        let authority = self.authority.as_ref().ok_or(HeaderFault::Missing(":authority"))?.as_ref();
+        if authority.is_empty() || !is_authority(authority) {
+            return Err(HeaderFault::Wrong(":authority").into());
+        }
+        Ok(())
+    }
+}
+
+/// Checks a header that is not the first of the pseudo-headers: "All pseudo-header fields MUST appear in a field block
+/// before all regular field lines", and names have no capital letters (RFC 9113 §8.2.1, §8.3).
+fn check_header(name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+    if name.starts_with(b":") || name.iter().any(u8::is_ascii_uppercase) {
+        return Err(MalformedHead::HeaderName.into());
+    }
+    check_value(value)
+}
+
+/// "A field value MUST NOT start or end with an ASCII whitespace character" (RFC 9113 §8.2.1)
+fn check_value(value: &[u8]) -> Result<(), HeadError> {
+    if value.trim_ascii().len() < value.len() { Err(MalformedHead::HeaderValue.into()) } else { Ok(()) }
+}
+
+/// "any message containing connection-specific header fields MUST be treated as malformed" (RFC 9113 §8.2.2)
+fn check_name(name: &[u8]) -> Result<(), HeaderFault> {
+    Err(HeaderFault::Unexpected(match name {
+        b"connection" => "Connection",
+        b"keep-alive" => "Keep-Alive",
+        b"proxy-connection" => "Proxy-Connection",
+        b"transfer-encoding" => "Transfer-Encoding",
+        b"upgrade" => "Upgrade",
+        _ => return Ok(()),
+    }))
 }
 
 /// The rules of an opening handshake over extended CONNECT. There is no key: what it proves over HTTP/1.1, the settings of
 /// HTTP/2 have shown (RFC 8441 §4, §5).
-fn check<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-    protocol: &[u8],
-    list: impl Iterator<Item = (N, V)>,
-    headers: &Headers<'_>,
-) -> Result<Opening, Refusal> {
-    if !protocol.eq_ignore_ascii_case(b"websocket") {
-        return Err(Refusal::Protocol);
-    }
-    let authority = headers.get("Host").unwrap_or_default();
-    if authority.is_empty() || !is_authority(authority) {
-        return Err(HeaderFault::Wrong(":authority").into());
-    }
-    for (name, value) in list {
-        // "any message containing connection-specific header fields MUST be treated as malformed" (RFC 9113 §8.2.2)
-        let name = name.as_ref();
-        for forbidden in ["Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"] {
-            if name.eq_ignore_ascii_case(forbidden.as_bytes()) {
-                return Err(HeaderFault::Unexpected(forbidden).into());
-            }
-        }
-        // "that identifies an entity that differs from the entity in the ":authority"" (RFC 9113 §8.3.1)
-        if is(name, b"host") && !value.as_ref().eq_ignore_ascii_case(authority) {
-            return Err(HeaderFault::Wrong("Host").into());
-        }
-    }
-    let length: Single<'_> = headers.single("Content-Length");
-    if length.at_most_once()?.is_some() {
+fn check_headers(headers: &Headers<'_>) -> Result<Opening, Refusal> {
+    if headers.single("Content-Length").at_most_once()?.is_some() {
         return Err(Refusal::Body);
     }
     let offer = Offer::of(headers);
     offer.check_version().map_err(|refusal| match refusal {
         Refusal::WebSocketVersion { found } => Refusal::ConnectVersion { found },
-        // "400 with the version": a missing version is a wrong one.
+        // A missing version is a wrong one.
         Refusal::Header(HeaderFault::Missing(_)) => Refusal::ConnectVersion { found: None },
         other => other,
     })?;
