@@ -9,8 +9,8 @@ use common::{
     encode, frame, frames, open, open_in,
 };
 use websocket_proto::{
-    Chunk, ChunkEvent, Config, Connection, FixedStorage, Input, Kind, Role, SendError, Sender, Storage, Transport,
-    frame::CloseCode,
+    Chunk, ChunkEvent, Config, Connection, FixedStorage, Input, Kind, Reply, Role, SendError, Sender, Storage,
+    Transport, frame::CloseCode,
 };
 
 /// Runs a test with the connection of either role. `$masked` is whether its frames are masked.
@@ -164,6 +164,21 @@ fn the_last_close_follows_the_frame() {
     }
 }
 
+/// Inside a frame the held Close is not dropped for a reply that is given again.
+#[test]
+fn a_reply_that_is_given_twice_sends_one_close() {
+    in_both_roles!(Config::new(), |connection, masked| {
+        let Connection { receiver: rx, sender: tx } = connection;
+        tx.begin_frame(Kind::Text, 1).unwrap();
+        let mut bytes = encode(&[F(0x88, &[3, 0xE9])], !masked);
+        let mut twice = |reply: Reply<'_>| [reply; 2].into_iter().for_each(|reply| tx.reply(reply));
+        assert!(rx.next_message(&mut Input::new(&mut bytes), &mut twice).is_some());
+        assert_eq!((tx.transport(), tx.backlog()), (Transport::Closing, tx.pending().len()));
+        tx.send_payload("a").unwrap();
+        assert_eq!(frames(&drain(tx)), [(0x81, b"a".to_vec()), (0x88, vec![3, 0xE9])]);
+    });
+}
+
 #[test]
 fn a_lost_transport_ends_the_frame() {
     in_both_roles!(Config::new(), |connection, _masked| {
@@ -311,6 +326,44 @@ fn a_chunk_is_sent_whole_or_not_at_all() {
         sent.extend(drain(tx));
         assert_eq!(frames(&sent), [(0x81, b"a chunk of 20 bytes.12345".to_vec())]);
     });
+}
+
+/// If nothing waits, a chunk may be longer than the limit, as a message may.
+#[test]
+fn a_chunk_over_the_limit_is_sent_if_nothing_waits() {
+    in_both_roles!(Config::new().high_water(30), |connection, _masked| {
+        let tx = &mut connection.sender;
+        let data = [b'a'; 40];
+        tx.send_chunk(Chunk { data: &data[..], first: true, last: false, remaining: Some(1) }).unwrap();
+        let mut sent = drain(tx);
+        tx.send_chunk(Chunk { data: &b"b"[..], first: false, last: true, remaining: Some(0) }).unwrap();
+        sent.extend(drain(tx));
+        assert_eq!(frames(&sent), [(0x82, [&data[..], b"b"].concat())]);
+    });
+}
+
+/// If the source of a message is lost, the chunks of the next source do not continue the message. And if the
+/// destination is a new one, the rest of a message does not become a message.
+#[test]
+fn chunks_of_two_messages_do_not_become_one() {
+    for remaining in [Some(5), None] {
+        in_both_roles!(Config::new(), |connection, _masked| {
+            let tx = &mut connection.sender;
+            tx.send_chunk(Chunk { data: "ab", first: true, last: false, remaining }).unwrap();
+            let backlog = tx.backlog();
+            for (last, remaining) in [(true, Some(0)), (false, Some(3)), (false, None)] {
+                let first = Chunk { data: "cd", first: true, last, remaining };
+                assert_eq!(tx.send_chunk(first), Err(SendError::MessageOpen), "{first:?}");
+            }
+            assert_eq!(tx.backlog(), backlog);
+        });
+        in_both_roles!(Config::new(), |connection, _masked| {
+            let rest = Chunk { data: "cd", first: false, last: remaining.is_none(), remaining };
+            let error = Err(SendError::BeyondFrame { len: 2, remaining: 0 });
+            assert_eq!(connection.sender.send_chunk(rest), error);
+            assert!(connection.sender.is_empty());
+        });
+    }
 }
 
 /// What is announced to follow a chunk does follow it. It is known as soon as the last frame has begun.

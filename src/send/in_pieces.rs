@@ -110,8 +110,13 @@ impl<R: Role, S: Storage> Sender<R, S> {
         }
         // What is held is queued after the frame, so it does not limit the payload.
         self.check_len(bytes.len(), self.queue.len())?;
+        self.push_payload(frame, bytes)
+    }
+
+    /// Queues the next bytes of the frame that is open, which were checked.
+    fn push_payload(&mut self, frame: Frame, bytes: &[u8]) -> Result<(), SendError> {
         self.queue.push_and_grow(&[], bytes, frame.mask)?;
-        let (mask, remaining) = (frame.mask.map(|key| key.at(bytes.len())), frame.remaining - len);
+        let (mask, remaining) = (frame.mask.map(|key| key.at(bytes.len())), frame.remaining - bytes.len() as u64);
         self.open = (remaining > 0).then_some(Open::InPieces(Frame { mask, remaining, ..frame }));
         self.push_held();
         Ok(())
@@ -162,25 +167,32 @@ impl<R: Role, S: Storage> Sender<R, S> {
     ///
     /// # Errors
     ///
-    /// See [`SendError`]. After an error the output is unchanged, and the chunk can be sent again; except after
-    /// `OutOfMemory`.
+    /// [`MessageOpen`](SendError::MessageOpen) if the chunk is the first of a message while another one is open,
+    /// [`BeyondFrame`](SendError::BeyondFrame) if it is a later one and no message is open, and see [`SendError`].
+    /// After an error the output is unchanged, and the chunk can be sent again; except after `OutOfMemory`.
     pub fn send_chunk<'m, T: ?Sized>(&mut self, chunk: Chunk<'m, T>) -> Result<(), SendError>
     where
         &'m T: Into<Message<'m>>,
     {
         let piece = chunk.data.into();
-        if self.is_in_frame() {
+        // The source of the message that is open may be gone. Two messages must not become one.
+        if chunk.first {
+            self.may_begin()?;
+        } else if !matches!(self.open, Some(Open::Fragmented { .. })) {
             return self.send_payload(piece);
         }
         let Some(remaining) = chunk.remaining.filter(|_| chunk.first) else {
             return self.send_fragment(piece, chunk.last);
         };
         // Both or nothing.
-        let len = piece.as_bytes().len();
-        let total = remaining.saturating_add(len as u64);
-        self.check_len(Self::header_len(total) + len, self.backlog())?;
+        let bytes = piece.as_bytes();
+        let total = remaining.saturating_add(bytes.len() as u64);
+        self.check_len(Self::header_len(total) + bytes.len(), self.backlog())?;
         self.begin_frame(piece.kind(), total)?;
-        self.send_payload(piece)
+        match self.open {
+            Some(Open::InPieces(frame)) => self.push_payload(frame, bytes),
+            _ => Ok(()),
+        }
     }
 
     /// Returns how many bytes [`send_payload`](Self::send_payload) must still send until the frame is complete; 0 if

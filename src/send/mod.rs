@@ -126,6 +126,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
     }
 
     /// Returns the number of bytes that wait for the transport, which [`Config::high_water`] limits.
+    ///
+    /// A Pong or a Close that waits for the end of a frame [in pieces](Self::begin_frame) does not count: it waits for
+    /// the application.
     #[inline]
     pub fn backlog(&self) -> usize {
         self.queue.len() + self.held_len()
@@ -154,7 +157,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Returns what to do with the transport now.
     #[must_use = "the transport may have to be closed"]
     pub fn transport(&self) -> Transport {
-        self.closing.transport(self.backlog() == 0, R::PEER_IS_CLIENT)
+        let all_written = self.queue.len() == 0 && self.held.is_none();
+        self.closing.transport(all_written, R::PEER_IS_CLIENT)
     }
 
     /// Returns which Closes have passed so far: what a log or a decision to reconnect needs, once the connection has
@@ -389,7 +393,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
         };
         // The connection ends: from now on no Pong is owed.
         self.push_held();
-        self.held = None;
+        self.held.take_if(|(opcode, _)| *opcode == Opcode::Pong);
         if owed == Owed::Close {
             self.push_close(reply.payload);
         }

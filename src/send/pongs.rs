@@ -63,8 +63,9 @@ impl<R: Role, S: Storage> Sender<R, S> {
         }
     }
 
-    /// The length of the frame that is held; 0 if there is none.
+    /// The length of the frame that is held and waits for the transport; 0 if there is none.
     pub(super) fn held_len(&self) -> usize {
-        self.held.as_ref().map_or(0, |(_, payload)| Self::frame_len(payload.bytes().len()))
+        let held = self.held.as_ref().filter(|_| !self.is_in_frame());
+        held.map_or(0, |(_, payload)| Self::frame_len(payload.bytes().len()))
     }
 }
