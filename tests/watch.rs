@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use common::{ClientEnd, ServerEnd, Store, open};
+use common::{ClientEnd, ServerEnd, Store, frame, open};
 use websocket_proto::{
     CloseCode, Config, Connection, Event, Input, Role, Server, Storage, Transport,
     time::{Patience, TimedOut, Watch},
@@ -216,6 +216,47 @@ fn no_ping_is_due_inside_a_frame() {
     assert_eq!(written(&mut server, &mut watch, s(30)), 0);
     assert_eq!(watch.check(&mut server.sender, s(50)), Ok(Some(s(25))));
     assert_eq!(server.sender.pending(), b"\x89\x04\0\0\0\x01");
+}
+
+/// A Pong that waits for the end of a frame is not what the peer must read.
+#[test]
+fn a_pong_that_is_held_inside_a_frame_gives_nobody_up() {
+    let (mut server, _) = open(Config::new());
+    let mut watch = Watch::new(Patience::new(), s(0));
+    server.sender.begin_frame(websocket_proto::Kind::Binary, 1).unwrap();
+    let mut ping = frame(0x89, b"", true);
+    assert!(server.receiver.next_message(&mut Input::new(&mut ping), &mut server.sender).is_some());
+    written(&mut server, &mut watch, s(0));
+    for now in [25, 50, 75, 100] {
+        assert_eq!(watch.check(&mut server.sender, s(now)), Ok(Some(s(25))));
+    }
+}
+
+/// A transport may take a backlog at once that it has refused for long.
+#[test]
+fn a_peer_that_reads_a_backlog_too_large_for_a_ping_is_asked_then() {
+    let (mut server, _) = open(Config::new().high_water(100));
+    let mut watch = Watch::new(Patience::new(), s(0));
+    server.sender.send_binary(&[0; 200]).unwrap();
+    assert_eq!(watch.check(&mut server.sender, s(25)), Ok(Some(s(25))));
+    assert_eq!(written(&mut server, &mut watch, s(40)), 0);
+    assert_eq!(watch.check(&mut server.sender, s(40)), Ok(Some(s(25))));
+    assert_eq!(written(&mut server, &mut watch, s(40)), 1);
+    is_missed_at(s(65), TimedOut::Answer, |now| watch.check(&mut server.sender, now));
+}
+
+#[test]
+fn a_clock_that_goes_back_makes_no_deadline_earlier() {
+    for deadline in [TimedOut::Closing, TimedOut::End] {
+        let mut watch = Watch::new(Patience::new().end(Some(s(10))), s(0));
+        let mut check = |now| match deadline {
+            TimedOut::End => watch.check_end(now),
+            _ => watch.check_with(Transport::Closing, 0, now, |_| false),
+        };
+        check(s(100)).unwrap();
+        check(s(50)).unwrap();
+        is_missed_at(s(110), deadline, check);
+    }
 }
 
 #[test]

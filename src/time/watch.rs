@@ -136,11 +136,11 @@ impl Watch {
         let (what, due) = match transport {
             Transport::Open => self.check_open(backlog, now, ping),
             Transport::Closing => {
-                self.closing = self.closing.min(now);
+                begin(&mut self.closing, now);
                 (TimedOut::Closing, self.closing.after(self.patience.closing))
             }
             Transport::AwaitEnd | Transport::CloseNow => {
-                self.ending = self.ending.min(now);
+                begin(&mut self.ending, now);
                 (TimedOut::End, self.ending.after(self.patience.end))
             }
         };
@@ -237,9 +237,10 @@ impl Watch {
             if self.closing < Time::NEVER {
                 self.closing = now;
             }
-            if !self.pinged {
-                self.asked = Time::NEVER;
-            }
+        }
+        // The backlog was too large for a Ping, and now it is smaller: the next check asks anew, if it still must.
+        if !self.pinged {
+            self.asked = Time::NEVER;
         }
         self.stalled = if backlog > 0 { self.stalled.min(now) } else { Time::NEVER };
         if self.before_ping > 0 {
@@ -290,5 +291,12 @@ impl Watch {
     /// Returns the average of the round-trip times, in which the last one counts an eighth; `None` before the first.
     pub fn smoothed_round_trip(&self) -> Option<Duration> {
         self.round_trip.map(|(_, smoothed)| smoothed)
+    }
+}
+
+/// Begins a span, unless it has begun. Its beginning does not change, even if an earlier time is told later.
+fn begin(span: &mut Time, now: Time) {
+    if *span == Time::NEVER {
+        *span = now;
     }
 }
