@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{ClientEnd, Part::*, ServerEnd, encode, open};
 use websocket_proto::{
-    CloseCode, Closes, Config, Connection, Ended, Error, Failure, Input, Outcome, Role, Storage, UncleanEnd,
+    CloseCode, Closes, Config, Connection, Ended, Error, Failure, Input, Outcome, Reply, Role, Storage, UncleanEnd,
     frame::{CloseError, HeaderError},
     head::HeadError,
     server::Refusal,
@@ -36,6 +36,23 @@ fn assert_outcome(outcome: Outcome, (is_clean, code, closes, line, retry): Facts
     assert_eq!((passed.sent(), passed.received(), passed.peer_was_first()), closes);
     assert_eq!(outcome.to_string(), line);
     assert_eq!(outcome.retry(), retry);
+}
+
+/// The receiver knows it before the sender does, who may get the reply when the transport is lost.
+#[test]
+fn a_close_whose_reply_is_on_its_way_is_the_peers() {
+    let (Connection { mut receiver, mut sender }, _) = open(Config::new());
+    let mut reply = None;
+    let mut bytes = encode(&[F(0x88, &[3, 0xE9])], true);
+    let mut keep = |kept: Reply<'_>| reply = Some(kept.to_owned());
+    assert!(receiver.next_message(&mut Input::new(&mut bytes), &mut keep).is_some());
+    let outcome = Outcome::new(receiver.end_of_input(), sender.closes());
+    assert_outcome(outcome, (true, 1006, (None, None, true), "closed by the peer: 1006", Retry::Soon));
+    sender.transport_lost();
+    sender.reply(&reply.unwrap());
+    let outcome = Outcome::new(receiver.end_of_input(), sender.closes());
+    let line = "closed by the peer: 1001 (going away)";
+    assert_outcome(outcome, (true, 1001, (None, Some(1001), true), line, Retry::Soon));
 }
 
 #[test]

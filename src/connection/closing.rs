@@ -66,6 +66,11 @@ impl Closes {
         self.peer_was_first = self.sent == 0;
     }
 
+    /// The receiver has a Close of the peer, whose reply may not have reached the sender.
+    pub(crate) fn peer_has_closed(&mut self) {
+        self.peer_was_first |= self.sent == 0;
+    }
+
     /// The code of the Close that we sent, or have queued; `None` if there is none.
     pub fn sent(&self) -> Option<u16> {
         Some(self.sent).filter(|code| *code > 0)

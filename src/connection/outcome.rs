@@ -57,7 +57,13 @@ impl Outcome {
     /// [`Sender::closes`](crate::Sender::closes).
     ///
     /// With both halves at hand, [`Connection::outcome`] is shorter.
-    pub fn new(end_of_input: Result<(), UncleanEnd>, closes: Closes) -> Self {
+    ///
+    /// If the halves are in two tasks, first give the sender the last reply of the receiver, even if the transport is
+    /// lost: the sender knows the code of the peer's Close from that reply alone. Without it the code is 1006.
+    pub fn new(end_of_input: Result<(), UncleanEnd>, mut closes: Closes) -> Self {
+        if end_of_input.is_ok() {
+            closes.peer_has_closed();
+        }
         let ended = match end_of_input {
             Ok(()) => Ended::Closed,
             Err(UncleanEnd::Failed(failure)) => Ended::Failed(failure),
