@@ -12,22 +12,23 @@ pub(crate) struct Parts<'s, S> {
     max_head: usize,
     max_headers: usize,
     headers: usize,
+    /// The last line is a cookie to which others may be added.
+    is_cookie: bool,
 }
 
 impl<'s, S: Storage> Parts<'s, S> {
-    /// What is in the store is dropped.
-    pub(crate) fn new(store: &'s mut S, config: &Config) -> Self {
+    /// Adds the first line. What is in the store is dropped.
+    pub(crate) fn new(store: &'s mut S, config: &Config, first_line: &[&[u8]]) -> Result<Self, HeadError> {
         store.clear(usize::MAX);
-        Self { store, max_head: config.max_head, max_headers: config.max_headers, headers: 0 }
-    }
-
-    /// Adds the first line.
-    pub(crate) fn first_line(&mut self, parts: &[&[u8]]) -> Result<(), HeadError> {
-        parts.iter().chain(&[&b"\r\n"[..]]).try_for_each(|part| self.put(part))
+        let (max_head, max_headers) = (config.max_head, config.max_headers);
+        let mut parts = Self { store, max_head, max_headers, headers: 0, is_cookie: false };
+        first_line.iter().try_for_each(|part| parts.put(part))?;
+        Ok(parts)
     }
 
     /// Adds a header, if its name and its value are those of a header.
     pub(crate) fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+        self.is_cookie = false;
         if self.headers == self.max_headers {
             return Err(HeadError::TooManyHeaders { limit: self.max_headers });
         }
@@ -35,16 +36,35 @@ impl<'s, S: Storage> Parts<'s, S> {
         if !is_token(name) {
             return Err(MalformedHead::HeaderName.into());
         }
+        self.put(b"\r\n")?;
+        self.put(name)?;
+        self.value(b": ", value)
+    }
+
+    /// Adds a cookie of a list of headers. A browser may send each cookie as a header of its own; those that follow each
+    /// other become one: "these MUST be concatenated into a single octet string using the two-octet delimiter of 0x3b,
+    /// 0x20" (RFC 9113 §8.2.3).
+    pub(crate) fn cookie(&mut self, value: &[u8]) -> Result<(), HeadError> {
+        if self.is_cookie {
+            return self.value(b"; ", value);
+        }
+        self.header(b"cookie", value)?;
+        self.is_cookie = true;
+        Ok(())
+    }
+
+    fn value(&mut self, before: &[u8], value: &[u8]) -> Result<(), HeadError> {
         // One line must not become two.
         if !is_header_value(value) {
             return Err(MalformedHead::HeaderValue.into());
         }
-        [name, b": ", value, b"\r\n"].iter().try_for_each(|part| self.put(part))
+        self.put(before)?;
+        self.put(value)
     }
 
     /// Ends the head.
     pub(crate) fn end(mut self) -> Result<(), HeadError> {
-        self.put(b"\r\n")
+        self.put(b"\r\n\r\n")
     }
 
     fn put(&mut self, part: &[u8]) -> Result<(), HeadError> {

@@ -151,6 +151,23 @@ fn h2_h3_h4_refused() {
     assert_eq!(version.response().header_list(), [("sec-websocket-version", "13")]);
 }
 
+/// "If there are multiple Cookie header fields after decompression, these MUST be concatenated into a single octet
+/// string using the two-octet delimiter of 0x3b, 0x20" (RFC 9113 §8.2.3). Browsers send each cookie as a header, one
+/// after the other.
+#[test]
+fn h1_cookies_are_one_header() {
+    let mut list = with("cookie", b"a=b");
+    list.extend([("cookie", &b"session=1"[..]), ("cookie", b"c=d"), ("x", b"y"), ("cookie", b"e=f")]);
+    let cookies = |request: &Request<_, _>| -> Vec<_> { request.headers().all("Cookie").map(<[u8]>::to_vec).collect() };
+    let request = request(&list).unwrap();
+    assert_eq!(cookies(&request), [&b"a=b; session=1; c=d"[..], b"e=f"]);
+    assert_eq!(request.headers().get("X"), Some(&b"y"[..]));
+    for value in [&b"g=h\r\nx: y"[..], b" g"] {
+        let list = [list.clone(), vec![("cookie", value)]].concat();
+        assert_eq!(refusal(&list), Some(HeadError::Malformed(MalformedHead::HeaderValue).into()));
+    }
+}
+
 /// The same entry takes requests for pages.
 #[test]
 fn other_requests_are_for_pages() {

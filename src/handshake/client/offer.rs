@@ -154,10 +154,10 @@ impl<K: Randomness, I: Storage, O: Storage> Offer<K, I, O> {
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Response<K, I, O>, HeadError> {
         let Self { random, mut input, request, accept_key, config } = self;
-        let mut parts = Parts::new(&mut input, &config);
         let mut digits = [0; 20];
         // Three digits, as in the line of HTTP/1.1.
-        parts.first_line(&[b"HTTP/1.1 ", write::decimal(status.clamp(100, 999).into(), &mut digits)])?;
+        let first_line = [&b"HTTP/1.1 "[..], write::decimal(status.clamp(100, 999).into(), &mut digits)];
+        let mut parts = Parts::new(&mut input, &config, &first_line)?;
         for (name, value) in headers {
             parts.header(name.as_ref(), value.as_ref())?;
         }

@@ -104,8 +104,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
         if !is_target(method, path) || !path.starts_with(b"/") && path != b"*" {
             return Err(Refusal::Target);
         }
-        let mut parts = Parts::new(&mut input, &config);
-        parts.first_line(&[method, b" ", path])?;
+        let mut parts = Parts::new(&mut input, &config, &[method, b" ", path])?;
         if let Some(authority) = &pseudo.authority {
             parts.header(b"host", authority.as_ref())?;
         }
@@ -118,6 +117,7 @@ impl<I: Storage, O: Storage> Request<I, O> {
                     let is_same = value.eq_ignore_ascii_case(authority.as_ref());
                     fault = fault.and(if is_same { Ok(()) } else { Err(HeaderFault::Wrong("Host")) });
                 }
+                _ if name == b"cookie" => parts.cookie(value)?,
                 _ => {
                     fault = fault.and(check_name(name));
                     parts.header(name, value)?;

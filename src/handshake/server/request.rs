@@ -102,9 +102,9 @@ impl<I: Storage, O: Storage> Request<I, O> {
             return Err(HeadError::Malformed(MalformedHead::RequestLine).into());
         }
         output.clear(usize::MAX);
-        let mut parts = Parts::new(&mut input, &config);
         // With the version, so that the limit is the same as for bytes.
-        parts.first_line(&[method.as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1"])?;
+        let first_line = [method.as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1"];
+        let mut parts = Parts::new(&mut input, &config, &first_line)?;
         for (name, value) in headers {
             parts.header(name.as_ref().as_bytes(), value.as_ref())?;
         }
