@@ -157,7 +157,7 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Returns what to do with the transport now.
     #[must_use = "the transport may have to be closed"]
     pub fn transport(&self) -> Transport {
-        let all_written = self.queue.len() == 0 && self.held.is_none();
+        let all_written = self.held.is_none() && self.is_empty();
         self.closing.transport(all_written, R::PEER_IS_CLIENT)
     }
 
@@ -391,11 +391,13 @@ impl<R: Role, S: Storage> Sender<R, S> {
             }
             ReplyKind::Fail => self.closing.failed(),
         };
-        // The connection ends: from now on no Pong is owed.
-        self.push_held();
-        self.held.take_if(|(opcode, _)| *opcode == Opcode::Pong);
-        if owed == Owed::Close {
-            self.push_close(reply.payload);
+        match owed {
+            Owed::Close => self.push_close(reply.payload),
+            Owed::Nothing => self.push_held(),
+        }
+        // The connection ends: from now on no Pong is owed. Inside a frame it is a Close that is held.
+        if !self.is_in_frame() {
+            self.held = None;
         }
     }
 
