@@ -21,6 +21,7 @@ use websocket_proto::{
 };
 
 type Client = websocket_proto::ClientConnection;
+type Offered = Offer<SystemRandom, Vec<u8>, Vec<u8>>;
 type Fault = Box<dyn Error>;
 
 /// Runs a test with a server that listens on a port of its own.
@@ -36,11 +37,7 @@ fn with_server<F: Future<Output = Result<(), Fault>>>(test: impl FnOnce(TcpStrea
 }
 
 /// Messages of many lengths, up to 1 MiB, and then a Close with this code. Returns how it ended.
-async fn talk(
-    response: Response<Incoming>,
-    offer: Offer<SystemRandom, Vec<u8>, Vec<u8>>,
-    code: u16,
-) -> Result<Outcome, Fault> {
+async fn talk(response: Response<Incoming>, offer: Offered, code: u16) -> Result<Outcome, Fault> {
     let response_of_offer = offer.http_response(&response)?;
     assert_eq!(response_of_offer.subprotocol(), Some("echo"));
     let mut connection: Client = response_of_offer.upgrade()?;
@@ -83,7 +80,8 @@ async fn next(connection: &mut Client, stream: &mut (impl AsyncReadExt + Unpin))
             return Ok(None);
         }
         let mut input = Input::new(&mut bytes[..count]);
-        while let Some(event) = receiver.next_message(&mut input, sender) {
+        // Nothing follows it: the server answers one message at a time.
+        if let Some(event) = receiver.next_message(&mut input, sender) {
             match event {
                 Event::Binary(message) => return Ok(Some(Seen::Message(message.to_vec()))),
                 Event::Close { .. } => return Ok(Some(Seen::Close)),
@@ -97,7 +95,7 @@ fn request(address: &str) -> client::Request<'_> {
     client::Request::new(Uri::parse(address).unwrap()).subprotocols(&["chat", "echo"])
 }
 
-fn connect(address: &str) -> Result<(Offer<SystemRandom, Vec<u8>, Vec<u8>>, Request<Empty<Bytes>>), Fault> {
+fn connect(address: &str) -> Result<(Offered, Request<Empty<Bytes>>), Fault> {
     let offer = Offer::extended_connect(Config::new(), &request(address), SystemRandom::new()?)?;
     let mut request = offer.http_request()?.map(|()| Empty::new());
     request.extensions_mut().insert(Protocol::from_static("websocket"));
