@@ -404,10 +404,11 @@
 //! A loop that forgets to flush works until a peer reads slowly. Then the end of a message stays in the buffer of the
 //! TLS library, up to 64 KiB in that of rustls, while both sides wait for each other.
 //!
-//! After a Close and its answer, a server [closes](Transport::CloseNow) the stream. A TCP socket that is closed while bytes
-//! arrive resets the connection, and the peer may lose our Close: so shut down writing first, and read to the end. A client
-//! [waits](Transport::AwaitEnd) until the server ends the stream, and many servers do so without a `close_notify`. No
-//! message is lost then, because a Close is the last frame of a peer. A blocking client reads with this:
+//! After a Close and its answer, a server [closes](Transport::CloseNow) the stream. A TCP socket that is closed while
+//! bytes arrive resets the connection, and the peer may lose our Close: so shut down writing first, and read to the
+//! end. A client [waits](Transport::AwaitEnd) until the server ends the stream, and many servers do so without a
+//! `close_notify`. No message is lost then, because a Close is the last frame of a peer. A blocking client reads with
+//! this:
 //!
 //! ```
 //! use std::io::{self, ErrorKind, Read};
@@ -431,8 +432,8 @@
 //!
 //! # Time
 //!
-//! The crate reads no clock, but it knows the deadlines. A loop tells a [`Watch`](time::Watch) what it reads and writes,
-//! and asks it how long to wait:
+//! The crate reads no clock, but it knows the deadlines. A loop tells a [`Watch`](time::Watch) what it reads and
+//! writes, and asks it how long to wait:
 //!
 //! ```
 //! use std::{io::{self, ErrorKind, Read, Write}, net::TcpStream, time::Duration};

@@ -92,8 +92,8 @@ impl<I: Storage, O: Storage> Connection<Server, I, O> {
     /// and for tests.
     ///
     /// Over a network use [`server::Handshake`](crate::server::Handshake), or
-    /// [`server::Request::from_parts`](crate::server::Request::from_parts): a page in a browser can make any other server
-    /// receive what looks like frames (RFC 6455 §1.3, §10.1).
+    /// [`server::Request::from_parts`](crate::server::Request::from_parts): a page in a browser can make any other
+    /// server receive what looks like frames (RFC 6455 §1.3, §10.1).
     ///
     /// ```
     /// use websocket_proto::{Config, Connection};

@@ -108,8 +108,8 @@ impl Outcome {
         self.ended == Ended::Closed
     }
 
-    /// Returns the close code as a browser reports it: that of the peer's Close, 1005 if it has none, and 1006 without a
-    /// Close (RFC 6455 §7.1.5).
+    /// Returns the close code as a browser reports it: that of the peer's Close, 1005 if it has none, and 1006
+    /// without a Close (RFC 6455 §7.1.5).
     pub fn code(&self) -> u16 {
         self.closes.received().unwrap_or(CloseCode::ABNORMAL)
     }

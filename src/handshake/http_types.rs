@@ -47,8 +47,8 @@ impl Request<Vec<u8>, Vec<u8>> {
     ///
     /// # Errors
     ///
-    /// As for [`from_parts`](Self::from_parts) in HTTP/1.1, and for [`from_header_list`](Self::from_header_list) in later
-    /// versions.
+    /// As for [`from_parts`](Self::from_parts) in HTTP/1.1, and for [`from_header_list`](Self::from_header_list) in
+    /// later versions.
     pub fn from_http<B>(config: Config, request: &http::Request<B>, protocol: Option<&str>) -> Result<Self, Refusal> {
         let (method, uri, headers) = (request.method().as_str(), request.uri(), request.headers());
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));

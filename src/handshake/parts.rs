@@ -41,9 +41,9 @@ impl<'s, S: Storage> Parts<'s, S> {
         self.value(b": ", value)
     }
 
-    /// Adds a cookie of a list of headers. A browser may send each cookie as a header of its own; those that follow each
-    /// other become one: "these MUST be concatenated into a single octet string using the two-octet delimiter of 0x3b,
-    /// 0x20" (RFC 9113 §8.2.3).
+    /// Adds a cookie of a list of headers. A browser may send each cookie as a header of its own; those that follow
+    /// each other become one: "these MUST be concatenated into a single octet string using the two-octet delimiter of
+    /// 0x3b, 0x20" (RFC 9113 §8.2.3).
     pub(crate) fn cookie(&mut self, value: &[u8]) -> Result<(), HeadError> {
         if self.is_cookie {
             return self.value(b"; ", value);

@@ -22,10 +22,10 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// piece. It is not compressed.
     ///
     /// Nothing can be sent inside a frame (RFC 6455 §5.4). So until its payload is complete, Pings and a Close of the
-    /// application fail with [`MessageOpen`](SendError::MessageOpen), and of the replies only the newest Pong is stored,
-    /// or the Close. If the payload cannot be completed, the only way to end the connection is to close the transport.
-    /// And a frame that pauses has no keepalive: a peer that is silent meanwhile cannot be asked, and cannot be answered.
-    /// So if the bytes may pause for longer than seconds, send fragments.
+    /// application fail with [`MessageOpen`](SendError::MessageOpen), and of the replies only the newest Pong is
+    /// stored, or the Close. If the payload cannot be completed, the only way to end the connection is to close the
+    /// transport. And a frame that pauses has no keepalive: a peer that is silent meanwhile cannot be asked, and
+    /// cannot be answered. So if the bytes may pause for more than a few seconds, send fragments.
     ///
     /// A frame without payload is complete at once.
     ///

@@ -49,8 +49,8 @@ pub struct Sender<R, S: Storage> {
     queue: Queue<S::Output>,
     /// An upper bound on the waiting bytes that are Pongs, saturated at `u16::MAX`.
     pongs: u16,
-    /// A control frame that is queued later: the newest Pong if too many Pongs wait in the queue, and inside a frame the
-    /// newest Pong or the last Close.
+    /// A control frame that is queued later: the newest Pong if too many Pongs wait in the queue, and inside a frame
+    /// the newest Pong or the last Close.
     held: Option<(Opcode, S::Control)>,
     closing: Closing,
     /// The message that is open: it has more fragments, or more of its only frame.
@@ -336,7 +336,8 @@ impl<R: Role, S: Storage> Sender<R, S> {
     /// Begins the closing handshake, with a code such as [`CloseCode::NORMAL`] or one from [`CloseCode::new`].
     ///
     /// Messages of the peer may arrive until its own Close does. A Close can be sent whatever the backlog is. It cuts
-    /// short a fragmented message that is open, but not a frame that is [sent in pieces](Self::begin_frame). The reason has at most 123 bytes (RFC 6455 §5.5.1).
+    /// short a fragmented message that is open, but not a frame that is [sent in pieces](Self::begin_frame). The
+    /// reason has at most 123 bytes (RFC 6455 §5.5.1).
     ///
     /// # Errors
     ///

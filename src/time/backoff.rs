@@ -57,8 +57,8 @@ impl Backoff {
         Self { first, ..self }
     }
 
-    /// Sets the longest delay. That of `Retry::Later` may be longer, and that of `Retry::After` is as long as the server
-    /// says.
+    /// Sets the longest delay. That of `Retry::Later` may be longer, and that of `Retry::After` is as long as the
+    /// server says.
     #[must_use]
     pub const fn max(self, max: Duration) -> Self {
         Self { max, ..self }

@@ -12,9 +12,9 @@
 //!
 //! # What `now` is
 //!
-//! Every `now` is a [`Duration`](core::time::Duration) since an origin that the caller chooses, such as the start of the
-//! program. It comes from `Instant`, from the ticks of a microcontroller, or from a simulated clock. An earlier `now`
-//! counts as the last one.
+//! Every `now` is a [`Duration`](core::time::Duration) since an origin that the caller chooses, such as the start of
+//! the program. It comes from `Instant`, from the ticks of a microcontroller, or from a simulated clock. An earlier
+//! `now` counts as the last one.
 //!
 //! ```
 //! use std::time::Instant;

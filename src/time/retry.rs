@@ -20,8 +20,8 @@ pub enum Retry {
     Soon,
     /// Not within the next 5 seconds (RFC 6455 §7.2.3, and the registry of close codes for 1012).
     Later,
-    /// Not before this time has passed, which is what the server has said. It is believed: compare it with what you would
-    /// wait.
+    /// Not before this time has passed, which is what the server has said. It is believed: compare it with what you
+    /// would wait.
     After(Duration),
     /// The application knows what its close code means.
     Application,

@@ -23,11 +23,12 @@ const LOOK: Time = Time::new(Duration::from_millis(1));
 ///   While a backlog drains, so does every byte that the transport takes.
 /// - A peer that is silent gets one Ping. A Ping counts from when it was written, not from when it was queued. None is
 ///   sent after a Close.
-/// - Inside a frame that is [sent in pieces](Sender::begin_frame) no Ping can be sent, and a silent peer is not given up.
-/// - A call may be early or late. A peer whose answer has arrived is not given up because the caller was busy: after a
-///   deadline the loop gets another millisecond, in which it reads what is there. So let it prefer reading to the end of
-///   its wait, as `biased` does in a `select!`. And if it finds that it is more than a second late, because the machine
-///   was suspended, the peer gets one more Ping.
+/// - Inside a frame that is [sent in pieces](Sender::begin_frame) no Ping can be sent, and a silent peer is not given
+///   up.
+/// - A call may be early or late. A peer whose answer has arrived is not given up because the caller was busy: after
+///   a deadline the loop gets another millisecond, in which it reads what is there. So let it prefer reading to the
+///   end of its wait, as `biased` does in a `select!`. And if it finds that it is more than a second late, because
+///   the machine was suspended, the peer gets one more Ping.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     patience: Patience,
@@ -104,8 +105,8 @@ impl Watch {
         self.check_with(Transport::CloseNow, 0, now, |_| false)
     }
 
-    /// Checks the deadlines of a connection, and sends a Ping if one is due. Returns how long the caller may wait before
-    /// it must check again, which is never zero; `None` if there is no deadline.
+    /// Checks the deadlines of a connection, and sends a Ping if one is due. Returns how long the caller may wait
+    /// before it must check again, which is never zero; `None` if there is no deadline.
     ///
     /// # Errors
     ///
@@ -208,8 +209,8 @@ impl Watch {
 
     /// Says that bytes were received from the peer at `now`.
     ///
-    /// A call with an earlier time, or with the same time again, does no harm. So a task that reads can store the time for
-    /// the task that checks.
+    /// A call with an earlier time, or with the same time again, does no harm. So a task that reads can store the
+    /// time for the task that checks.
     pub fn heard(&mut self, now: Duration) {
         self.excuse(Time::new(now));
     }
@@ -224,8 +225,8 @@ impl Watch {
 
     /// Says that the transport took `count` bytes, after which `backlog` bytes wait.
     ///
-    /// A loop whose writes block until everything was taken need not call this. Its writes need a timeout of their own; if
-    /// that is over, the peer has not read: [`TimedOut::Writing`].
+    /// A loop whose writes block until everything was taken need not call this. Its writes need a timeout of their
+    /// own; if that is over, the peer has not read: [`TimedOut::Writing`].
     pub fn wrote(&mut self, count: usize, backlog: usize, now: Duration) {
         if count == 0 {
             return;
@@ -266,7 +267,8 @@ impl Watch {
 
     /// Takes the payload of a Pong. Returns the round-trip time if it is the answer to the watch's newest Ping.
     ///
-    /// `None` for any other Pong, which changes nothing. [`heard`](Self::heard) has already told that the peer is alive.
+    /// `None` for any other Pong, which changes nothing. [`heard`](Self::heard) has already told that the peer is
+    /// alive.
     pub fn pong(&mut self, payload: &[u8], now: Duration) -> Option<Duration> {
         if payload != self.pings.to_be_bytes() || self.written == Time::NEVER {
             return None;

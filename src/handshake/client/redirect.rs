@@ -14,8 +14,8 @@ impl Uri<'_> {
     /// Where a redirect of a request for this address leads, by the `Location` of its
     /// [response](crate::client::Response::location).
     ///
-    /// `location` may be relative (RFC 3986 §5.2). `http` and `https` mean `ws` and `wss`. A fragment is dropped: these
-    /// addresses have none (RFC 6455 §3).
+    /// `location` may be relative (RFC 3986 §5.2). `http` and `https` mean `ws` and `wss`. A fragment is dropped:
+    /// these addresses have none (RFC 6455 §3).
     ///
     /// ```
     /// use websocket_proto::{Uri, client::{RedirectError, Request}};
@@ -138,8 +138,8 @@ impl Redirect {
     /// Whether the address has the scheme, the host and the port of the address before (RFC 6454 §5).
     ///
     /// If not, it may be the server of somebody else: leave out headers that are for the server before, such as
-    /// `Authorization` and `Cookie` (RFC 9110 §15.4). `false` is also the answer from `ws` to `wss`, and for hosts that
-    /// differ in more than upper and lower case, such as two forms of one IPv6 address.
+    /// `Authorization` and `Cookie` (RFC 9110 §15.4). `false` is also the answer from `ws` to `wss`, and for hosts
+    /// that differ in more than upper and lower case, such as two forms of one IPv6 address.
     pub const fn is_same_origin(&self) -> bool {
         self.is_same_origin
     }

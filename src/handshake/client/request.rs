@@ -86,7 +86,8 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// Writes what is offered whatever the version of HTTP, and the empty line. In a list, names have no capital letters.
+    /// Writes what is offered whatever the version of HTTP, and the empty line. In a list, names have no capital
+    /// letters.
     #[inline]
     fn write_offer<const LIST: bool>(&self, out: &mut dyn FnMut(&[u8]), extensions: Option<&impl AsRef<str>>) {
         let [version, origin, protocol] = const {

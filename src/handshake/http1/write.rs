@@ -88,9 +88,9 @@ pub(crate) fn check_headers(headers: &[(&str, &str)], reserved: &[&str]) -> Resu
 /// The headers of a connection of HTTP/1.1 that a caller may add there, but not in a list (RFC 9113 §8.2.2).
 pub(crate) const CONNECTION_HEADERS: [&str; 2] = ["Keep-Alive", "Proxy-Connection"];
 
-/// Checks headers that a caller adds to a list of HTTP/2 or HTTP/3, after [`check_handshake_headers`]: "Field names MUST
-/// be converted to lowercase", and "A field value MUST NOT start or end with an ASCII whitespace character" (RFC 9113
-/// §8.2, §8.2.1).
+/// Checks headers that a caller adds to a list of HTTP/2 or HTTP/3, after [`check_handshake_headers`]: "Field names
+/// MUST be converted to lowercase", and "A field value MUST NOT start or end with an ASCII whitespace character" (RFC
+/// 9113 §8.2, §8.2.1).
 pub(crate) fn check_list_headers(headers: &[(&str, &str)]) -> Result<(), InvalidHeader> {
     for (index, (name, value)) in headers.iter().enumerate() {
         if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -123,8 +123,8 @@ pub enum InvalidHeader {
         /// Which of the headers.
         index: usize,
     },
-    /// The value has a control character other than the tab (RFC 9110 §5.5). With CR and LF it could add headers. Or it
-    /// has space around it, in a list of HTTP/2 (RFC 9113 §8.2.1).
+    /// The value has a control character other than the tab (RFC 9110 §5.5). With CR and LF it could add headers. Or
+    /// it has space around it, in a list of HTTP/2 (RFC 9113 §8.2.1).
     Value {
         /// Which of the headers.
         index: usize,

@@ -59,9 +59,9 @@ impl Request<Vec<u8>, Vec<u8>> {
     ///
     /// # Errors
     ///
-    /// The list is malformed (RFC 9113 §8.2, §8.3): a pseudo-header is unknown, repeated, or after a header; a name has a
-    /// capital letter; a value has space around it; or the method or the path is invalid. Or there are too many headers,
-    /// or they are too long. A plain CONNECT, which has no path, is [`Refusal::NotConnect`].
+    /// The list is malformed (RFC 9113 §8.2, §8.3): a pseudo-header is unknown, repeated, or after a header; a name
+    /// has a capital letter; a value has space around it; or the method or the path is invalid. Or there are too many
+    /// headers, or they are too long. A plain CONNECT, which has no path, is [`Refusal::NotConnect`].
     pub fn from_header_list<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         config: Config,
         list: impl IntoIterator<Item = (N, V)>,
@@ -202,8 +202,8 @@ fn check_name(name: &[u8]) -> Result<(), HeaderFault> {
     }))
 }
 
-/// The rules of an opening handshake over extended CONNECT. There is no key: what it proves over HTTP/1.1, the settings of
-/// HTTP/2 have shown (RFC 8441 §4, §5).
+/// The rules of an opening handshake over extended CONNECT. There is no key: what it proves over HTTP/1.1, the
+/// settings of HTTP/2 have shown (RFC 8441 §4, §5).
 fn check_headers(headers: &Headers<'_>) -> Result<Opening, Refusal> {
     if headers.single("Content-Length").at_most_once()?.is_some() {
         return Err(Refusal::Body);

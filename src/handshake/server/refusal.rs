@@ -34,8 +34,8 @@ pub enum Refusal {
         /// The version; `None` if the value is not a number from 0 to 255 without leading zeros (RFC 6455 §4.3).
         found: Option<u8>,
     },
-    /// A list of headers that is not extended CONNECT: a page is asked for, or a tunnel. 405, or the page that the caller
-    /// serves there.
+    /// A list of headers that is not extended CONNECT: a page is asked for, or a tunnel. 405, or the page that the
+    /// caller serves there.
     NotConnect,
     /// Extended CONNECT asks for another `:protocol` than `websocket`: 501 (RFC 9220 §3).
     Protocol,

@@ -171,8 +171,8 @@ impl<I: Storage, O: Storage> Request<I, O> {
         parse::headers(self.head.bytes())
     }
 
-    /// Whether the client wants a WebSocket: an `Upgrade` header says so, or extended CONNECT. [`upgrade`](Self::upgrade)
-    /// checks the rest.
+    /// Whether the client wants a WebSocket: an `Upgrade` header says so, or extended CONNECT.
+    /// [`upgrade`](Self::upgrade) checks the rest.
     pub fn is_upgrade(&self) -> bool {
         if self.line.is_list() {
             return self.verdict != Err(Refusal::NotConnect);
@@ -261,8 +261,8 @@ pub(crate) enum Form {
 /// What a client offers, whatever the version of HTTP.
 pub(crate) struct Offer<'h> {
     version: Single<'h>,
-    /// All lines of extensions are lists of extensions. Together they are one list (RFC 9110 §5.3), which may be empty:
-    /// some devices send that. RFC 6455 §9.1 demands at least one, but a refusal would gain nothing.
+    /// All lines of extensions are lists of extensions. Together they are one list (RFC 9110 §5.3), which may be
+    /// empty: some devices send that. RFC 6455 §9.1 demands at least one, but a refusal would gain nothing.
     extensions: bool,
     /// All lines of subprotocols are lists of tokens.
     protocols: bool,
