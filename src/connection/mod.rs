@@ -109,10 +109,7 @@ impl<I: Storage, O: Storage> Connection<Server, I, O> {
     /// The output store is too small to answer the peer.
     pub fn server_without_handshake(config: Config, input: I, mut output: O) -> Result<Self, AcceptError> {
         output.clear(usize::MAX);
-        let (needed, capacity) = (Sender::<Server, O>::MIN_CAPACITY, output.capacity());
-        if capacity < needed {
-            return Err(AcceptError::StoreTooSmall { needed, capacity });
-        }
+        Sender::<Server, O>::check_store(&output)?;
         Ok(Self::empty(Server, &config, input, output))
     }
 }
@@ -126,10 +123,7 @@ impl<K: Randomness, I: Storage, O: Storage> Connection<Client<K>, I, O> {
     /// The output store is too small to answer the peer.
     pub fn client_without_handshake(config: Config, random: K, input: I, mut output: O) -> Result<Self, RequestError> {
         output.clear(usize::MAX);
-        let (needed, capacity) = (Sender::<Client<K>, O>::MIN_CAPACITY, output.capacity());
-        if capacity < needed {
-            return Err(RequestError::StoreTooSmall { needed, capacity });
-        }
+        Sender::<Client<K>, O>::check_store(&output)?;
         Ok(Self::empty(Client::new(random), &config, input, output))
     }
 }

@@ -30,6 +30,7 @@ mod parts;
 pub mod server;
 mod uri;
 
+pub(crate) use http1::write::NotWritten;
 pub use uri::{Uri, UriError};
 
 /// The head of an HTTP/1.1 request or response: its headers, and what can be wrong with it.

@@ -14,6 +14,7 @@ use crate::{
     Closes, Config, Kind, Message, Replies, Reply, Role, SHORTCUTS, Storage, Transport,
     connection::{Closing, Owed, ReplyKind},
     frame::{Close, CloseCode, EncodedHeader, FirstByte, Header, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode},
+    handshake::NotWritten,
     storage,
 };
 #[cfg(feature = "deflate")]
@@ -81,7 +82,14 @@ impl<R: Role, S: Storage> Sender<R, S> {
     pub(crate) const MAX_CONTROL_FRAME: usize = Self::frame_len(MAX_CONTROL_PAYLOAD);
 
     /// The capacity of the smallest store in which every peer can be answered: with a Pong and a Close.
-    pub(crate) const MIN_CAPACITY: usize = 2 * Self::MAX_CONTROL_FRAME;
+    const MIN_CAPACITY: usize = 2 * Self::MAX_CONTROL_FRAME;
+
+    /// Checks that every peer can be answered in this store.
+    #[inline]
+    pub(crate) fn check_store(store: &S) -> Result<(), NotWritten> {
+        let (needed, capacity) = (Self::MIN_CAPACITY, store.capacity());
+        if capacity < needed { Err(NotWritten::TooSmall { needed, capacity }) } else { Ok(()) }
+    }
 
     #[inline]
     pub(crate) fn new(

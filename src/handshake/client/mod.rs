@@ -111,10 +111,7 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
     ) -> Result<Self, RequestError> {
         let key = key::encode_key(offer::nonce(&mut random));
         output.clear(usize::MAX);
-        let (needed, capacity) = (Sender::<Client<K>, O>::MIN_CAPACITY, output.capacity());
-        if capacity < needed {
-            return Err(RequestError::StoreTooSmall { needed, capacity });
-        }
+        Sender::<Client<K>, O>::check_store(&output)?;
         request.write(&config, &key, &mut output)?;
         Ok(Self {
             random,

@@ -90,7 +90,8 @@ impl<K: Randomness, I: Storage, O: Storage> Offer<K, I, O> {
     ) -> Result<Self, RequestError> {
         let key = key::encode_key(nonce(&mut random));
         let mut offer = Self { random, input, request: output, accept_key: Some(key::accept_key(&key)), config };
-        offer.prepare()?;
+        offer.request.clear(usize::MAX);
+        Sender::<Client<K>, O>::check_store(&offer.request)?;
         request.write(&config, &key, &mut offer.request)?;
         Ok(offer)
     }
@@ -108,15 +109,10 @@ impl<K: Randomness, I: Storage, O: Storage> Offer<K, I, O> {
         output: O,
     ) -> Result<Self, RequestError> {
         let mut offer = Self { random, input, request: output, accept_key: None, config };
-        offer.prepare()?;
+        offer.request.clear(usize::MAX);
+        Sender::<Client<K>, O>::check_store(&offer.request)?;
         request.write_list(&config, &mut offer.request)?;
         Ok(offer)
-    }
-
-    fn prepare(&mut self) -> Result<(), RequestError> {
-        self.request.clear(usize::MAX);
-        let (needed, capacity) = (Sender::<Client<K>, O>::MIN_CAPACITY, self.request.capacity());
-        if capacity < needed { Err(RequestError::StoreTooSmall { needed, capacity }) } else { Ok(()) }
     }
 
     /// The headers to send. Over extended CONNECT the pseudo-headers are first, and no name has a capital letter.

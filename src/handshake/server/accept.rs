@@ -151,10 +151,7 @@ impl<I: Storage, O: Storage> Upgrade<I, O> {
     ///
     /// The output store is too small to answer the peer, or there is no memory for the connection.
     pub fn into_connection(self) -> Result<Connection<Server, I, O>, AcceptError> {
-        let (needed, capacity) = (Sender::<Server, O>::MIN_CAPACITY, self.request.output.capacity());
-        if capacity < needed {
-            return Err(AcceptError::StoreTooSmall { needed, capacity });
-        }
+        Sender::<Server, O>::check_store(&self.request.output)?;
         let extensions = self.answer.extensions(&self.request.config)?;
         Ok(self.connect(extensions))
     }
