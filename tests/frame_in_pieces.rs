@@ -113,10 +113,9 @@ fn a_length_has_63_bits() {
     in_both_roles!(Config::new(), |connection, masked| {
         let most = u64::MAX >> 1;
         let tx = &mut connection.sender;
-        assert_eq!(
-            tx.begin_frame(Kind::Binary, most + 1),
-            Err(SendError::FrameTooLong { len: 1 << 63, limit: (1 << 63) - 1 })
-        );
+        // The error has the most that a machine of 32 bits can say.
+        let [len, limit] = [most + 1, most].map(|len| usize::try_from(len).unwrap_or(usize::MAX));
+        assert_eq!(tx.begin_frame(Kind::Binary, most + 1), Err(SendError::FrameTooLong { len, limit }));
         assert!(tx.is_empty());
         tx.begin_frame(Kind::Binary, most).unwrap();
         assert_eq!(tx.pending()[1..10], [127 | u8::from(masked) << 7, 0x7F, 255, 255, 255, 255, 255, 255, 255]);
