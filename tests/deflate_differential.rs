@@ -593,7 +593,7 @@ fn a_prepared_message_is_in_the_readers_window() {
     Readers::new(Terms::LARGEST).check(&out.wire, [&text, &news, &text]);
 }
 
-/// Whoever used a context before, the next connection knows nothing of earlier messages.
+/// A context returns to the pool and serves another connection, which must not see the messages of the first.
 #[test]
 fn a_connection_knows_nothing_of_an_earlier_one() {
     static POOL: Pool = Pool::new(1);

@@ -244,7 +244,7 @@ fn time() -> Option<()> {
     let keys: Keys = || [0; 4];
     let delay = backoff.delay(Retry::after_code(outcome.code()), now(1), &mut { keys })?;
     let ended = (outcome.code(), outcome.closes().sent(), delay);
-    // Whoever has closed does not come back.
+    // This side has sent a Close frame, so it does not reconnect.
     let is_over = outcome.retry() == Retry::Never;
     (is_over && passed == (2, 1, Some(now(2)), Some(now(2))) && ended == (1006, Some(1012), Duration::ZERO))
         .then_some(())
