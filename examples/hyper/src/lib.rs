@@ -4,54 +4,93 @@
 use std::{
     convert::Infallible,
     io,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming, ext::Protocol, service::service_fn, upgrade::OnUpgrade};
+use hyper::{Request, Response, body::Incoming, ext::Protocol, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
     select,
-    time::sleep,
+    sync::watch,
+    time::{sleep, timeout},
 };
 use websocket_proto::{
-    Config, Connection, Input, Outcome, ReadBuffer, Role, Sender, Transport, server,
+    CloseCode, Config, Connection, Input, Outcome, ReadBuffer, Role, Sender, ServerConnection, Transport, deflate,
+    server,
     server::Accept,
     time::{Patience, Watch},
 };
 
-/// Serves every TCP connection, until accepting fails.
-pub async fn serve(listener: TcpListener) -> io::Result<()> {
-    loop {
-        let (socket, _) = listener.accept().await?;
-        tokio::spawn(serve_connection(socket));
-    }
-}
+/// How long a client may take over its first request.
+const OPENING: Duration = Duration::from_secs(10);
 
-async fn serve_connection(socket: TcpStream) {
+/// How long an HTTP/2 connection may be silent before hyper sends it a Ping of HTTP/2.
+const SILENCE: Duration = Duration::from_secs(25);
+
+const PAGE: &str = include_str!("page.html");
+
+/// Serves one TCP or TLS connection: pages and WebSockets. When `stopping` changes, no more of them are opened, and
+/// those that are open are closed with code 1001.
+pub async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    client: String,
+    mut stopping: watch::Receiver<()>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(OPENING);
     // "SETTINGS_ENABLE_CONNECT_PROTOCOL" (RFC 8441 §3)
-    builder.http2().enable_connect_protocol();
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service_fn(respond));
-    if let Err(error) = connection.await {
-        eprintln!("{error}");
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(SILENCE).enable_connect_protocol();
+    let (told, has_asked) = (stopping.clone(), Arc::new(AtomicBool::new(false)));
+    let asked = has_asked.clone();
+    let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
+        respond(request, client.clone(), told.clone())
+    });
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut opening = pin!(sleep(OPENING));
+    loop {
+        select! {
+            result = &mut connection => return result,
+            _ = stopping.changed() => {
+                connection.as_mut().graceful_shutdown();
+                return connection.await;
+            }
+            () = &mut opening, if !has_asked.load(Ordering::Relaxed) => {
+                if !has_asked.load(Ordering::Relaxed) {
+                    return Err("no request".into());
+                }
+            }
+        }
     }
 }
 
-/// The five lines are those with `from_http`, `upgrade`, `http_response`, `into_connection` and `upgrade::on`.
-async fn respond(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// A WebSocket needs five lines: `from_http`, `upgrade`, `http_response`, `into_connection`, and hyper's `upgrade::on`.
+async fn respond(
+    mut request: Request<Incoming>,
+    client: String,
+    stopping: watch::Receiver<()>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let protocol = request.extensions().get::<Protocol>().map(|protocol| protocol.as_str().to_owned());
-    let asked = server::Request::from_http(Config::new(), &request, protocol.as_deref());
-    if asked.as_ref().is_ok_and(|asked| !asked.is_upgrade()) {
-        return Ok(Response::new(Full::from("a page\n")));
+    let config = Config::new().deflate(deflate::Config::new());
+    let asked = server::Request::from_http(config, &request, protocol.as_deref());
+    if request.uri().path() != "/" {
+        return Ok(server::Response::new(404).to_http().map(|_| Full::default()));
     }
-    let upgrade = match asked.and_then(server::Request::upgrade) {
+    if asked.as_ref().is_ok_and(|asked| !asked.is_upgrade()) {
+        return Ok(Response::builder().header("content-type", "text/html").body(Full::from(PAGE)).unwrap_or_default());
+    }
+    let upgrade = match asked.and_then(server::Request::upgrade).and_then(from_this_page) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return Ok(refusal.response().to_http().map(|body| Full::from(body.to_vec()))),
     };
@@ -60,21 +99,31 @@ async fn respond(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>
     let (Ok(response), Ok(connection)) = (accepted, upgrade.into_connection()) else {
         return Ok(server::Response::new(503).to_http().map(|_| Full::default()));
     };
-    tokio::spawn(echo_upgraded(hyper::upgrade::on(&mut request), connection));
+    let opened = hyper::upgrade::on(&mut request);
+    let line = format!("{client} {} {} {:?}", request.method(), request.uri(), request.version());
+    tokio::spawn(async move {
+        match opened.await {
+            Ok(stream) => eprintln!("{line}: {}", echo(TokioIo::new(stream), connection, stopping).await),
+            Err(error) => eprintln!("{line}: {error}"),
+        }
+    });
     Ok(response.map(|()| Full::default()))
 }
 
-async fn echo_upgraded(upgrade: OnUpgrade, connection: Connection<websocket_proto::Server, Vec<u8>, Vec<u8>>) {
-    match upgrade.await {
-        Ok(stream) => eprintln!("{}", echo(TokioIo::new(stream), connection).await),
-        Err(error) => eprintln!("{error}"),
-    }
+type Upgrade = server::Upgrade<Vec<u8>, Vec<u8>>;
+
+/// Refuses the pages of others. Over HTTP/2 the host is that of `:authority`.
+fn from_this_page(upgrade: Upgrade) -> Result<Upgrade, server::Refusal> {
+    let host = String::from_utf8_lossy(upgrade.request().headers().get("Host").unwrap_or_default());
+    upgrade.check_origin(&[format!("http://{host}"), format!("https://{host}")])?;
+    Ok(upgrade)
 }
 
-/// Repeats every message, over a socket or over a stream of HTTP/2, in either role.
-pub async fn echo<R: Role>(
+/// Repeats every message, over a socket or over a stream of HTTP/2.
+pub async fn echo(
     stream: impl AsyncRead + AsyncWrite,
-    mut connection: Connection<R, Vec<u8>, Vec<u8>>,
+    mut connection: ServerConnection,
+    mut stopping: watch::Receiver<()>,
 ) -> Outcome {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let origin = Instant::now();
@@ -95,6 +144,10 @@ pub async fn echo<R: Role>(
         let mut input = Input::default();
         select! {
             biased;
+            _ = stopping.changed(), if tx.is_open() => {
+                // Fails if either end has closed already.
+                let _ = tx.close(CloseCode::GOING_AWAY, "");
+            }
             read = reader.read(buffer.room_for(rx)), if reads => match read {
                 Ok(n) if n > 0 => {
                     watch.heard(origin.elapsed());
@@ -117,18 +170,13 @@ pub async fn echo<R: Role>(
             }
         }
     }
-    let outcome = connection.outcome();
     // END_STREAM after both Closes, and then the peer's: if the stream were dropped, it would be reset.
-    let _ = writer.shutdown().await;
-    while let Ok(wait) = watch.check_end(origin.elapsed())
-        && !ended
-    {
-        select! {
-            read = reader.read(buffer.room()) => ended = !read.is_ok_and(|count| count > 0),
-            () = sleep(wait.unwrap_or(Duration::MAX)) => {}
-        }
-    }
-    outcome
+    let end = async {
+        let _ = writer.shutdown().await;
+        while !ended && reader.read(buffer.room()).await.is_ok_and(|count| count > 0) {}
+    };
+    let _ = timeout(watch.check_end(origin.elapsed()).unwrap_or_default().unwrap_or(Duration::MAX), end).await;
+    connection.outcome()
 }
 
 /// May be dropped while it waits: what the stream has taken is consumed, and flushing can be repeated.
