@@ -88,6 +88,7 @@
 //! | [`Error`] | any error of the crate, for functions that end with `?` |
 //! | [`Uri`] | `ws://` and `wss://` addresses |
 //! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where bytes are stored that must outlive a read |
+//! | [`guide`] | pages about what a program on the open internet must do: [pages and WebSockets on one port](guide::pages_and_websockets), [over HTTP/2](guide::over_http2), [with hyper](guide::with_hyper), [with axum](guide::with_axum), [from somebody else's handshake](guide::other_handshakes), [survive a dead peer](guide::survive_a_dead_peer), [close properly](guide::close_properly), [come back](guide::come_back) |
 //!
 //! # Example: a client
 //!
@@ -465,9 +466,7 @@
 //! ```
 //!
 //! The module [`time`] has the async loop, and a client that connects again. How a connection ended is its [`Outcome`],
-//! and [`Traffic`] counts what has passed. Three pages say why, and what else there is to do: how to
-//! [survive a dead peer](guide::survive_a_dead_peer), to [close properly](guide::close_properly), and to
-//! [come back](guide::come_back).
+//! and [`Traffic`] counts what has passed. Three pages of the [`guide`] say why, and what else there is to do.
 //!
 //! # Features
 //!
@@ -508,8 +507,21 @@ pub mod guide {
     pub mod close_properly {}
     #[doc = include_str!("../docs/come-back.md")]
     pub mod come_back {}
+    #[doc = include_str!("../docs/other-handshakes.md")]
+    pub mod other_handshakes {}
+    #[doc = include_str!("../docs/over-http2.md")]
+    pub mod over_http2 {}
+    #[doc = include_str!("../docs/pages-and-websockets.md")]
+    pub mod pages_and_websockets {}
     #[doc = include_str!("../docs/survive-a-dead-peer.md")]
     pub mod survive_a_dead_peer {}
+    // Their code is compiled in the examples, which have hyper and axum.
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/with-axum.md")]
+    pub mod with_axum {}
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/with-hyper.md")]
+    pub mod with_hyper {}
 }
 
 /// Whether common cases have code of their own, which is only there to be fast. Without `std` size matters more.

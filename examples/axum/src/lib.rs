@@ -19,6 +19,10 @@ use websocket_proto::{
     server::{self, Accept},
 };
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/with-axum.md")]
+struct Page;
+
 /// Serves until `signal`, and then until the last WebSocket has ended.
 pub async fn serve(listener: TcpListener, signal: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
     let (stop, stopping) = watch::channel(());
@@ -40,8 +44,8 @@ pub fn routes(stopping: watch::Receiver<()>) -> Router {
 }
 
 async fn open(State(stopping): State<watch::Receiver<()>>, mut request: Request) -> Response {
-    let protocol = request.extensions().get::<Protocol>().map(|protocol| protocol.as_str().to_owned());
-    let asked = server::Request::from_http(Config::new(), &request, protocol.as_deref());
+    let protocol = request.extensions().get::<Protocol>().map(Protocol::as_str);
+    let asked = server::Request::from_http(Config::new(), &request, protocol);
     let upgrade = match asked.and_then(server::Request::upgrade) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return refusal.response().to_http().map(Body::from),

@@ -32,6 +32,10 @@ use websocket_proto::{
     time::{Patience, Watch},
 };
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/with-hyper.md")]
+struct Page;
+
 /// How long a client may take over its first request.
 const OPENING: Duration = Duration::from_secs(10);
 
@@ -81,9 +85,9 @@ async fn respond(
     client: String,
     stopping: watch::Receiver<()>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let protocol = request.extensions().get::<Protocol>().map(|protocol| protocol.as_str().to_owned());
+    let protocol = request.extensions().get::<Protocol>().map(Protocol::as_str);
     let config = Config::new().deflate(deflate::Config::new());
-    let asked = server::Request::from_http(config, &request, protocol.as_deref());
+    let asked = server::Request::from_http(config, &request, protocol);
     if request.uri().path() != "/" {
         return Ok(server::Response::new(404).to_http().map(|_| Full::default()));
     }
