@@ -1,13 +1,13 @@
-//! `cargo run --release -p axum_server` serves a page and WebSockets on 127.0.0.1:9006, until Ctrl-C.
+//! `cargo run --release -p axum_server` serves a page and WebSockets on 127.0.0.1:9006, until Ctrl-C or SIGTERM.
 
 use std::io;
 
-use tokio::{net::TcpListener, signal::ctrl_c};
+use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:9006").await?;
     println!("http://{0}/ and ws://{0}/echo", listener.local_addr()?);
     // It ends as well if there are no signals to wait for.
-    axum_server::serve(listener, async { ctrl_c().await.unwrap_or_default() }).await
+    axum_server::serve(listener, async { hyper_server::signal().await.unwrap_or_default() }).await
 }

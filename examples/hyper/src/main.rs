@@ -3,10 +3,11 @@
 use std::{error::Error, io, pin::pin, process::ExitCode, time::Duration};
 
 use arguments::Arguments;
+use hyper_server::signal;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    select, signal,
+    select,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -99,18 +100,4 @@ where
         _ = timeout(ENDING, stop.closed()) => Ok(ExitCode::SUCCESS),
         _ = signal() => Ok(ExitCode::FAILURE),
     }
-}
-
-/// Waits for Ctrl-C; on Unix for SIGTERM, too.
-async fn signal() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-        select! {
-            _ = terminate.recv() => Ok(()),
-            result = signal::ctrl_c() => result,
-        }
-    }
-    #[cfg(not(unix))]
-    signal::ctrl_c().await
 }
