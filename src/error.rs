@@ -6,7 +6,7 @@ use crate::{
     Failure, SendError, UncleanEnd, UriError, client,
     frame::{CloseError, ForbiddenCloseCode, HeaderError},
     head::{HeadError, InvalidHeader},
-    server,
+    proxy, server,
     time::TimedOut,
 };
 
@@ -17,9 +17,9 @@ use crate::{
 ///
 /// | the fault is | |
 /// |-|-|
-/// | the peer's | [`Peer`](Self::Peer), [`Head`](Self::Head), [`Refusal`](Self::Refusal), [`Upgrade`](Self::Upgrade), [`Redirect`](Self::Redirect) |
+/// | the peer's | [`Peer`](Self::Peer), [`Head`](Self::Head), [`Refusal`](Self::Refusal), [`Upgrade`](Self::Upgrade), [`Redirect`](Self::Redirect), [`Tunnel`](Self::Tunnel) |
 /// | the network's, or the peer's | [`Lost`](Self::Lost), [`TimedOut`](Self::TimedOut) |
-/// | the caller's | [`Send`](Self::Send), [`Uri`](Self::Uri), [`Request`](Self::Request), [`Accept`](Self::Accept), [`Response`](Self::Response), [`CloseCode`](Self::CloseCode), [`Header`](Self::Header), [`ForeignInput`](Self::ForeignInput) |
+/// | the caller's | [`Send`](Self::Send), [`Uri`](Self::Uri), [`Request`](Self::Request), [`ProxyRequest`](Self::ProxyRequest), [`Accept`](Self::Accept), [`Response`](Self::Response), [`CloseCode`](Self::CloseCode), [`Header`](Self::Header), [`ForeignInput`](Self::ForeignInput) |
 /// | this machine's | [`OutOfMemory`](Self::OutOfMemory), `Randomness` |
 ///
 /// With `std` all of them turn into an [`io::Error`](std::io::Error) as well, so a function that reads and writes ends
@@ -60,6 +60,8 @@ pub enum Error {
     /// The server redirects to an address that is not allowed.
     #[cfg(feature = "alloc")]
     Redirect(client::RedirectError),
+    /// The proxy did not open a tunnel.
+    Tunnel(proxy::TunnelError),
     /// The connection was lost: the stream ended without a Close.
     Lost(UncleanEnd),
     /// The peer was too slow.
@@ -70,6 +72,8 @@ pub enum Error {
     Uri(UriError),
     /// A client's request can't be sent.
     Request(client::RequestError),
+    /// A client's request to a proxy can't be sent.
+    ProxyRequest(proxy::RequestError),
     /// A server's acceptance can't be sent.
     Accept(server::AcceptError),
     /// A server's response can't be sent.
@@ -96,11 +100,13 @@ impl fmt::Display for Error {
             Self::Upgrade(error) => error.fmt(f),
             #[cfg(feature = "alloc")]
             Self::Redirect(error) => error.fmt(f),
+            Self::Tunnel(error) => error.fmt(f),
             Self::Lost(error) => error.fmt(f),
             Self::TimedOut(error) => error.fmt(f),
             Self::Send(error) => error.fmt(f),
             Self::Uri(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
+            Self::ProxyRequest(error) => error.fmt(f),
             Self::Accept(error) => error.fmt(f),
             Self::Response(error) => error.fmt(f),
             Self::CloseCode(error) => error.fmt(f),
@@ -122,11 +128,13 @@ impl core::error::Error for Error {
             Self::Upgrade(error) => error,
             #[cfg(feature = "alloc")]
             Self::Redirect(error) => error,
+            Self::Tunnel(error) => error,
             Self::Lost(error) => error,
             Self::TimedOut(error) => error,
             Self::Send(error) => error,
             Self::Uri(error) => error,
             Self::Request(error) => error,
+            Self::ProxyRequest(error) => error,
             Self::Accept(error) => error,
             Self::Response(error) => error,
             Self::CloseCode(error) => error,
@@ -165,6 +173,11 @@ from! {
     HeadError => Head { HeadError::OutOfMemory => Self::OutOfMemory }
     server::Refusal => Refusal { server::Refusal::Head(error) => error.into() }
     client::UpgradeError => Upgrade { client::UpgradeError::OutOfMemory => Self::OutOfMemory }
+    proxy::TunnelError => Tunnel {
+        proxy::TunnelError::Head(HeadError::OutOfMemory) => Self::OutOfMemory,
+        proxy::TunnelError::Head(error) => error.into()
+    }
+    proxy::RequestError => ProxyRequest { proxy::RequestError::OutOfMemory => Self::OutOfMemory }
     UncleanEnd => Lost { UncleanEnd::Failed(failure) => failure.into() }
     TimedOut => TimedOut {}
     SendError => Send { SendError::OutOfMemory => Self::OutOfMemory }
@@ -194,9 +207,12 @@ impl From<Error> for std::io::Error {
         use std::io::ErrorKind;
 
         let kind = match error {
-            Error::Peer(_) | Error::Head(_) | Error::Refusal(_) | Error::Upgrade(_) | Error::Redirect(_) => {
-                ErrorKind::InvalidData
-            }
+            Error::Peer(_)
+            | Error::Head(_)
+            | Error::Refusal(_)
+            | Error::Upgrade(_)
+            | Error::Redirect(_)
+            | Error::Tunnel(_) => ErrorKind::InvalidData,
             Error::Lost(_) => ErrorKind::UnexpectedEof,
             Error::TimedOut(_) => ErrorKind::TimedOut,
             Error::Send(SendError::Closing | SendError::TransportLost) => ErrorKind::NotConnected,
@@ -245,6 +261,7 @@ mod tests {
     use crate::{
         CloseCode,
         client::{RedirectError, UpgradeError},
+        proxy::TunnelError,
         server::Refusal,
     };
 
@@ -271,6 +288,11 @@ mod tests {
             (Refusal::Head(HeadError::Tls).into(), Error::Head(HeadError::Tls)),
             (Refusal::NotAnUpgrade.into(), Error::Refusal(Refusal::NotAnUpgrade)),
             (UpgradeError::OutOfMemory.into(), memory),
+            (TunnelError::Head(HeadError::OutOfMemory).into(), memory),
+            (TunnelError::Head(HeadError::Tls).into(), Error::Head(HeadError::Tls)),
+            (TunnelError::NoMethod.into(), Error::Tunnel(TunnelError::NoMethod)),
+            (proxy::RequestError::OutOfMemory.into(), memory),
+            (proxy::RequestError::Host.into(), Error::ProxyRequest(proxy::RequestError::Host)),
             (REFUSED.into(), Error::Upgrade(REFUSED)),
             (RedirectError::OutOfMemory.into(), memory),
             (RedirectError::Insecure.into(), Error::Redirect(RedirectError::Insecure)),

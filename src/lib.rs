@@ -554,7 +554,7 @@ pub use connection::{
 pub use connection::{RandomnessError, SystemRandom};
 pub use error::Error;
 pub use frame::CloseCode;
-pub use handshake::{Uri, UriError, client, head, server};
+pub use handshake::{Credentials, CredentialsError, Exchange, Uri, UriError, client, head, proxy, server};
 pub use input::{Input, ReadBuffer};
 pub use receive::{Chunk, ChunkEvent, Event, Failure, Kind, Message, Receiver, UncleanEnd};
 #[cfg(feature = "alloc")]

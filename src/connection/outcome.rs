@@ -4,6 +4,7 @@ use crate::{
     Closes, Connection, Error, Failure, Role, Storage, UncleanEnd,
     client::UpgradeError,
     frame::CloseCode,
+    proxy::TunnelError,
     time::{Retry, TimedOut},
 };
 
@@ -39,7 +40,7 @@ pub enum Ended {
     Lost(UncleanEnd),
     /// A deadline.
     TimedOut(TimedOut),
-    /// A server's refusal of the opening handshake.
+    /// A server's refusal of the opening handshake, or an HTTP proxy's of a tunnel.
     Refused {
         /// The status of the response.
         status: u16,
@@ -148,7 +149,9 @@ impl From<std::io::Error> for Outcome {
 impl<E: Into<Error>> From<E> for Outcome {
     fn from(error: E) -> Self {
         let ended = match error.into() {
-            Error::Upgrade(UpgradeError::Refused { status }) => return Self::refused(status),
+            Error::Upgrade(UpgradeError::Refused { status }) | Error::Tunnel(TunnelError::Refused { status }) => {
+                return Self::refused(status);
+            }
             Error::Peer(failure) => Ended::Failed(failure),
             Error::Lost(lost) => Ended::Lost(lost),
             Error::TimedOut(timed_out) => Ended::TimedOut(timed_out),

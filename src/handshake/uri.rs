@@ -109,6 +109,19 @@ impl<'a> Uri<'a> {
         Joined(self.host_header_parts())
     }
 
+    /// The host as in the address: an IPv6 address has its brackets.
+    pub(crate) fn bracketed_host(&self) -> &'a str {
+        self.host
+    }
+
+    pub(crate) fn kind_of_host(&self) -> HostKind {
+        match self.host.as_bytes() {
+            [b'[', address @ .., b']'] => HostKind::V6(ipv6_octets(address)),
+            address if is_ipv4(address) => HostKind::V4(ipv4_octets(address)),
+            _ => HostKind::Name,
+        }
+    }
+
     pub(crate) fn resource_parts(&self) -> [&'a str; 3] {
         [if self.path.is_empty() { "/" } else { "" }, self.path, self.query]
     }
@@ -123,6 +136,13 @@ impl fmt::Display for Uri<'_> {
         let scheme = if self.secure { "wss" } else { "ws" };
         write!(f, "{scheme}://{}{}", self.host_header(), self.resource())
     }
+}
+
+/// What a host is. An address is in the order of the network.
+pub(crate) enum HostKind {
+    Name,
+    V4([u8; 4]),
+    V6([u8; 16]),
 }
 
 struct Joined<'a>([&'a str; 3]);
@@ -204,6 +224,45 @@ fn count_groups(text: &[u8], may_end_in_ipv4: bool) -> Option<usize> {
         };
     }
     Some(count)
+}
+
+/// The bytes of an IPv6 address that was checked. (The standard library's parser has code that can panic.)
+fn ipv6_octets(text: &[u8]) -> [u8; 16] {
+    let mut octets = [0; 16];
+    let (before, behind) = match text.windows(2).position(|pair| pair == b"::") {
+        Some(omission) => (text.get(..omission), text.get(omission + 2..)),
+        None => (Some(text), None),
+    };
+    let [before, behind] = [before, behind].map(|groups| groups.unwrap_or_default());
+    let start = octets.len().saturating_sub(group_octets(behind).count());
+    octets.iter_mut().zip(group_octets(before)).for_each(|(place, octet)| *place = octet);
+    octets.iter_mut().skip(start).zip(group_octets(behind)).for_each(|(place, octet)| *place = octet);
+    octets
+}
+
+/// The bytes of groups of 16 bits, with an IPv4 address at the end or without.
+fn group_octets(groups: &[u8]) -> impl Iterator<Item = u8> {
+    groups.split(|byte| *byte == b':').filter(|part| !part.is_empty()).flat_map(|part| {
+        if part.contains(&b'.') {
+            return ipv4_octets(part).into_iter().take(4);
+        }
+        let [high, low] = part.iter().fold(0_u16, |group, digit| group << 4 | hex_digit(*digit)).to_be_bytes();
+        [high, low, 0, 0].into_iter().take(2)
+    })
+}
+
+/// The value of a digit, which was checked.
+fn hex_digit(digit: u8) -> u16 {
+    let value = if digit.is_ascii_digit() { digit & 0xF } else { (digit & 0xF) + 9 };
+    value.into()
+}
+
+/// The bytes of an IPv4 address that was checked.
+fn ipv4_octets(text: &[u8]) -> [u8; 4] {
+    let mut octets = [0; 4];
+    let numbers = text.split(|byte| *byte == b'.').filter_map(parse_octet);
+    octets.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
+    octets
 }
 
 /// Four numbers up to 255 in their shortest form, with dots between them.
@@ -301,7 +360,7 @@ mod tests {
     use alloc::string::String;
     use core::net::Ipv6Addr;
 
-    use super::{Uri, UriError, is_ipv6};
+    use super::{Uri, UriError, ipv6_octets, is_ipv6};
 
     #[test]
     fn ipv6_addresses_are_those_of_the_standard_library() {
@@ -324,9 +383,12 @@ mod tests {
         let mut addresses = 0;
         for number in 0..parts.len().pow(5) {
             let text: String = (0..5).map(|place| parts[number / parts.len().pow(place) % parts.len()]).collect();
-            let is_one = text.parse::<Ipv6Addr>().is_ok();
-            assert_eq!(is_ipv6(text.as_bytes()), is_one, "{text}");
-            addresses += u32::from(is_one);
+            let parsed = text.parse::<Ipv6Addr>();
+            assert_eq!(is_ipv6(text.as_bytes()), parsed.is_ok(), "{text}");
+            if let Ok(address) = parsed {
+                assert_eq!(ipv6_octets(text.as_bytes()), address.octets(), "{text}");
+                addresses += 1;
+            }
         }
         assert!(addresses > 1000, "{addresses}");
     }

@@ -62,6 +62,7 @@ impl Retry {
             Ended::Closed | Ended::Lost(_) | Ended::TimedOut(_) => Self::Never,
             Ended::Refused { retry, .. } => retry,
             Ended::NotConnected => Self::Soon,
+            Ended::NotOpened(Error::Tunnel(error)) if error.may_pass() => Self::Soon,
             Ended::NotOpened(Error::Head(HeadError::Incomplete { .. }) | Error::OutOfMemory) => Self::Soon,
             Ended::NotOpened(_) => Self::Never,
         }

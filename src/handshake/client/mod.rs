@@ -54,11 +54,12 @@ pub use response::{Response, UpgradeError};
 use super::{
     http1::{
         collect::{Head, HeadError},
-        parse::{StatusLine, StatusStart},
+        parse::StatusStart,
     },
     key::{self, AcceptKey},
+    read_response,
 };
-use crate::{Client, Config, Input, Randomness, Sender, Storage};
+use crate::{Client, Config, Exchange, Input, Randomness, Sender, Storage};
 
 /// A handshake that has a request to send, and waits for the server's response.
 ///
@@ -142,15 +143,7 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
     /// response.
     #[must_use = "`true` ends the loop that reads the response"]
     pub fn read(&mut self, input: &mut Input<'_>) -> bool {
-        while self.head.read(input) {
-            // "A client MUST be able to parse one or more 1xx responses received prior to a final response" (RFC 9110
-            // §15.2); 101 is final here.
-            match self.head.whole().map(StatusLine::read) {
-                Some(StatusLine { status: 100 | 102..=199, version: 1 }) => self.head.restart(),
-                _ => return true,
-            }
-        }
-        false
+        read_response(&mut self.head, input)
     }
 
     /// The response that was read.
@@ -161,5 +154,19 @@ impl<K: Randomness, I: Storage, O: Storage> Handshake<K, I, O> {
     pub fn into_response(self) -> Result<Response<K, I, O>, HeadError> {
         let Self { random, head, request, accept_key, config, .. } = self;
         Ok(Response::new(head.into_store()?, random, request, Some(accept_key), config))
+    }
+}
+
+impl<K: Randomness, I: Storage, O: Storage> Exchange for Handshake<K, I, O> {
+    fn pending(&self) -> &[u8] {
+        self.pending()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.consume(count);
+    }
+
+    fn read(&mut self, input: &mut Input<'_>) -> bool {
+        self.read(input)
     }
 }

@@ -9,9 +9,13 @@ mod libraries;
 mod small;
 
 #[cfg(feature = "alloc")]
-use libraries::{base64, sha1};
+pub(crate) use libraries::base64;
+#[cfg(feature = "alloc")]
+use libraries::sha1;
 #[cfg(not(feature = "alloc"))]
-use small::{base64, sha1};
+pub(crate) use small::base64;
+#[cfg(not(feature = "alloc"))]
+use small::sha1;
 
 const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 

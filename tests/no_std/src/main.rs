@@ -9,11 +9,11 @@
 use core::{hint::black_box, time::Duration};
 
 use websocket_proto::{
-    Chunk, ChunkEvent, Client, Config, Connection, Event, FixedStorage, Input, Kind, OwnedReply, ReadBuffer, Server,
-    Traffic, Transport, UncleanEnd, Uri, client,
+    Chunk, ChunkEvent, Client, Config, Connection, Credentials, Event, Exchange, FixedStorage, Input, Kind, OwnedReply,
+    ReadBuffer, Server, Traffic, Transport, UncleanEnd, Uri, client,
     frame::{CloseCode, MaskingKey},
     head::Header,
-    server,
+    proxy, server,
     time::{Backoff, Patience, Retry, Watch},
 };
 
@@ -48,7 +48,13 @@ type Keys = fn() -> [u8; 4];
 pub extern "C" fn main() -> i32 {
     #[cfg(feature = "panic")]
     assert_ne!(open().map(|(server, _)| server.sender.backlog()), Some(4));
-    match talk().and_then(|()| refuse()).and_then(|()| stream()).and_then(|()| time()).and_then(|()| lists()) {
+    match talk()
+        .and_then(|()| refuse())
+        .and_then(|()| stream())
+        .and_then(|()| time())
+        .and_then(|()| lists())
+        .and_then(|()| tunnels())
+    {
         Some(()) => with_an_allocator(),
         None => 1,
     }
@@ -203,6 +209,27 @@ fn lists() -> Option<()> {
     server.sender.send_text("x").ok()?;
     let tunnel = Connection::server_without_handshake(Config::new(), store(), store()).ok()?;
     (is_right && client.sender.is_empty() && tunnel.sender.is_open()).then_some(())
+}
+
+/// Both kinds of proxy, with credentials.
+fn tunnels() -> Option<()> {
+    let uri = Uri::parse(black_box("ws://example.com/")).ok()?;
+    let request = proxy::Request::new(uri).credentials(Credentials::new(black_box("ann"), black_box("secret")));
+    let mut connect = proxy::Connect::with_storage(Config::new(), &request, store(), store()).ok()?;
+    let asked = connect.pending().ends_with(b"\r\nProxy-Authorization: Basic YW5uOnNlY3JldA==\r\n\r\n");
+    connect.consume(usize::MAX);
+    let mut wire = [0; 512];
+    connect.read(&mut on_the_wire(&mut wire, black_box(b"HTTP/1.1 200 OK\r\n\r\n"))?).then_some(())?;
+    connect.into_tunnel().ok()?;
+
+    let mut socks = proxy::Socks5::new(&request).ok()?;
+    let answers: [&[u8]; 3] = black_box([&[5, 2], &[1, 0], &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]]);
+    for answer in answers {
+        socks.consume(socks.pending().len());
+        let _ = socks.read(&mut on_the_wire(&mut wire, answer)?);
+    }
+    socks.into_tunnel().ok()?;
+    asked.then_some(())
 }
 
 /// A frame in pieces, and what a clock and a log need.
