@@ -8,21 +8,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustls::pki_types::ServerName;
 use websocket_proto::{
-    Client, Config, Connection, Input, Outcome, SystemRandom, Uri,
+    Client, Config, Connection, Credentials, Exchange, Input, Outcome, SystemRandom, Uri,
     client::{self, Redirect, UpgradeError},
     deflate,
     head::{HeadError, Headers},
+    proxy::{self, TunnelError},
     time::{Retry, Watch},
 };
 
 use crate::{
     End, is_no_error, now,
     options::Options,
+    proxy::{Kind, Proxy},
     screen::{self, Harmless},
+    socket::Socket,
+    tls,
 };
-
-const NO_TLS: &str = "TLS is not built in: put a tunnel such as stunnel or socat in front, and use its ws:// address";
 
 /// How long to wait for the body of a refusal.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
@@ -43,7 +46,7 @@ type Handshake = client::Handshake<SystemRandom, Vec<u8>, Vec<u8>>;
 type Response = client::Response<SystemRandom, Vec<u8>, Vec<u8>>;
 
 pub(crate) struct Connected {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Socket,
     pub(crate) connection: Connection<Client<SystemRandom>, Vec<u8>, Vec<u8>>,
     /// The first bytes of the connection, which were received with the response.
     pub(crate) early: Vec<u8>,
@@ -86,9 +89,6 @@ pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
 
 fn connect_to(url: &str, headers: &[(String, String)], options: &Options) -> Result<Connected, NotOpened> {
     let uri = Uri::parse(url).map_err(End::usage)?;
-    if uri.is_secure() {
-        return Err(End::usage(NO_TLS).into());
-    }
 
     // The request borrows its parts, and is written in one piece when the handshake begins.
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -105,21 +105,101 @@ fn connect_to(url: &str, headers: &[(String, String)], options: &Options) -> Res
     let random = SystemRandom::new().map_err(End::local)?;
     let handshake = client::Handshake::new(config, &request, random).map_err(End::usage)?;
 
-    let socket = open_socket(uri, options.connect_timeout)?;
+    let proxy = match &options.proxy {
+        Some(proxy) => proxy.clone(),
+        None => Proxy::of_environment(uri).map_err(End::usage)?,
+    };
+    let socket = match proxy {
+        None => open_socket((uri.host(), uri.port()), &uri.host_header(), options.connect_timeout)?,
+        Some(proxy) => open_tunnel(&proxy, uri, options.connect_timeout)?,
+    };
+    let socket = if uri.is_secure() { secure(socket, uri, options)? } else { socket };
     shake_hands(socket, handshake, uri, options)
 }
 
-/// Tries all addresses of the host.
-fn open_socket(uri: Uri<'_>, patience: Duration) -> Result<TcpStream, End> {
-    let cannot = |why| End::lost(format!("cannot connect to {}: {why}", uri.host_header()));
-    let addresses = (uri.host(), uri.port()).to_socket_addrs();
+/// Asks the proxy for a tunnel.
+fn open_tunnel(proxy: &Proxy, uri: Uri<'_>, patience: Duration) -> Result<Socket, End> {
+    let mut request = proxy::Request::new(uri);
+    if let Some((user, password)) = &proxy.credentials {
+        request = request.credentials(Credentials::new(user, password));
+    }
+    let socket = open_socket(&*proxy.authority, &format_args!("the proxy {}", proxy.authority), patience)?;
+    screen::note(&format_args!("asking the proxy for {}", uri.host_header()));
+    let opened = match proxy.kind {
+        Kind::Http => {
+            let mut tunnel = proxy::Connect::new(Config::new(), &request).map_err(End::usage)?;
+            exchange(&mut tunnel, &socket, patience).map(|()| tunnel.into_tunnel())
+        }
+        Kind::Socks5 => {
+            let mut tunnel = proxy::Socks5::new(&request).map_err(End::usage)?;
+            exchange(&mut tunnel, &socket, patience).map(|()| tunnel.into_tunnel())
+        }
+    };
+    match opened {
+        Ok(Ok(())) => Ok(socket),
+        Ok(Err(error)) => {
+            let advice = match error {
+                TunnelError::Refused { status: 407 } | TunnelError::NoMethod if proxy.credentials.is_none() => {
+                    "; does it want a user name and a password? --proxy http://USER:PASSWORD@…"
+                }
+                TunnelError::Refused { status: 407 } => "; are the user name and the password right?",
+                TunnelError::Version { found: b'H' } => "; is it an http:// proxy?",
+                _ => "",
+            };
+            Err(End::refused(format!("no way through the proxy: {error}{advice}"), Outcome::from(error).retry()))
+        }
+        Err(error) => Err(End::lost(format!("no answer of the proxy {}: {error}", proxy.authority))),
+    }
+}
+
+/// Runs an exchange with a proxy. It reads single bytes, so that what follows stays in the socket.
+fn exchange(exchange: &mut impl Exchange, mut socket: &Socket, patience: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + patience;
+    socket.set_write_timeout(Some(patience))?;
+    loop {
+        socket.write_all(exchange.pending())?;
+        exchange.consume(usize::MAX);
+        let mut byte = [0];
+        let n = read_by(deadline, socket, &mut byte)?;
+        if n == 0 || exchange.read(&mut Input::new(&mut byte)) {
+            return Ok(());
+        }
+    }
+}
+
+/// Makes the handshake of TLS.
+fn secure(socket: Socket, uri: Uri<'_>, options: &Options) -> Result<Socket, End> {
+    if options.insecure {
+        screen::error(&"warning: the server's certificate is not checked (--insecure)");
+    }
+    let config = tls::config(options.cacert.as_deref(), options.insecure).map_err(End::usage)?;
+    let name = ServerName::try_from(uri.host().to_owned()).map_err(End::usage)?;
+    let timeout = Some(options.connect_timeout);
+    socket.set_read_timeout(timeout).and_then(|()| socket.set_write_timeout(timeout)).map_err(End::local)?;
+    socket.secure(config, name).map_err(|error| {
+        if is_no_error(&error) {
+            return End::lost(format!("no answer to the handshake of TLS within {:?}", options.connect_timeout));
+        }
+        match error.kind() {
+            ErrorKind::InvalidData | ErrorKind::Other => End::refused(tls::advice(&error), Retry::Never),
+            _ => End::lost(format!("connection lost in the handshake of TLS: {error}")),
+        }
+    })
+}
+
+/// Tries all addresses of a host.
+fn open_socket(host: impl ToSocketAddrs, name: &dyn Display, patience: Duration) -> Result<Socket, End> {
+    let cannot = |why| End::lost(format!("cannot connect to {name}: {why}"));
+    let addresses = host.to_socket_addrs();
     let addresses = addresses.map_err(|error| cannot(format!("no such host; is it spelled right? ({error})")))?;
     let mut problem = None;
     for address in addresses {
         match TcpStream::connect_timeout(&address, patience) {
             Ok(socket) => {
                 screen::note(&format_args!("connected to {address}"));
-                return Ok(socket);
+                // Small messages should leave at once.
+                socket.set_nodelay(true).map_err(End::local)?;
+                return Ok(Socket::plain(socket));
             }
             Err(error) => problem = Some(error),
         }
@@ -137,7 +217,7 @@ fn open_socket(uri: Uri<'_>, patience: Duration) -> Result<TcpStream, End> {
 }
 
 fn shake_hands(
-    mut socket: TcpStream,
+    socket: Socket,
     mut handshake: Handshake,
     uri: Uri<'_>,
     options: &Options,
@@ -148,11 +228,9 @@ fn shake_hands(
         if is_no_error(&error) { late() } else { End::lost(format!("connection lost in the handshake: {error}")) }
     };
     let mut watch = Watch::new(options.patience(), now());
-    // Small messages should leave at once.
-    socket.set_nodelay(true).map_err(lost)?;
     // A server that doesn't read must not hold us up. The request is small, so one time-out is enough.
     socket.set_write_timeout(Some(patience)).map_err(lost)?;
-    socket.write_all(handshake.pending()).and_then(|()| socket.flush()).map_err(lost)?;
+    (&socket).write_all(handshake.pending()).map_err(lost)?;
     socket.set_write_timeout(None).map_err(lost)?;
 
     let mut buf = [0; 4096];
@@ -160,7 +238,7 @@ fn shake_hands(
     let input = loop {
         let wait = watch.check_opening(now()).map_err(|_| late())?;
         socket.set_read_timeout(wait).map_err(lost)?;
-        let n = match socket.read(&mut buf) {
+        let n = match (&socket).read(&mut buf) {
             Err(error) if is_no_error(&error) => continue,
             result => result.map_err(lost)?,
         };
@@ -180,7 +258,7 @@ fn shake_hands(
         for header in response.headers() {
             screen::error(&header);
         }
-        show_body(&mut socket, response.headers(), input.remaining());
+        show_body(&socket, response.headers(), input.remaining());
     }
     if let Some(subprotocol) = response.subprotocol() {
         screen::note(&format_args!("subprotocol {}", Harmless(subprotocol.as_bytes())));
@@ -225,7 +303,7 @@ fn refused(error: UpgradeError, response: &Response, uri: Uri<'_>) -> NotOpened 
 fn no_response(error: HeadError, said: &[u8]) -> End {
     let line = said.get(..LONGEST_GREETING).unwrap_or(said).split(|byte| matches!(byte, b'\r' | b'\n')).next();
     let words = match (error, line) {
-        (HeadError::Tls, _) => format!("the server wants TLS on this port, and {NO_TLS}"),
+        (HeadError::Tls, _) => "the server wants TLS on this port; is it wss://?".into(),
         (HeadError::Incomplete { seen: 0 }, _) => {
             "not a WebSocket server: the connection ended without a response; is the port right, or does it want TLS?"
                 .into()
@@ -241,7 +319,7 @@ fn no_response(error: HeadError, said: &[u8]) -> End {
 }
 
 /// Shows the beginning of a refusal's body. `body` is the part that was received already.
-fn show_body(socket: &mut TcpStream, headers: Headers<'_>, body: &[u8]) {
+fn show_body(socket: &Socket, headers: Headers<'_>, body: &[u8]) {
     let announced = headers.get("Content-Length").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
     let wanted = announced.unwrap_or(usize::MAX).min(BODY);
     let deadline = Instant::now() + BODY_PATIENCE;
@@ -268,7 +346,7 @@ fn show_body(socket: &mut TcpStream, headers: Headers<'_>, body: &[u8]) {
 }
 
 /// A read that fails at the deadline.
-fn read_by(deadline: Instant, socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+fn read_by(deadline: Instant, mut socket: &Socket, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

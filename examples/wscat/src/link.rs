@@ -13,7 +13,6 @@ use std::{
     error::Error,
     fmt::{self, Display},
     io::{self, ErrorKind, Write},
-    net::TcpStream,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,7 +23,7 @@ use websocket_proto::{
     time::{TimedOut, Watch},
 };
 
-use crate::{now, options::Options};
+use crate::{now, options::Options, socket::Socket};
 
 /// How many bytes one write takes. Few, so that a slow network shows progress every few seconds.
 const WRITE: usize = 16 << 10;
@@ -124,7 +123,7 @@ impl Link {
     }
 
     /// Writes all pending bytes, until the connection is over.
-    pub(crate) fn write_to(&self, mut socket: &TcpStream) -> io::Result<()> {
+    pub(crate) fn write_to(&self, mut socket: &Socket) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(WRITE);
         loop {
             let mut state = self.lock();

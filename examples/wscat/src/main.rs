@@ -27,13 +27,16 @@ mod lines;
 mod link;
 mod options;
 mod output;
+mod proxy;
 mod screen;
+mod socket;
+mod tls;
 
 use std::{
     env,
     fmt::{self, Display},
     io::{self, ErrorKind, IsTerminal, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::Shutdown,
     process::ExitCode,
     sync::{Arc, LazyLock},
     thread,
@@ -46,7 +49,9 @@ use websocket_proto::{
     time::{Retry, TimedOut},
 };
 
-use crate::{connect::Connected, lines::Stdin, link::Link, options::Options, output::Output, screen::Harmless};
+use crate::{
+    connect::Connected, lines::Stdin, link::Link, options::Options, output::Output, screen::Harmless, socket::Socket,
+};
 
 /// How often a read that waits for the peer is interrupted: another thread may have sent a Close, whose answer has a
 /// deadline.
@@ -139,7 +144,7 @@ fn serve(connected: Connected, stdin: &Arc<Stdin>, options: &Options, output: &m
 ///
 /// `early` holds bytes that were received with the handshake's response.
 fn receive(
-    mut socket: &TcpStream,
+    mut socket: &Socket,
     mut receiver: Receiver<Client<SystemRandom>, Vec<u8>>,
     mut early: Vec<u8>,
     link: &Link,
@@ -198,6 +203,8 @@ fn receive(
             Ok(0) => break None,
             Ok(n) => n,
             Err(error) if is_no_error(&error) => 0,
+            // Many servers end TLS without a `close_notify`.
+            Err(_) if receiver.end_of_input().is_ok() => break None,
             Err(error) => {
                 screen::note(&format_args!("cannot receive: {error}"));
                 break None;

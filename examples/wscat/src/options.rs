@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use websocket_proto::time::{Backoff, Patience};
 
+use crate::proxy::Proxy;
+
 pub(crate) const HELP: &str = "\
 A WebSocket client for the terminal and for pipes.
 
@@ -32,6 +34,13 @@ Options:
                           up to 5 seconds, and later ones up to a minute, or as long
                           as the server asks for. Lines that were not sent are kept
   --follow                follow redirects, at most 5
+  --cacert FILE           trust the certificates in this PEM file, too
+  --insecure              trust every server: anybody in between can read and change
+                          what is sent
+  --proxy URL             connect through http://[USER:PASSWORD@]HOST[:PORT], or
+                          socks5://…; without it through that of the environment:
+                          https_proxy for wss, http_proxy for ws, all_proxy for both,
+                          but not to hosts in no_proxy. '' is no proxy
   --connect-timeout SECONDS
                           how long an address may take to answer, and the server
                           to complete the handshake (10)
@@ -66,6 +75,10 @@ pub(crate) struct Options {
     /// Without `--reconnect`, `None`.
     pub(crate) backoff: Option<Backoff>,
     pub(crate) follow: bool,
+    pub(crate) cacert: Option<PathBuf>,
+    pub(crate) insecure: bool,
+    /// `None` is that of the environment, `Some(None)` is none.
+    pub(crate) proxy: Option<Option<Proxy>>,
     pub(crate) connect_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) silence: Duration,
@@ -86,6 +99,9 @@ impl Options {
             wait: Duration::from_millis(300),
             backoff: None,
             follow: false,
+            cacert: None,
+            insecure: false,
+            proxy: None,
             connect_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
             silence: Duration::from_secs(25),
@@ -117,6 +133,12 @@ impl Options {
                 "--backoff-first" => backoff = backoff.first(seconds(value()?)?),
                 "--backoff-max" => backoff = backoff.max(seconds(value()?)?),
                 "--follow" => options.follow = true,
+                "--cacert" => options.cacert = Some(value()?.into()),
+                "--insecure" => options.insecure = true,
+                "--proxy" => {
+                    let value = text(value()?)?;
+                    options.proxy = Some(if value.is_empty() { None } else { Some(value.parse()?) });
+                }
                 "--connect-timeout" => options.connect_timeout = seconds(value()?)?,
                 "--close-timeout" => options.close_timeout = seconds(value()?)?,
                 "--silence" => options.silence = seconds(value()?)?,

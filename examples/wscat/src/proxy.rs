@@ -1,0 +1,167 @@
+//! Which proxy is in between: of the command line, or of the environment.
+
+use std::{env, str::FromStr};
+
+use websocket_proto::Uri;
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Proxy {
+    pub(crate) kind: Kind,
+    /// `HOST:PORT`, with the brackets of an IPv6 address.
+    pub(crate) authority: String,
+    /// User name and password.
+    pub(crate) credentials: Option<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Http,
+    Socks5,
+}
+
+// Without the credentials.
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proxy({:?}, {})", self.kind, self.authority)
+    }
+}
+
+impl FromStr for Proxy {
+    type Err = String;
+
+    /// `http://USER:PASSWORD@HOST:PORT` or `socks5://…`. Without a scheme it is HTTP, as with other programs.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let (kind, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (Kind::Http, 80),
+            // Both look up the server's name.
+            "socks5" | "socks5h" => (Kind::Socks5, 1080),
+            _ => return Err(format!("no such kind of proxy: {scheme}:// (only http:// and socks5://)")),
+        };
+        let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (user_info, host) = rest.rsplit_once('@').map_or((None, rest), |(info, host)| (Some(info), host));
+        let address = format!("ws://{host}");
+        // The credentials are not shown.
+        let uri =
+            Uri::parse(&address).map_err(|error| format!("not the address of a proxy: {scheme}://{host}: {error}"))?;
+        let has_port = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+        let port = if has_port { uri.port() } else { default_port };
+        let name = uri.host();
+        let authority = if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") };
+        let credentials = user_info.map(|info| {
+            let (user, password) = info.split_once(':').unwrap_or((info, ""));
+            Ok::<_, String>((decode(user)?, decode(password)?))
+        });
+        Ok(Self { kind, authority, credentials: credentials.transpose()? })
+    }
+}
+
+impl Proxy {
+    /// The proxy that the environment has for a server, as for other programs: `https_proxy` for `wss`, `http_proxy` for
+    /// `ws`, `all_proxy` for both, unless `no_proxy` has the host.
+    pub(crate) fn of_environment(uri: Uri<'_>) -> Result<Option<Self>, String> {
+        let variable = |names: &[&str]| {
+            names.iter().find_map(|name| {
+                env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name.to_string(), value))
+            })
+        };
+        // `HTTP_PROXY` in capitals may be a header of a request to a server that runs this program.
+        let names: &[&str] = match uri.is_secure() {
+            true => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
+            false => &["http_proxy", "all_proxy", "ALL_PROXY"],
+        };
+        let Some((name, value)) = variable(names) else { return Ok(None) };
+        if variable(&["no_proxy", "NO_PROXY"]).is_some_and(|(_, list)| is_excepted(uri.host(), &list)) {
+            return Ok(None);
+        }
+        value.parse().map(Some).map_err(|error| format!("{name}: {error}"))
+    }
+}
+
+/// Whether the host is in a list such as `localhost,.example.com,192.0.2.1`, or in a domain of it.
+fn is_excepted(host: &str, list: &str) -> bool {
+    list.split([',', ' ']).filter(|entry| !entry.is_empty()).any(|entry| {
+        let domain = entry.trim_start_matches("*.").trim_start_matches('.');
+        let ends = || host.len() > domain.len() && host.is_char_boundary(host.len() - domain.len());
+        let in_domain = || {
+            let (rest, end) = host.split_at(host.len() - domain.len());
+            rest.ends_with('.') && end.eq_ignore_ascii_case(domain)
+        };
+        entry == "*" || host.eq_ignore_ascii_case(domain) || ends() && in_domain()
+    })
+}
+
+/// Decodes `%40` and the like.
+fn decode(text: &str) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        rest = others;
+        bytes.push(match (first, rest) {
+            (b'%', [a, b, others @ ..]) => {
+                rest = others;
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                let (Some(high), Some(low)) = (digit(*a), digit(*b)) else {
+                    return Err("a % in the proxy's user name or password without two hexadecimal digits".into());
+                };
+                (high << 4 | low) as u8
+            }
+            (b'%', _) => return Err("a % in the proxy's user name or password without two hexadecimal digits".into()),
+            (byte, _) => *byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| "the proxy's user name or password is not UTF-8".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, kind, authority, credentials) in [
+            ("http://proxy:3128", Kind::Http, "proxy:3128", None),
+            ("proxy:3128/", Kind::Http, "proxy:3128", None),
+            ("http://proxy", Kind::Http, "proxy:80", None),
+            ("SOCKS5://proxy", Kind::Socks5, "proxy:1080", None),
+            ("socks5h://[::1]", Kind::Socks5, "[::1]:1080", None),
+            ("http://[::1]:80", Kind::Http, "[::1]:80", None),
+            ("http://ann:s%40:c@proxy:1", Kind::Http, "proxy:1", Some(("ann", "s@:c"))),
+            ("http://a@b@proxy:1", Kind::Http, "proxy:1", Some(("a@b", ""))),
+        ] {
+            let proxy: Proxy = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            let found = proxy.credentials.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
+            assert_eq!((proxy.kind, proxy.authority.as_str(), found), (kind, authority, credentials), "{text}");
+            assert!(!format!("{proxy:?}").contains("s@:c"));
+        }
+        for (text, error) in [
+            ("https://proxy", "no such kind of proxy"),
+            ("http://", "without a host"),
+            ("http://secret:x@ho st", "not the address of a proxy: http://ho st"),
+            ("http://a%2:b@proxy", "hexadecimal"),
+            ("http://a%ff:b@proxy", "not UTF-8"),
+        ] {
+            let found = text.parse::<Proxy>().unwrap_err();
+            assert!(found.contains(error) && !found.contains("secret"), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn exceptions() {
+        for (host, list, expected) in [
+            ("example.com", "example.com", true),
+            ("www.example.com", "other, EXAMPLE.com", true),
+            ("www.example.com", ".example.com", true),
+            ("www.example.com", "*.example.com", true),
+            ("notexample.com", "example.com", false),
+            ("example.com", "www.example.com", false),
+            ("anything", "*", true),
+            ("192.0.2.1", "192.0.2.1", true),
+            ("::1", "::1", true),
+            ("h", "", false),
+            ("äb", "b", false),
+        ] {
+            assert_eq!(is_excepted(host, list), expected, "{host} in {list:?}");
+        }
+    }
+}

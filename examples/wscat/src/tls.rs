@@ -1,0 +1,97 @@
+//! Which servers are trusted, and what to do about one that is not.
+
+use std::{io, path::Path, sync::Arc};
+
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+};
+
+/// With the roots of the system, and those in a PEM file. Without a check if `insecure`.
+pub(crate) fn config(more_roots: Option<&Path>, insecure: bool) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    // Without any, the error of the handshake says so.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(file) = more_roots {
+        let cannot =
+            |error: &dyn std::fmt::Display| format!("cannot read certificates from {}: {error}", file.display());
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| cannot(&error))? {
+            roots.add(certificate.map_err(|error| cannot(&error))?).map_err(|error| cannot(&error))?;
+        }
+    }
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    if insecure {
+        config.dangerous().set_certificate_verifier(Arc::new(Anybody(ring::default_provider())));
+    }
+    // A server with HTTP/2 on this port must not choose it.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// What an error of the handshake means, in one line.
+pub(crate) fn advice(error: &io::Error) -> String {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    let advice = match tls {
+        Some(Error::InvalidCertificate(error)) => match error {
+            CertificateError::UnknownIssuer => "nobody here vouches for it; name its authority with --cacert FILE",
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "it has expired, or this clock is wrong"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "it is not valid yet, or this clock is wrong"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "it is for another name; is the address right?"
+            }
+            // What `openssl req -x509` makes unless it is told otherwise.
+            error if format!("{error:?}").contains("CaUsedAsEndEntity") => {
+                "it is that of an authority and no server's; make one with -addext basicConstraints=critical,CA:FALSE"
+            }
+            _ => return format!("the server's certificate is not accepted: {error}"),
+        },
+        Some(Error::InvalidMessage(_)) => return "the server does not speak TLS on this port; is it ws://?".into(),
+        _ => return format!("no TLS connection: {error}"),
+    };
+    format!("the server's certificate is not accepted: {advice}")
+}
+
+/// Accepts every certificate.
+#[derive(Debug)]
+struct Anybody(CryptoProvider);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
