@@ -101,7 +101,7 @@ async fn echo(mut incoming: RecvStream, mut outgoing: SendStream<Bytes>, mut con
             // Both halves are dropped, and so the stream is reset.
             Err(timed_out) => return connection.outcome().or_timed_out(timed_out),
         };
-        if tx.is_empty() && (ended || tx.transport() == Transport::CloseNow) {
+        if tx.transport() == Transport::CloseNow || (ended && tx.is_empty()) {
             break;
         }
         select! {
