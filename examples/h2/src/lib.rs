@@ -44,7 +44,9 @@ async fn serve_connection(socket: TcpStream, ended: impl Fn(Outcome) + Clone + S
     let mut builder = h2::server::Builder::new();
     // "SETTINGS_ENABLE_CONNECT_PROTOCOL" (RFC 8441 §3)
     builder.enable_connect_protocol().max_concurrent_streams(STREAMS);
-    // The connection's window has space for those of all streams: no stream that is not read stops the others.
+    // The connection's window has space for those of all streams: no stream that is not read stops the others. But
+    // `h2` ends a connection (ENHANCE_YOUR_CALM) when too many frames of less than 256 bytes wait: if they have 50
+    // bytes, when about 20 streams are not read. See its `data_frame_budget`.
     builder.initial_window_size(WINDOW).initial_connection_window_size(STREAMS * WINDOW);
     let Ok(Ok(mut connection)) = timeout(Duration::from_secs(10), builder.handshake(socket)).await else { return };
     while let Some(Ok((request, response))) = connection.accept().await {
@@ -110,6 +112,9 @@ async fn echo(mut incoming: RecvStream, mut outgoing: SendStream<Bytes>, mut con
                 Some(Ok(data)) => {
                     watch.heard(origin.elapsed());
                     let count = data.len();
+                    // An input is unmasked in place, so this copies, unless nothing else refers to the memory. That is
+                    // 30 ns for a short frame and 200 ns for 16 KiB: `cargo bench -p benches --bench bytes`. A
+                    // `ReadBuffer` takes half as long for a short frame, but is kept while nothing is received.
                     let mut data = BytesMut::from(data);
                     let mut input = Input::new(&mut data);
                     while let Some(event) = rx.next_message(&mut input, tx) {
