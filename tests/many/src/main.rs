@@ -22,7 +22,7 @@ Usage: many [OPTIONS]
   --websockets N   how many are open at once (1000)
   --streams N      how many of them share a connection of HTTP/2 (100)
   --messages N     how many messages each sends (2000)
-  --length BYTES   how long a message is (100)
+  --length BYTES   how long a message is, at most 16384 (100)
   --quick          only 20 messages each
   --help           show this
 
@@ -51,7 +51,8 @@ async fn main() -> ExitCode {
             "--websockets" => plan.websockets = arguments.value("a number"),
             "--streams" => plan.streams = arguments.value("a number"),
             "--messages" => plan.messages = arguments.value("a number"),
-            "--length" => plan.length = arguments.value::<usize>("a number of bytes").max(4),
+            // More might fill what lies between both ends, while neither reads.
+            "--length" => plan.length = arguments.value::<usize>("a number of bytes").clamp(4, 16 << 10),
             "--quick" => plan.messages = 20,
             // For the processes that this program starts.
             "--serve" => return arguments.value::<Kind>("h2 or hyper").serve().await,
