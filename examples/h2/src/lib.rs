@@ -45,8 +45,8 @@ async fn serve_connection(socket: TcpStream, ended: impl Fn(Outcome) + Clone + S
     // "SETTINGS_ENABLE_CONNECT_PROTOCOL" (RFC 8441 §3)
     builder.enable_connect_protocol().max_concurrent_streams(STREAMS);
     // The connection's window has space for those of all streams: no stream that is not read stops the others. But
-    // `h2` ends a connection (ENHANCE_YOUR_CALM) when too many frames of less than 256 bytes wait: if they have 50
-    // bytes, when about 20 streams are not read. See its `data_frame_budget`.
+    // `h2` ends a connection (ENHANCE_YOUR_CALM) when too many frames of less than 256 bytes wait to be
+    // read: if they have 50 bytes, those of 16 streams. See its `data_frame_budget`.
     builder.initial_window_size(WINDOW).initial_connection_window_size(STREAMS * WINDOW);
     let Ok(Ok(mut connection)) = timeout(Duration::from_secs(10), builder.handshake(socket)).await else { return };
     while let Some(Ok((request, response))) = connection.accept().await {
