@@ -3,7 +3,6 @@
 
 use std::{
     future::poll_fn,
-    io,
     time::{Duration, Instant},
 };
 
@@ -30,11 +29,14 @@ const WINDOW: u32 = 64 << 10;
 /// A peer that does not read is not read either, once this much waits for it.
 const BACKLOG: usize = 64 << 10;
 
-/// Serves every TCP connection, until accepting fails. Tells `ended` how each WebSocket has ended.
-pub async fn serve(listener: TcpListener, ended: impl Fn(Outcome) + Clone + Send + 'static) -> io::Result<()> {
+/// Serves every TCP connection. Tells `ended` how each WebSocket has ended.
+pub async fn serve(listener: TcpListener, ended: impl Fn(Outcome) + Clone + Send + 'static) {
     loop {
-        let (socket, _) = listener.accept().await?;
-        tokio::spawn(serve_connection(socket, ended.clone()));
+        match listener.accept().await {
+            Ok((socket, _)) => _ = tokio::spawn(serve_connection(socket, ended.clone())),
+            // Most likely there are no file descriptors left; some will be closed.
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 

@@ -24,5 +24,6 @@ async fn main() -> std::io::Result<()> {
     }
     let listener = TcpListener::bind(listen).await?;
     println!("listening on ws://{}/", listener.local_addr()?);
-    h2_server::serve(listener, |outcome| eprintln!("{outcome}")).await
+    h2_server::serve(listener, |outcome| eprintln!("{outcome}")).await;
+    Ok(())
 }

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
-    sync::mpsc::unbounded_channel,
+    sync::{mpsc::unbounded_channel, watch},
     time::sleep,
 };
 use websocket_proto::frame::{Header, MaskingKey, Opcode};
@@ -49,12 +49,13 @@ fn with_each<F: Future<Output = ()>>(servers: &[Server], test: impl Fn(Client) -
         run(async {
             let (listener, address) = listen().await;
             let (sender, outcomes) = unbounded_channel();
+            let (_stop, stopping) = watch::channel(());
             match server {
                 Server::H2 => {
                     _ = tokio::spawn(h2_server::serve(listener, move |outcome| sender.send(outcome).unwrap()))
                 }
-                Server::Hyper => _ = tokio::spawn(hyper_server::serve(listener)),
-                Server::HyperEcho => _ = tokio::spawn(over_hyper::serve(listener, sender)),
+                Server::Hyper => _ = tokio::spawn(over_hyper::serve_example(listener, stopping)),
+                Server::HyperEcho => _ = tokio::spawn(over_hyper::serve(listener, sender, stopping)),
             }
             let outcomes = (*server != Server::Hyper).then_some(outcomes);
             test(Client::connect(address, outcomes).await).await;

@@ -6,18 +6,33 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming, ext::Protocol, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpListener, sync::mpsc::UnboundedSender};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc::UnboundedSender, watch},
+};
 use websocket_proto::{
     Config, Outcome,
     server::{self, Accept, Refusal},
 };
 
-pub(crate) async fn serve(listener: TcpListener, outcomes: UnboundedSender<Outcome>) -> io::Result<()> {
+/// The example as it is. It writes the outcomes to its log.
+pub(crate) async fn serve_example(listener: TcpListener, stopping: watch::Receiver<()>) -> io::Result<()> {
+    loop {
+        let (socket, client) = listener.accept().await?;
+        tokio::spawn(hyper_server::serve(socket, client.to_string(), stopping.clone()));
+    }
+}
+
+pub(crate) async fn serve(
+    listener: TcpListener,
+    outcomes: UnboundedSender<Outcome>,
+    stopping: watch::Receiver<()>,
+) -> io::Result<()> {
     loop {
         let (socket, _) = listener.accept().await?;
-        let outcomes = outcomes.clone();
+        let (outcomes, stopping) = (outcomes.clone(), stopping.clone());
         let service = service_fn(move |request| {
-            let response = respond(request, outcomes.clone());
+            let response = respond(request, outcomes.clone(), stopping.clone());
             async { Ok::<_, Refusal>(response.unwrap_or_else(|refusal| answer(refusal.response()))) }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -30,6 +45,7 @@ pub(crate) async fn serve(listener: TcpListener, outcomes: UnboundedSender<Outco
 fn respond(
     mut request: Request<Incoming>,
     outcomes: UnboundedSender<Outcome>,
+    stopping: watch::Receiver<()>,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
     let protocol = request.extensions().get::<Protocol>().map(Protocol::as_str);
     let asked = server::Request::from_http(Config::new(), &request, protocol)?;
@@ -42,7 +58,7 @@ fn respond(
     let stream = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let stream = TokioIo::new(stream.await.unwrap());
-        let _ = outcomes.send(hyper_server::echo(stream, connection).await);
+        let _ = outcomes.send(hyper_server::echo(stream, connection, stopping).await);
     });
     Ok(response.map(|()| Full::default()))
 }
