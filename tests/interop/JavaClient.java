@@ -239,7 +239,7 @@ class JavaClient {
             for (String sent : List.of("still here", "and here")) {
                 c.send(sent, true);
                 Object message;
-                // The peer servers report the Pong, the Rust one need not.
+                // The server reports the Pong.
                 do message = c.next(c.messages); while (message.equals("ponged hello"));
                 same("echo", message, sent);
             }

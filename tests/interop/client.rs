@@ -3,6 +3,8 @@
 //! `interop_client --url ws://127.0.0.1:PORT`; one line per scenario, exit code 0 when all passed. The variable
 //! `INTEROP_MODE` tells how the server compresses.
 
+mod http2;
+
 use std::{
     collections::VecDeque,
     env,
@@ -11,10 +13,12 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     process::ExitCode,
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use arguments::Arguments;
+use http2::Ending;
 use websocket_proto::{
     Client, Config, Connection, Event, Input, Kind, Receiver, Sender, SystemRandom, Transport, Uri, client,
     deflate::{self, Prepared, WindowBits},
@@ -24,9 +28,12 @@ use websocket_proto::{
 const HELP: &str = "\
 The client that is tested with the servers of others: a line for each scenario.
 
-Usage: interop_client --url URL
+Usage: interop_client [--http2 [--end HOW]] --url URL
 
   --url URL  the address of a server, such as ws://127.0.0.1:9002
+  --http2    each WebSocket is a stream of one HTTP/2 connection, in clear text
+  --end HOW  who ends a stream after both Closes: the server first, the client
+             first, or the client by a reset (server)
   --help     show this
 
 INTEROP_MODE says how the server is set to compress: plain, deflate or limits.
@@ -35,6 +42,12 @@ INTEROP_SKIP names scenarios to leave out. Exit code 0 when all others passed.
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 type Scenario = fn(&str) -> Outcome;
+
+/// For any one thing to happen.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The connection of all WebSockets, if it is one of HTTP/2.
+static HTTP2: Mutex<Option<http2::Connection>> = Mutex::new(None);
 
 const SCENARIOS: [(&str, Scenario); 18] = [
     ("text", text),
@@ -69,16 +82,34 @@ const OFFERS: [(&str, Scenario); 7] = [
 ];
 
 fn main() -> ExitCode {
-    let mut url = String::new();
+    let (mut url, mut over_http2, mut ending) = (String::new(), false, Ending::Server);
     let mut arguments = Arguments::new(HELP);
     while let Some(flag) = arguments.next() {
         match flag.as_str() {
             "--url" => url = arguments.value("a URL"),
+            "--http2" => over_http2 = true,
+            "--end" => {
+                ending = match arguments.value::<String>("server, client or reset").as_str() {
+                    "server" => Ending::Server,
+                    "client" => Ending::Client,
+                    "reset" => Ending::Reset,
+                    _ => arguments.wrong("--end needs server, client or reset"),
+                }
+            }
             _ => arguments.unknown(),
         }
     }
     if url.is_empty() {
         arguments.wrong("--url is missing");
+    }
+    if over_http2 {
+        match http2::Connection::new(&url, ending) {
+            Ok(connection) => *http2() = Some(connection),
+            Err(error) => {
+                println!("FAILED http2: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
     }
     let mut failed = 0;
     let offers = if mode() == "deflate" { &OFFERS[..] } else { &[] };
@@ -95,7 +126,20 @@ fn main() -> ExitCode {
             }
         }
     }
+    if let Some(connection) = http2().take() {
+        match connection.finish() {
+            Ok(()) => println!("ok http2"),
+            Err(error) => {
+                println!("FAILED http2: {error}");
+                failed += 1;
+            }
+        }
+    }
     ExitCode::from(u8::from(failed > 0))
+}
+
+fn http2() -> MutexGuard<'static, Option<http2::Connection>> {
+    HTTP2.lock().expect("no scenario panics")
 }
 
 /// How the server compresses: see `README.md`.
@@ -114,8 +158,59 @@ enum Seen {
     End,
 }
 
+/// A socket, or a stream of HTTP/2.
+trait Stream: Read + Write {
+    /// Ends it from our side.
+    fn end(&mut self) -> io::Result<()>;
+
+    fn ending(&self) -> Ending {
+        Ending::Server
+    }
+}
+
+impl Stream for TcpStream {
+    fn end(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Both)
+    }
+}
+
+/// A WebSocket, before its first message.
+struct Opened {
+    response: client::Response<SystemRandom, Vec<u8>, Vec<u8>>,
+    stream: Box<dyn Stream>,
+    /// What was received behind the head of the response.
+    input: Vec<u8>,
+}
+
+fn open_http1(config: Config, request: &client::Request<'_>, uri: Uri<'_>) -> Outcome<Opened> {
+    let mut socket = TcpStream::connect((uri.host(), uri.port()))?;
+    socket.set_read_timeout(Some(LIMIT))?;
+    let mut handshake = client::Handshake::new(config, request, SystemRandom::new()?)?;
+    socket.write_all(handshake.pending())?;
+    let mut buf = [0; 4096];
+    let mut input = loop {
+        let n = read(&mut socket, &mut buf)?;
+        let mut input = Input::new(&mut buf[..n]);
+        if handshake.read(&mut input) || n == 0 {
+            break input.remaining().to_vec();
+        }
+    };
+    let response = handshake.into_response()?;
+    if response.status() != 101 {
+        socket.read_to_end(&mut input)?;
+        return Err(refusal(&response, &input));
+    }
+    Ok(Opened { response, stream: Box::new(socket), input })
+}
+
+fn refusal(response: &client::Response<SystemRandom, Vec<u8>, Vec<u8>>, body: &[u8]) -> Box<dyn Error> {
+    let header =
+        response.headers().get("X-Refused").map_or("no X-Refused".into(), |value| value.escape_ascii().to_string());
+    format!("{} {header} {:?}", response.status(), String::from_utf8_lossy(body)).into()
+}
+
 struct Session {
-    socket: TcpStream,
+    stream: Box<dyn Stream>,
     rx: Receiver<Client<SystemRandom>, Vec<u8>>,
     tx: Sender<Client<SystemRandom>, Vec<u8>>,
     subprotocol: Option<String>,
@@ -137,32 +232,16 @@ impl Session {
             config = config.deflate(deflate);
         }
         let uri = Uri::parse(address)?;
-        let mut socket = TcpStream::connect((uri.host(), uri.port()))?;
-        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         let request = client::Request::new(uri).subprotocols(subprotocols);
-        let mut handshake = client::Handshake::new(config, &request, SystemRandom::new()?)?;
-        socket.write_all(handshake.pending())?;
-        let mut buf = [0; 4096];
-        let mut input = loop {
-            let n = read(&mut socket, &mut buf)?;
-            let mut input = Input::new(&mut buf[..n]);
-            if handshake.read(&mut input) || n == 0 {
-                break input;
-            }
+        let Opened { response, stream, mut input } = match &mut *http2() {
+            Some(connection) => connection.open(config, &request)?,
+            None => open_http1(config, &request, uri)?,
         };
-        let response = handshake.into_response()?;
-        if response.status() != 101 {
-            let header = response.headers().get("X-Refused").map(<[u8]>::escape_ascii);
-            let mut body = input.remaining().to_vec();
-            socket.read_to_end(&mut body)?;
-            let body = String::from_utf8(body)?;
-            return Err(format!("{} {} {body:?}", response.status(), header.ok_or("no X-Refused")?).into());
-        }
         let subprotocol = response.subprotocol().map(String::from);
         let Connection { receiver, sender } = response.upgrade()?;
         let mut session =
-            Self { socket, rx: receiver, tx: sender, subprotocol, seen: VecDeque::new(), sent: 0, received: 0 };
-        session.take(&mut input);
+            Self { stream, rx: receiver, tx: sender, subprotocol, seen: VecDeque::new(), sent: 0, received: 0 };
+        session.take(&mut Input::new(&mut input));
         Ok(session)
     }
 
@@ -183,13 +262,13 @@ impl Session {
     fn next(&mut self) -> Outcome<Seen> {
         let mut buf = vec![0; 64 << 10];
         loop {
-            self.socket.write_all(self.tx.pending())?;
+            self.stream.write_all(self.tx.pending())?;
             self.sent += self.tx.pending().len();
             self.tx.consume(usize::MAX);
             if let Some(seen) = self.seen.pop_front() {
                 return Ok(seen);
             }
-            let n = read(&mut self.socket, &mut buf)?;
+            let n = read(&mut *self.stream, &mut buf)?;
             if n == 0 {
                 self.rx.end_of_input()?;
                 return Ok(Seen::End);
@@ -226,13 +305,24 @@ impl Session {
         self.ended()
     }
 
-    /// The server ends the stream, then we may.
+    /// After both Closes: the end of the stream.
     fn ended(mut self) -> Outcome {
-        self.expect(Seen::End)?;
         if self.tx.transport() != Transport::AwaitEnd {
             return Err(format!("{:?} instead of AwaitEnd", self.tx.transport()).into());
         }
-        Ok(self.socket.shutdown(Shutdown::Both)?)
+        match self.stream.ending() {
+            Ending::Server => {
+                self.expect(Seen::End)?;
+                self.stream.end()?;
+            }
+            Ending::Client => {
+                self.stream.end()?;
+                self.expect(Seen::End)?;
+            }
+            // hyper resets a stream that is dropped.
+            Ending::Reset => {}
+        }
+        Ok(())
     }
 }
 
@@ -260,7 +350,7 @@ fn binary(url: &str) -> Outcome {
         // Half of them by a vectored write, as far as the socket takes it.
         if len % 2 == 0 {
             let frame = session.tx.vectored_frame(&data[..])?;
-            let written = session.socket.write_vectored(&frame.slices())?;
+            let written = session.stream.write_vectored(&frame.slices())?;
             frame.sent(written);
         } else {
             session.tx.send_binary(&data)?;
@@ -511,9 +601,9 @@ fn threshold(url: &str) -> Outcome {
 }
 
 /// Reads once, and again after an interruption by a signal.
-fn read(socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+fn read(stream: &mut dyn Stream, buf: &mut [u8]) -> io::Result<usize> {
     loop {
-        match socket.read(buf) {
+        match stream.read(buf) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -1,12 +1,15 @@
-// Scenarios on Node: node_client.js ws|builtin ws://127.0.0.1:PORT
+// Scenarios on Node: node_client.js ws|builtin|http2 ws://127.0.0.1:PORT
 // Both clients have the browser's interface; ws has more, used where needed.
+// "http2" is ws, too, over streams of one connection of Node's HTTP/2 client.
 'use strict';
 const assert = require('node:assert/strict');
 const { randomBytes } = require('node:crypto');
 const diagnostics = require('node:diagnostics_channel');
 const { on, once } = require('node:events');
+const http2 = require('node:http2');
 
 const builtin = process.argv[2] === 'builtin';
+const overHttp2 = process.argv[2] === 'http2';
 const base = process.argv[3].replace(/\/$/, '');
 const WebSocket = builtin ? globalThis.WebSocket : require('ws');
 
@@ -33,14 +36,71 @@ function same(what, got, want) {
 let socket;
 diagnostics.subscribe('net.client.socket', (message) => (socket = message.socket));
 
+function connect(path, protocols, offer) {
+  if (builtin) return new WebSocket(base + path, protocols); // offers compression always, without any wishes
+  const perMessageDeflate = MODE !== 'plain' && { threshold: 0, ...offer };
+  if (overHttp2) return connectHttp2(path, protocols, perMessageDeflate);
+  return new WebSocket(base + path, protocols, { perMessageDeflate, maxPayload: 64 * MIB });
+}
+
+let session; // of HTTP/2, for all WebSockets
+const resets = [];
+
+/** ws has no client for HTTP/2. So the handshake is here, and ws has the stream as its socket. */
+function connectHttp2(path, protocols, offer) {
+  const { extension, PerMessageDeflate } = WebSocket;
+  const deflate = offer && new PerMessageDeflate({ ...offer, maxPayload: 64 * MIB });
+  const ws = new WebSocket(null, undefined, { autoPong: true, closeTimeout: LIMIT * 1000 });
+  ws._isServer = false; // it takes a WebSocket without an address for that of a server
+  const headers = {
+    ':method': 'CONNECT',
+    ':protocol': 'websocket',
+    ':path': path,
+    ':scheme': 'http',
+    ':authority': new URL(base).host,
+    'sec-websocket-version': '13',
+  };
+  if (protocols.length) headers['sec-websocket-protocol'] = protocols.join(', ');
+  if (deflate) headers['sec-websocket-extensions'] = extension.format({ 'permessage-deflate': deflate.offer() });
+  const stream = session.request(headers, { endStream: false });
+  const failed = (error) => ws.emit('error', error);
+  stream.once('error', failed);
+  stream.on('close', () => stream.rstCode && !stream.readableEnded && resets.push(`${path}: code ${stream.rstCode}`));
+  stream.once('response', (response) => {
+    if (response[':status'] !== 200) {
+      ws.emit('unexpected-response', null, Object.assign(stream, { statusCode: response[':status'], headers: response }));
+      return;
+    }
+    stream.off('error', failed);
+    ws.emit('upgrade', { headers: response });
+    ws._protocol = response['sec-websocket-protocol'] ?? '';
+    const agreed = response['sec-websocket-extensions'];
+    if (agreed) {
+      deflate.accept(extension.parse(agreed)['permessage-deflate']);
+      ws._extensions['permessage-deflate'] = deflate;
+    }
+    ws.setSocket(stream, Buffer.alloc(0), { maxPayload: 64 * MIB });
+  });
+  return ws;
+}
+
+/** Connects, and waits until the server allows extended CONNECT (RFC 8441 §3). */
+async function openSession() {
+  session = http2.connect(base.replace('ws:', 'http:'));
+  const [settings] = await once(session, 'remoteSettings', { signal: AbortSignal.timeout(LIMIT * 1000) });
+  same('enableConnectProtocol', settings.enableConnectProtocol, true);
+}
+
+/** All streams have ended, none by a reset; then the connection. */
+async function closeSession() {
+  session.close();
+  await once(session, 'close', { signal: AbortSignal.timeout(LIMIT * 1000) });
+  same('resets', resets.join(), '');
+}
+
 /** Opens a connection. Lists what arrives, so that nothing is missed. */
 async function open(path, protocols = [], offer = {}) {
-  const ws = builtin
-    ? new WebSocket(base + path, protocols) // offers compression always, without any wishes
-    : new WebSocket(base + path, protocols, {
-        perMessageDeflate: MODE !== 'plain' && { threshold: 0, ...offer },
-        maxPayload: 64 * MIB,
-      });
+  const ws = connect(path, protocols, offer);
   // The answer of the server. ws has only the name in `extensions`.
   let agreed;
   if (!builtin) ws.on('upgrade', ({ headers }) => (agreed = headers['sec-websocket-extensions'] ?? ''));
@@ -115,7 +175,7 @@ scenario('ping-from-server', '/ping/hello', [], async ({ ws, receive, pings }) =
   for (const sent of ['still here', 'and here']) {
     ws.send(sent);
     let message;
-    // The peer servers report the Pong, the Rust one need not.
+    // The server reports the Pong.
     do message = await receive(); while (message === 'ponged hello');
     same('echo', message, sent);
   }
@@ -189,7 +249,7 @@ if (builtin) {
   };
 } else {
   scenarios['refuse-403'] = async () => {
-    const ws = new WebSocket(base + '/status/403', { perMessageDeflate: MODE !== 'plain' });
+    const ws = connect('/status/403', [], {});
     const [, response] = await once(ws, 'unexpected-response');
     same('status', response.statusCode, 403);
     same('header', response.headers['x-refused'], 'yes');
@@ -257,6 +317,10 @@ if (!builtin && MODE === 'deflate') {
 
 async function main() {
   let failed = 0;
+  if (overHttp2) {
+    await openSession();
+    scenarios.http2 = closeSession; // the last one
+  }
   for (const [name, run] of Object.entries(scenarios)) {
     if (SKIP.includes(name)) continue;
     try {

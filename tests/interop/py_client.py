@@ -119,7 +119,7 @@ async def ping_from_server(ws):
     for sent in ("still here", "and here"):  # the second goes after the pong for certain
         await ws.send(sent)
         while (message := await ws.recv()) == "ponged hello":
-            pass  # the peer servers report the pong, the Rust one need not
+            pass  # the server reports the pong
         same("echo", message, sent)
     same("pings", getattr(ws, "pings", []), [b"hello"])
 

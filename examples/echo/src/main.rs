@@ -8,7 +8,7 @@
 //! | `/status/NNN` | the handshake is refused with this HTTP status |
 //! | `/close/CODE/REASON` | the handshake is accepted, and the connection closed at once |
 //! | `/fragment/N` | echo in fragments of N bytes |
-//! | `/ping/TEXT` | a Ping first, then echo |
+//! | `/ping/TEXT` | a Ping first, then echo; every Pong is answered by a text, `ponged TEXT` |
 
 use std::{
     convert::Infallible,
@@ -226,6 +226,9 @@ fn serve(socket: &mut Timed, config: Config) -> Result<(), Box<dyn Error>> {
             match event {
                 Event::Text(text) if tx.is_open() => send_text(&mut tx, text, &manner)?,
                 Event::Binary(data) if tx.is_open() => send_binary(&mut tx, data, &manner)?,
+                Event::Pong(payload) if tx.is_open() && matches!(manner, Manner::Ping(_)) => {
+                    tx.send_text(&format!("ponged {}", String::from_utf8_lossy(payload)))?;
+                }
                 _ => {}
             }
             if tx.backlog() > BACKLOG {
