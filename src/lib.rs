@@ -76,6 +76,7 @@
 //! | | |
 //! |-|-|
 //! | [`server`], [`client`] | the opening handshake, the way to a [`Connection`]: over HTTP/1.1 in bytes, or from the [request](server::Request::from_parts) and [response](client::Offer) of an HTTP library, also over [HTTP/2 and HTTP/3](server::Request::from_header_list) |
+//! | [`proxy`] | a client's way through a proxy: `CONNECT`, SOCKS5 |
 //! | [`Receiver`] | [`Input`] to [`Event`]s (whole messages) or [`ChunkEvent`]s (as they are received) |
 //! | [`ReadBuffer`] | what sockets are read into, for one connection or for all |
 //! | [`Sender`] | messages, Pings and Closes to [bytes](Sender::pending), and what to do with the [`Transport`] |

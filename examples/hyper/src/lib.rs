@@ -42,6 +42,12 @@ const OPENING: Duration = Duration::from_secs(10);
 /// How long an HTTP/2 connection may be silent before hyper sends it a Ping of HTTP/2.
 const SILENCE: Duration = Duration::from_secs(25);
 
+/// The most streams of one TCP connection at a time.
+const STREAMS: u32 = 200;
+
+/// How many bytes of a stream may wait to be read.
+const WINDOW: u32 = 64 << 10;
+
 const PAGE: &str = include_str!("page.html");
 
 /// Serves one TCP or TLS connection: pages and WebSockets. When `stopping` changes, no more of them are opened, and
@@ -55,6 +61,9 @@ pub async fn serve(
     builder.http1().timer(TokioTimer::new()).header_read_timeout(OPENING);
     // "SETTINGS_ENABLE_CONNECT_PROTOCOL" (RFC 8441 §3)
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(SILENCE).enable_connect_protocol();
+    // The connection's window has space for those of all streams: no stream that is not read stops the others.
+    builder.http2().max_concurrent_streams(STREAMS).initial_stream_window_size(WINDOW);
+    builder.http2().initial_connection_window_size(STREAMS * WINDOW);
     let (told, has_asked) = (stopping.clone(), Arc::new(AtomicBool::new(false)));
     let asked = has_asked.clone();
     let service = service_fn(move |request| {

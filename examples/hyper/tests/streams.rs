@@ -37,7 +37,7 @@ fn with_server<F: Future<Output = Result<(), Fault>>>(test: impl FnOnce(TcpStrea
             hyper_server::serve(socket, client.to_string(), stopping).await.unwrap();
         });
         let socket = TcpStream::connect(address).await.unwrap();
-        test(socket, format!("ws://{address}/chat")).await.unwrap();
+        test(socket, format!("ws://{address}/")).await.unwrap();
     });
 }
 

@@ -268,12 +268,9 @@ fn h2_and_h3_refusals() {
 }
 
 /// Some streams are not read. They stand still and lose nothing, and another is echoed meanwhile.
-///
-/// `hyper_server` is not asked, because it has hyper's own windows: that of a connection is as large as that of one
-/// stream, 1 MiB. So two such streams stop all others, and one with short messages ends the connection.
 #[test]
 fn streams_that_are_not_read_stop_no_other() {
-    with_each(&[Server::H2, Server::HyperEcho], async |mut client| {
+    with_each(&ALL, async |mut client| {
         // h2 ends a connection (ENHANCE_YOUR_CALM) on which too many short frames wait to be read.
         for (len, count) in [(16_000, 3), (3, 1)] {
             let mut stalled = Vec::new();
