@@ -27,7 +27,8 @@ fn connect(config: Config, request: &Request<'_>) -> Result<Connect<Store, Store
     Connect::with_storage(config, request, input, output)
 }
 
-/// Feeds the chunks, and writes what is pending as it comes. Returns what was written, and what is left of the input.
+/// Feeds the chunks, and writes the pending bytes before and after each. Returns the written bytes, and the unused rest of
+/// the input.
 fn run(exchange: &mut impl Exchange, chunks: &[&[u8]]) -> (Vec<u8>, Vec<u8>) {
     let (mut written, mut left) = (Vec::new(), Vec::new());
     let mut write = |exchange: &mut dyn Exchange| {

@@ -80,12 +80,12 @@ fn respond(
     }
     let upgrade = match asked.and_then(server::Request::upgrade) {
         Ok(upgrade) => upgrade,
-        Err(refusal) => return answer(refusal.response().to_http().map(Bytes::copy_from_slice)),
+        Err(refusal) => return answer(refusal.response().to_http().map(Bytes::from)),
     };
     let subprotocol = upgrade.select_subprotocol(&["echo"]);
     let accepted = upgrade.http_response(&Accept::new().subprotocol(subprotocol));
     let (Ok(accepted), Ok(connection)) = (accepted, upgrade.into_connection()) else {
-        return answer(server::Response::new(503).to_http().map(Bytes::copy_from_slice));
+        return answer(server::Response::new(503).to_http().map(Bytes::from));
     };
     let outgoing = response.send_response(accepted, false)?;
     Ok(Some(echo(request.into_body(), outgoing, connection)))

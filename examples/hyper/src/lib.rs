@@ -80,6 +80,7 @@ pub async fn serve(
                 return connection.await;
             }
             () = &mut opening, if !has_asked.load(Ordering::Relaxed) => {
+                // Again, because the first request may have arrived while this waited.
                 if !has_asked.load(Ordering::Relaxed) {
                     return Err("no request".into());
                 }
@@ -94,23 +95,23 @@ async fn respond(
     client: String,
     stopping: watch::Receiver<()>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() != "/" {
+        return Ok(server::Response::new(404).to_http().map(Full::from));
+    }
     let protocol = request.extensions().get::<Protocol>().map(Protocol::as_str);
     let config = Config::new().deflate(deflate::Config::new());
     let asked = server::Request::from_http(config, &request, protocol);
-    if request.uri().path() != "/" {
-        return Ok(server::Response::new(404).to_http().map(|_| Full::default()));
-    }
     if asked.as_ref().is_ok_and(|asked| !asked.is_upgrade()) {
         return Ok(Response::builder().header("content-type", "text/html").body(Full::from(PAGE)).unwrap_or_default());
     }
     let upgrade = match asked.and_then(server::Request::upgrade).and_then(from_this_page) {
         Ok(upgrade) => upgrade,
-        Err(refusal) => return Ok(refusal.response().to_http().map(|body| Full::from(body.to_vec()))),
+        Err(refusal) => return Ok(refusal.response().to_http().map(Full::from)),
     };
     let subprotocol = upgrade.select_subprotocol(&["echo"]);
     let accepted = upgrade.http_response(&Accept::new().subprotocol(subprotocol));
     let (Ok(response), Ok(connection)) = (accepted, upgrade.into_connection()) else {
-        return Ok(server::Response::new(503).to_http().map(|_| Full::default()));
+        return Ok(server::Response::new(503).to_http().map(Full::from));
     };
     let opened = hyper::upgrade::on(&mut request);
     let line = format!("{client} {} {} {:?}", request.method(), request.uri(), request.version());

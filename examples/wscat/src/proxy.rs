@@ -82,12 +82,10 @@ impl Proxy {
 fn is_excepted(host: &str, list: &str) -> bool {
     list.split([',', ' ']).filter(|entry| !entry.is_empty()).any(|entry| {
         let domain = entry.trim_start_matches("*.").trim_start_matches('.');
-        let ends = || host.len() > domain.len() && host.is_char_boundary(host.len() - domain.len());
-        let in_domain = || {
-            let (rest, end) = host.split_at(host.len() - domain.len());
-            rest.ends_with('.') && end.eq_ignore_ascii_case(domain)
-        };
-        entry == "*" || host.eq_ignore_ascii_case(domain) || ends() && in_domain()
+        let split = host.len().checked_sub(domain.len()).and_then(|at| host.split_at_checked(at));
+        let is_in =
+            |(rest, end): (&str, &str)| end.eq_ignore_ascii_case(domain) && (rest.is_empty() || rest.ends_with('.'));
+        entry == "*" || split.is_some_and(is_in)
     })
 }
 

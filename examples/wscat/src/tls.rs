@@ -45,7 +45,7 @@ pub(crate) fn advice(error: &io::Error) -> String {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "it is for another name; is the address right?"
             }
-            // What `openssl req -x509` makes unless it is told otherwise.
+            // `openssl req -x509` makes such a certificate by default.
             error if format!("{error:?}").contains("CaUsedAsEndEntity") => {
                 "it is that of an authority and no server's; make one with -addext basicConstraints=critical,CA:FALSE"
             }
