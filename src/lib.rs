@@ -516,6 +516,8 @@ pub mod guide {
     pub mod pages_and_websockets {}
     #[doc = include_str!("../docs/survive-a-dead-peer.md")]
     pub mod survive_a_dead_peer {}
+    #[doc = include_str!("../docs/through-a-proxy.md")]
+    pub mod through_a_proxy {}
     // Their code is compiled in the examples, which have hyper and axum.
     #[cfg(not(doctest))]
     #[doc = include_str!("../docs/with-axum.md")]

@@ -1,8 +1,10 @@
-use core::fmt;
+use core::{fmt, str};
 
-use super::key::base64;
+use super::{key::base64, uri::hex_digit};
 
 /// A user name and a password. `Debug` shows neither.
+///
+/// Those of an address are read by [`Uri::parse_with_credentials`](crate::Uri::parse_with_credentials).
 ///
 /// ```
 /// use websocket_proto::Credentials;
@@ -10,10 +12,12 @@ use super::key::base64;
 /// let credentials = Credentials::new("ann", "secret");
 /// assert_eq!(format!("{credentials:?}"), "Credentials");
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     user: &'a str,
     password: &'a str,
+    /// Whether both are as in an address, where they were checked.
+    is_encoded: bool,
 }
 
 impl fmt::Debug for Credentials<'_> {
@@ -25,34 +29,43 @@ impl fmt::Debug for Credentials<'_> {
 impl<'a> Credentials<'a> {
     /// Credentials as they are: nothing is decoded.
     pub const fn new(user: &'a str, password: &'a str) -> Self {
-        Self { user, password }
+        Self { user, password, is_encoded: false }
     }
 
-    pub(crate) fn user(&self) -> &'a str {
-        self.user
+    /// The credentials in the user information of an address, which was checked.
+    pub(super) fn of_user_info(user_info: &'a str) -> Self {
+        let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+        Self { user, password, is_encoded: true }
     }
 
-    pub(crate) fn password(&self) -> &'a str {
-        self.password
+    pub(super) fn user(&self) -> Bytes<'a> {
+        Bytes { text: self.user.bytes(), is_encoded: self.is_encoded }
+    }
+
+    pub(super) fn password(&self) -> Bytes<'a> {
+        Bytes { text: self.password.bytes(), is_encoded: self.is_encoded }
     }
 
     /// Checks that they can be sent as Basic credentials: "The user-id and password MUST NOT contain any control
     /// characters", and "a user-id containing a colon character is invalid" (RFC 7617 §2).
-    pub(crate) fn check_basic(&self) -> Result<(), CredentialsError> {
+    fn check_basic(&self) -> Result<(), CredentialsError> {
         let is_control = |byte: u8| byte.is_ascii_control();
-        if self.user.bytes().any(|byte| byte == b':' || is_control(byte)) {
+        if self.user().any(|byte| byte == b':' || is_control(byte)) {
             Err(CredentialsError::User)
-        } else if self.password.bytes().any(is_control) {
+        } else if self.password().any(is_control) {
             Err(CredentialsError::Password)
         } else {
             Ok(())
         }
     }
 
-    /// Writes `Basic`, and user name and password in base64 (RFC 7617 §2).
-    pub(crate) fn write_basic(&self, out: &mut dyn FnMut(&[u8])) {
-        out(b"Basic ");
-        let mut bytes = self.user.bytes().chain([b':']).chain(self.password.bytes());
+    /// Writes a header of this name: `Basic`, and user name and password in base64 (RFC 7617 §2), unless they can't be
+    /// sent.
+    pub(super) fn write_header(&self, name: &str, out: &mut dyn FnMut(&[u8])) -> Result<(), CredentialsError> {
+        self.check_basic()?;
+        out(name.as_bytes());
+        out(b": Basic ");
+        let mut bytes = self.user().chain([b':']).chain(self.password());
         loop {
             let (mut three, mut len) = ([0; 3], 0);
             for (place, byte) in three.iter_mut().zip(&mut bytes) {
@@ -61,10 +74,41 @@ impl<'a> Credentials<'a> {
             }
             let mut four = [0; 4];
             match three.get(..len) {
-                None | Some([]) => return,
+                None | Some([]) => break,
                 Some(bytes) => base64(bytes, &mut four),
             }
             out(&four);
+        }
+        out(b"\r\n");
+        Ok(())
+    }
+}
+
+impl PartialEq for Credentials<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.user().eq(other.user()) && self.password().eq(other.password())
+    }
+}
+
+impl Eq for Credentials<'_> {}
+
+/// The bytes of a text, decoded.
+#[derive(Clone)]
+pub(super) struct Bytes<'a> {
+    text: str::Bytes<'a>,
+    is_encoded: bool,
+}
+
+impl Iterator for Bytes<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        match self.text.next()? {
+            b'%' if self.is_encoded => {
+                let (high, low) = (self.text.next()?, self.text.next()?);
+                Some((hex_digit(high) << 4 | hex_digit(low)) as u8)
+            }
+            byte => Some(byte),
         }
     }
 }
@@ -108,13 +152,13 @@ mod tests {
             ("", "a:b", "Basic OmE6Yg=="),
         ] {
             let credentials = Credentials::new(user, password);
-            assert_eq!(credentials.check_basic(), Ok(()), "{user}:{password}");
             let (mut text, mut len) = ([0; 64], 0);
-            credentials.write_basic(&mut |part| {
+            let written = credentials.write_header("a", &mut |part| {
                 text[len..len + part.len()].copy_from_slice(part);
                 len += part.len();
             });
-            assert_eq!(&text[..len], expected.as_bytes(), "{user}:{password}");
+            assert_eq!(written, Ok(()), "{user}:{password}");
+            assert_eq!(str::from_utf8(&text[..len]), Ok(&*std::format!("a: {expected}\r\n")), "{user}:{password}");
         }
     }
 
@@ -127,7 +171,8 @@ mod tests {
             ("a", "\n", CredentialsError::Password),
             ("a", "\x7f", CredentialsError::Password),
         ] {
-            assert_eq!(Credentials::new(user, password).check_basic(), Err(error), "{user:?} {password:?}");
+            let written = Credentials::new(user, password).write_header("a", &mut |_| unreachable!());
+            assert_eq!(written, Err(error), "{user:?} {password:?}");
         }
     }
 }

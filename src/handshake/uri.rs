@@ -1,5 +1,7 @@
 use core::fmt;
 
+use super::credentials::Credentials;
+
 /// The parts of a `ws:` or `wss:` address (RFC 6455 §3).
 ///
 /// ```
@@ -38,15 +40,44 @@ impl<'a> Uri<'a> {
     /// See [`UriError`]: these addresses have no user information and no fragment, and characters that RFC 3986 does
     /// not allow must be percent-encoded.
     pub fn parse(text: &'a str) -> Result<Self, UriError> {
-        let (secure, rest) = match (strip_scheme(text, "ws://"), strip_scheme(text, "wss://")) {
-            (Some(rest), _) => (false, rest),
-            (_, Some(rest)) => (true, rest),
-            _ => return Err(UriError::Scheme),
+        let (secure, authority, resource) = split(text)?;
+        Self::of_parts(text, secure, authority, resource)
+    }
+
+    /// Parses `text`, which may have user information: `ws://USER:PASSWORD@HOST/` (RFC 3986 §3.2.1).
+    ///
+    /// The credentials are not in the address, which is as without them: so they are sent to no proxy and shown in no
+    /// log. They are sent to the server if the request has them. Without a colon the password is empty.
+    ///
+    /// ```
+    /// use websocket_proto::{Credentials, Uri, client::Request};
+    ///
+    /// let (uri, credentials) = Uri::parse_with_credentials("wss://ann:se%40cret@example.com/chat")?;
+    /// assert_eq!(uri.to_string(), "wss://example.com/chat");
+    /// assert_eq!(credentials, Some(Credentials::new("ann", "se@cret")));
+    /// let request = Request::new(uri).credentials(credentials); // Authorization: Basic YW5uOnNlQGNyZXQ=
+    /// # drop(request);
+    /// # Ok::<(), websocket_proto::UriError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse), but for the user information.
+    pub fn parse_with_credentials(text: &'a str) -> Result<(Self, Option<Credentials<'a>>), UriError> {
+        let (secure, authority, resource) = split(text)?;
+        let (user_info, server) = match authority.rsplit_once('@') {
+            Some((user_info, server)) => (Some(user_info), server),
+            None => (None, authority),
         };
-        if let Some(index) = text.bytes().position(|byte| byte == b'#') {
-            return Err(UriError::Fragment { index });
+        if let Some(user_info) = user_info {
+            check_escapes(user_info.as_bytes(), text.len() - resource.len() - authority.len(), b":")?;
         }
-        let (authority, resource) = split_authority(rest);
+        let uri = Self::of_parts(text, secure, server, resource)?;
+        Ok((uri, user_info.map(Credentials::of_user_info)))
+    }
+
+    /// The address whose resource is at the end of `text`.
+    fn of_parts(text: &str, secure: bool, authority: &'a str, resource: &'a str) -> Result<Self, UriError> {
         let server = Self::of_server(secure, authority)?;
         let (path, query) = split_resource(text, resource)?;
         Ok(Self { path, query, ..server })
@@ -153,21 +184,31 @@ impl fmt::Display for Joined<'_> {
     }
 }
 
-/// The text after the scheme, if the scheme is this one, in upper or lower case.
-pub(crate) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
-    let (start, rest) = text.split_at_checked(scheme.len())?;
-    start.eq_ignore_ascii_case(scheme).then_some(rest)
+/// Whether the address has TLS, its authority, and what is behind that.
+fn split(text: &str) -> Result<(bool, &str, &str), UriError> {
+    let (scheme, rest) = split_scheme(text).ok_or(UriError::Scheme)?;
+    let secure = scheme.eq_ignore_ascii_case("wss");
+    if !secure && !scheme.eq_ignore_ascii_case("ws") {
+        return Err(UriError::Scheme);
+    }
+    let (authority, resource) = split_authority(rest);
+    Ok((secure, authority, resource))
+}
+
+/// The scheme, and the text behind it and `://`.
+pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = split_before(text, |byte| byte == b':');
+    Some((scheme, rest.strip_prefix("://")?))
 }
 
 /// The authority at the beginning of `rest`, and the path and query behind it.
 pub(crate) fn split_authority(rest: &str) -> (&str, &str) {
-    split_before(rest, |byte| matches!(byte, b'/' | b'?'))
+    split_before(rest, |byte| matches!(byte, b'/' | b'?' | b'#'))
 }
 
 /// The path, and the query with its question mark, of the resource at the end of `text`.
 pub(crate) fn split_resource<'a>(text: &str, resource: &'a str) -> Result<(&'a str, &'a str), UriError> {
-    check_escapes(resource.as_bytes(), |byte| is_pchar(byte) || matches!(byte, b'/' | b'?'))
-        .map_err(|index| UriError::Character { index: text.len() - resource.len() + index })?;
+    check_escapes(resource.as_bytes(), text.len() - resource.len(), b":@/?")?;
     Ok(split_before(resource, |byte| byte == b'?'))
 }
 
@@ -193,37 +234,35 @@ fn host_len(authority: &[u8]) -> Result<usize, UriError> {
     let (host, rest) = authority.split_at_checked(len).ok_or(UriError::Host)?;
     let is_host = match host {
         [b'[', address @ .., b']'] => is_ipv6(address),
-        name => check_escapes(name, |byte| is_unreserved(byte) || is_sub_delim(byte)).is_ok() && !name.is_empty(),
+        name => check_escapes(name, 0, b"").is_ok() && !name.is_empty(),
     };
     if is_host && matches!(rest, [] | [b':', ..]) { Ok(len) } else { Err(UriError::Host) }
 }
 
-/// An address in any of the forms of RFC 3986 §3.2.2.
+/// An address in any of the forms of RFC 3986 §3.2.2: eight groups of 16 bits, or fewer and `::`, which stands for at
+/// least one. An IPv4 address at the end counts as two.
 fn is_ipv6(text: &[u8]) -> bool {
-    let Some(omission) = text.windows(2).position(|pair| pair == b"::") else {
-        return count_groups(text, true) == Some(8);
-    };
-    let (before, behind) = (text.get(..omission).unwrap_or_default(), text.get(omission + 2..).unwrap_or_default());
-    // `::` stands for at least one group.
-    count_groups(before, false).zip(count_groups(behind, true)).is_some_and(|(before, behind)| before + behind < 8)
-}
-
-/// The number of groups of 16 bits, with colons between them. An IPv4 address at the end counts as two, if it is
-/// allowed.
-fn count_groups(text: &[u8], may_end_in_ipv4: bool) -> Option<usize> {
-    if text.is_empty() {
-        return Some(0);
-    }
-    let mut parts = text.split(|byte| *byte == b':').peekable();
-    let mut count = 0;
-    while let Some(part) = parts.next() {
-        count += match part {
-            _ if may_end_in_ipv4 && parts.peek().is_none() && is_ipv4(part) => 2,
-            [_] | [_, _] | [_, _, _] | [_, _, _, _] if part.iter().all(u8::is_ascii_hexdigit) => 1,
-            _ => return None,
+    let behind_omission = text.strip_prefix(b"::");
+    let (mut groups, mut is_complete, mut rest) = (0, behind_omission.is_none(), behind_omission.unwrap_or(text));
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| *byte == b':').unwrap_or(rest.len());
+        let Some((group, behind)) = rest.split_at_checked(end) else { return false };
+        groups += match group {
+            [_] | [_, _] | [_, _, _] | [_, _, _, _] if group.iter().all(u8::is_ascii_hexdigit) => 1,
+            _ if behind.is_empty() && is_ipv4(group) => 2,
+            _ => return false,
+        };
+        rest = match behind {
+            [b':', b':', behind @ ..] if is_complete => {
+                is_complete = false;
+                behind
+            }
+            [b':'] => return false,
+            [b':', behind @ ..] => behind,
+            behind => behind,
         };
     }
-    Some(count)
+    if is_complete { groups == 8 } else { groups < 8 }
 }
 
 /// The bytes of an IPv6 address that was checked. (The standard library's parser has code that can panic.)
@@ -252,7 +291,7 @@ fn group_octets(groups: &[u8]) -> impl Iterator<Item = u8> {
 }
 
 /// The value of a digit, which was checked.
-fn hex_digit(digit: u8) -> u16 {
+pub(super) fn hex_digit(digit: u8) -> u16 {
     let value = if digit.is_ascii_digit() { digit & 0xF } else { (digit & 0xF) + 9 };
     value.into()
 }
@@ -267,8 +306,7 @@ fn ipv4_octets(text: &[u8]) -> [u8; 4] {
 
 /// Four numbers up to 255 in their shortest form, with dots between them.
 fn is_ipv4(text: &[u8]) -> bool {
-    let mut parts = text.split(|byte| *byte == b'.');
-    parts.by_ref().take(4).filter_map(parse_octet).count() == 4 && parts.next().is_none()
+    text.split(|byte| *byte == b'.').try_fold(0, |count, part| parse_octet(part).map(|_| count + 1)) == Some(4)
 }
 
 /// A number up to 255 in its shortest form.
@@ -287,30 +325,30 @@ fn parse_number(digits: &[u8]) -> Option<u16> {
     })
 }
 
-/// Checks that all bytes are `allowed`, or belong to a complete percent-escape (RFC 3986 §2.1). The error is the index
-/// of the first one that is not.
-fn check_escapes(text: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), usize> {
+/// Checks that all bytes are those of a name or `others`, or belong to a complete percent-escape (RFC 3986 §2.1).
+/// `start` is the place of the text in the address.
+fn check_escapes(text: &[u8], start: usize, others: &[u8]) -> Result<(), UriError> {
+    let is_plain = |byte: &u8| is_in_name(*byte) || others.iter().any(|other| other == byte);
     let mut rest = text;
     loop {
-        let plain = rest.iter().position(|byte| *byte == b'%' || !allowed(*byte)).unwrap_or(rest.len());
+        let plain = rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
         rest = match rest.get(plain..).unwrap_or_default() {
             [] => return Ok(()),
             [b'%', a, b, rest @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest,
-            wrong => return Err(text.len() - wrong.len()),
+            wrong @ [found, ..] => {
+                return Err(UriError::Character { index: start + text.len() - wrong.len(), found: *found });
+            }
         };
     }
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
-fn is_sub_delim(byte: u8) -> bool {
-    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
-}
-
-fn is_pchar(byte: u8) -> bool {
-    is_unreserved(byte) || is_sub_delim(byte) || matches!(byte, b':' | b'@')
+/// unreserved / sub-delims (RFC 3986 §2)
+fn is_in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+        )
 }
 
 /// Why a text is not the address of a WebSocket server. `index` counts bytes from the beginning of the text.
@@ -323,17 +361,17 @@ pub enum UriError {
     Host,
     /// The port is not a number from 1 to 65535.
     Port,
-    /// It has a user name. Send credentials in a header instead.
+    /// It has user information, which only [`Uri::parse_with_credentials`] accepts. In an address from somebody else "it
+    /// is likely being used to obscure the authority for the sake of phishing attacks" (RFC 9110 §4.2.4).
     UserInfo,
-    /// It has a fragment, which RFC 6455 §3 forbids. A `#` that belongs to the path is written `%23`.
-    Fragment {
-        /// The place of the `#`.
-        index: usize,
-    },
-    /// The path or the query has a character that must be percent-encoded, or a `%` without two hexadecimal digits.
+    /// The user information, the path or the query has a character that must be percent-encoded, or a `%` without two
+    /// hexadecimal digits. A `#` begins a fragment, which these addresses must not have, or it "MUST be escaped as %23"
+    /// (RFC 6455 §3).
     Character {
         /// The place of the character.
         index: usize,
+        /// Its first byte in UTF-8.
+        found: u8,
     },
 }
 
@@ -343,10 +381,13 @@ impl fmt::Display for UriError {
             Self::Scheme => f.write_str("address that does not begin with ws:// or wss://"),
             Self::Host => f.write_str("address without a host (only a name, or an IPv4 or IPv6 address)"),
             Self::Port => f.write_str("address with an invalid port (only 1 to 65535)"),
-            Self::UserInfo => f.write_str("address with a user name (send credentials in a header)"),
-            Self::Fragment { index } => write!(f, "address with a fragment, at byte {index} (none is allowed)"),
-            Self::Character { index } => {
-                write!(f, "address with a character that must be percent-encoded, at byte {index}")
+            Self::UserInfo => f.write_str("address with user information (none is allowed here)"),
+            Self::Character { index, found: found @ b' '..=b'~' } => {
+                let found = char::from(*found);
+                write!(f, "address with '{found}' at byte {index} (write %{:02X})", u32::from(found))
+            }
+            Self::Character { index, .. } => {
+                write!(f, "address with a character at byte {index} that must be percent-encoded")
             }
         }
     }
@@ -360,7 +401,7 @@ mod tests {
     use alloc::string::String;
     use core::net::Ipv6Addr;
 
-    use super::{Uri, UriError, ipv6_octets, is_ipv6};
+    use super::{Credentials, Uri, UriError, ipv6_octets, is_ipv6};
 
     #[test]
     fn ipv6_addresses_are_those_of_the_standard_library() {
@@ -451,17 +492,83 @@ mod tests {
             ("ws://h:8o",            UriError::Port),
             ("ws://u@h/",            UriError::UserInfo),
             ("ws://u:p@h/",          UriError::UserInfo),
-            ("ws://h/p#f",           UriError::Fragment { index: 8 }),
-            ("ws://h#",              UriError::Fragment { index: 6 }),
-            ("ws://h/a b",           UriError::Character { index: 8 }),
-            ("ws://h/?ä",            UriError::Character { index: 8 }),
-            ("ws://h/%",             UriError::Character { index: 7 }),
-            ("ws://h/%4",            UriError::Character { index: 7 }),
-            ("ws://h/%g0",           UriError::Character { index: 7 }),
-            ("ws://h/\r\nX: y",      UriError::Character { index: 7 }),
+            ("ws://@h/",             UriError::UserInfo),
+            ("ws://u:p/w@h/",        UriError::Port),
+            ("ws://u#@h/",           UriError::Character { index: 6, found: b'#' }),
+            ("ws://h/p#f",           UriError::Character { index: 8, found: b'#' }),
+            ("ws://h#",              UriError::Character { index: 6, found: b'#' }),
+            ("ws://h/a b",           UriError::Character { index: 8, found: b' ' }),
+            ("ws://h/?ä",            UriError::Character { index: 8, found: 0xC3 }),
+            ("ws://h/%",             UriError::Character { index: 7, found: b'%' }),
+            ("ws://h/%4",            UriError::Character { index: 7, found: b'%' }),
+            ("ws://h/%g0",           UriError::Character { index: 7, found: b'%' }),
+            ("ws://h/\r\nX: y",      UriError::Character { index: 7, found: b'\r' }),
         ];
         for (text, error) in table {
             assert_eq!(Uri::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials() {
+        #[rustfmt::skip]
+        let table = [
+            ("ws://h/@p",                     None,                "ws://h/@p"),
+            ("ws://@h/",                      Some(("", "")),      "ws://h/"),
+            ("ws://u@h",                      Some(("u", "")),     "ws://h/"),
+            ("ws://u:@h",                     Some(("u", "")),     "ws://h/"),
+            ("ws://:p@h",                     Some(("", "p")),     "ws://h/"),
+            ("WSS://u:p:q@[::1]:9/p?q",       Some(("u", "p:q")),  "wss://[::1]:9/p?q"),
+            ("ws://a%40b:%3A%2f%25%20@h?@",   Some(("a@b", ":/% ")), "ws://h/?@"),
+            ("ws://%c3%A4:%F0%9f%a6%80@h",    Some(("ä", "🦀")),   "ws://h/"),
+            ("ws://a-._~!$&'()*+,;=b:%2525@h", Some(("a-._~!$&'()*+,;=b", "%25")), "ws://h/"),
+        ];
+        for (text, expected, address) in table {
+            let (uri, credentials) =
+                Uri::parse_with_credentials(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(credentials, expected.map(|(user, password)| Credentials::new(user, password)), "{text}");
+            assert_eq!(std::format!("{uri}"), address, "{text}");
+        }
+        // Bytes that are no text are sent as they are.
+        let (_, credentials) = Uri::parse_with_credentials("ws://%ff:%00@h").unwrap();
+        let bytes = credentials.map(|credentials| (credentials.user().next(), credentials.password().next()));
+        assert_eq!(bytes, Some((Some(0xFF), Some(0))));
+    }
+
+    #[test]
+    fn not_credentials() {
+        #[rustfmt::skip]
+        let table = [
+            ("ws://u@",        UriError::Host),
+            ("ws://u@:80/",    UriError::Host),
+            ("ws://u@h:x/",    UriError::Port),
+            ("ws://u:p/w@h/",  UriError::Port),
+            ("http://u@h/",    UriError::Scheme),
+            ("ws://u@h/ ",     UriError::Character { index: 9, found: b' ' }),
+            ("ws://a@b@h/",    UriError::Character { index: 6, found: b'@' }),
+            ("wss://a b:c@h/", UriError::Character { index: 7, found: b' ' }),
+            ("ws://a:b[@h/",   UriError::Character { index: 8, found: b'[' }),
+            ("ws://a%:b@h/",   UriError::Character { index: 6, found: b'%' }),
+            ("ws://a:%f@h/",   UriError::Character { index: 7, found: b'%' }),
+            ("ws://a:%0g@h/",  UriError::Character { index: 7, found: b'%' }),
+            ("ws://a:\r\n@h/", UriError::Character { index: 7, found: b'\r' }),
+            ("ws://a:ä@h/",    UriError::Character { index: 7, found: 0xC3 }),
+        ];
+        for (text, error) in table {
+            assert_eq!(Uri::parse_with_credentials(text).map(|(uri, _)| uri), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_write() {
+        for (text, expected) in [
+            ("ws://h/a b", "address with ' ' at byte 8 (write %20)"),
+            ("ws://h/#f", "address with '#' at byte 7 (write %23)"),
+            ("ws://h/100%", "address with '%' at byte 10 (write %25)"),
+            ("ws://h/ä", "address with a character at byte 7 that must be percent-encoded"),
+            ("ws://h/\n", "address with a character at byte 7 that must be percent-encoded"),
+        ] {
+            assert_eq!(Uri::parse(text).map_err(|error| std::format!("{error}")), Err(expected.into()), "{text}");
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::{
     harness::*,
 };
 use websocket_proto::{
-    Config, FixedStorage, Uri, UriError,
-    client::{Handshake, Request, RequestError, UpgradeError},
+    Config, Credentials, CredentialsError, FixedStorage, Uri, UriError,
+    client::{Handshake, Offer, Request, RequestError, UpgradeError},
     head::HeaderFault::*,
     head::InvalidHeader,
 };
@@ -112,6 +112,7 @@ fn c8_addresses() {
 /// C8, threat 10: a string that is not an address never becomes a request.
 #[test]
 fn c8_not_addresses() {
+    let character = |index, found| UriError::Character { index, found };
     #[rustfmt::skip]
     let rows = [
         ("",                           UriError::Scheme),
@@ -151,24 +152,24 @@ fn c8_not_addresses() {
         ("ws://user@h/",               UriError::UserInfo),
         ("ws://user:password@h/",      UriError::UserInfo),
         ("ws://@h/",                   UriError::UserInfo),
-        ("ws://h/#",                   UriError::Fragment { index: 7 }),
-        ("ws://h/p?q#fragment",        UriError::Fragment { index: 10 }),
-        ("ws://h#@g/",                 UriError::Fragment { index: 6 }),
-        ("ws://h/a b",                 UriError::Character { index: 8 }),
-        ("ws://h/?a b",                UriError::Character { index: 9 }),
-        ("ws://h/ ",                   UriError::Character { index: 7 }),
-        ("ws://h/ HTTP/1.1\r\nX: y",   UriError::Character { index: 7 }),
-        ("ws://h/\r\nX: y",            UriError::Character { index: 7 }),
-        ("ws://h/\n",                  UriError::Character { index: 7 }),
-        ("ws://h/?\r",                 UriError::Character { index: 8 }),
-        ("ws://h/\0",                  UriError::Character { index: 7 }),
-        ("ws://h/\x7f",                UriError::Character { index: 7 }),
-        ("ws://h/\u{e4}",              UriError::Character { index: 7 }),
-        ("ws://h/%",                   UriError::Character { index: 7 }),
-        ("ws://h/%0",                  UriError::Character { index: 7 }),
-        ("ws://h/%0g",                 UriError::Character { index: 7 }),
-        ("ws://h/[",                   UriError::Character { index: 7 }),
-        ("ws://h/\"<>",                UriError::Character { index: 7 }),
+        ("ws://h/#",                   character(7, b'#')),
+        ("ws://h/p?q#fragment",        character(10, b'#')),
+        ("ws://h#@g/",                 character(6, b'#')),
+        ("ws://h/a b",                 character(8, b' ')),
+        ("ws://h/?a b",                character(9, b' ')),
+        ("ws://h/ ",                   character(7, b' ')),
+        ("ws://h/ HTTP/1.1\r\nX: y",   character(7, b' ')),
+        ("ws://h/\r\nX: y",            character(7, b'\r')),
+        ("ws://h/\n",                  character(7, b'\n')),
+        ("ws://h/?\r",                 character(8, b'\r')),
+        ("ws://h/\0",                  character(7, 0)),
+        ("ws://h/\x7f",                character(7, 0x7F)),
+        ("ws://h/\u{e4}",              character(7, 0xC3)),
+        ("ws://h/%",                   character(7, b'%')),
+        ("ws://h/%0",                  character(7, b'%')),
+        ("ws://h/%0g",                 character(7, b'%')),
+        ("ws://h/[",                   character(7, b'[')),
+        ("ws://h/\"<>",                character(7, b'"')),
     ];
     for (text, error) in rows {
         assert_eq!(Uri::parse(text), Err(error), "{text:?}");
@@ -252,9 +253,55 @@ fn requests_that_cannot_be_sent() {
 }
 
 #[test]
+fn c8_credentials_are_for_the_server() {
+    let (uri, credentials) = Uri::parse_with_credentials("ws://ann:%73ecret@h/chat").unwrap();
+    let request = Request::new(uri).headers(&[("X", "y")]);
+    let sent = |request: &Request<'_>| {
+        let handshake = new_client(Config::new(), request, fixed(NONCE)).unwrap();
+        assert!(!format!("{handshake:?}{request:?}").contains("Basic"), "{handshake:?}");
+        String::from_utf8(handshake.pending().to_vec()).unwrap()
+    };
+    let without = sent(&request);
+    assert!(without.starts_with("GET /chat HTTP/1.1\r\nHost: h\r\n") && !without.contains("Authorization"));
+    let with = sent(&request.credentials(credentials));
+    assert_eq!(with.replace("Authorization: Basic YW5uOnNlY3JldA==\r\n", ""), without);
+    assert_eq!(sent(&request.credentials(credentials).credentials(None)), without);
+
+    // Also in a list of HTTP/2, in which no name has a capital letter.
+    let request = Request::new(uri).credentials(Credentials::new("ann", "secret")).headers(&[("x", "y")]);
+    let offer = Offer::extended_connect(Config::new(), &request, fixed(NONCE)).unwrap();
+    let values: Vec<_> = offer.headers().filter(|(name, _)| *name == "authorization").collect();
+    assert_eq!(values, [("authorization", "Basic YW5uOnNlY3JldA==")]);
+}
+
+#[test]
+fn c8_credentials_that_cannot_be_sent() {
+    let cannot = RequestError::Credentials;
+    for (text, error) in [
+        ("ws://a%3Ab:c@h", cannot(CredentialsError::User)),
+        ("ws://a%0D%0Ab@h", cannot(CredentialsError::User)),
+        ("ws://a:%00@h", cannot(CredentialsError::Password)),
+        ("ws://a:%7f@h", cannot(CredentialsError::Password)),
+    ] {
+        let (uri, credentials) = Uri::parse_with_credentials(text).unwrap();
+        let request = Request::new(uri).credentials(credentials);
+        assert_eq!(new_client(Config::new(), &request, fixed(NONCE)).err(), Some(error), "{text}");
+        assert_eq!(source(&error), Some(error.to_string()));
+    }
+    // The header is there once.
+    let twice = request("ws://h").headers(&[("X", "y"), ("AUTHORIZATION", "Bearer x")]);
+    assert!(new_client(Config::new(), &twice, fixed(NONCE)).is_ok());
+    let error = new_client(Config::new(), &twice.credentials(Credentials::new("a", "b")), fixed(NONCE)).err();
+    assert_eq!(error, Some(RequestError::Header(InvalidHeader::Reserved { index: 1 })));
+}
+
+fn source(error: &dyn core::error::Error) -> Option<String> {
+    error.source().map(ToString::to_string)
+}
+
+#[test]
 fn errors_lead_to_what_they_wrap() {
     let (header, fault) = (InvalidHeader::Name { index: 7 }, Missing("Upgrade"));
-    let source = |error: &dyn core::error::Error| error.source().map(ToString::to_string);
     assert_eq!(source(&RequestError::Header(header)), Some(header.to_string()));
     assert_eq!(source(&UpgradeError::Header(fault)), Some(fault.to_string()));
     assert_eq!(source(&RequestError::Origin), None);

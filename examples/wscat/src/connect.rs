@@ -67,18 +67,19 @@ impl From<End> for NotOpened {
 }
 
 pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
-    let mut url = options.url.clone();
+    let (uri, mut credentials) = Uri::parse_with_credentials(&options.url).map_err(End::usage)?;
+    let mut url = uri.to_string();
     let mut headers = &options.headers[..];
     let mut redirects = 0;
     loop {
-        match connect_to(&url, headers, options) {
+        match connect_to(&url, credentials, headers, options) {
             Ok(connected) => return Ok(connected),
             Err(NotOpened::Redirect(redirect, _)) if options.follow && redirects < MAX_REDIRECTS => {
                 screen::note(&format_args!("redirected to {}", redirect.address()));
                 redirects += 1;
                 if !redirect.is_same_origin() {
                     // They may have a secret that is for the first server only.
-                    headers = &[];
+                    (credentials, headers) = (None, &[]);
                 }
                 url = redirect.into_address();
             }
@@ -87,13 +88,18 @@ pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
     }
 }
 
-fn connect_to(url: &str, headers: &[(String, String)], options: &Options) -> Result<Connected, NotOpened> {
+fn connect_to(
+    url: &str,
+    credentials: Option<Credentials<'_>>,
+    headers: &[(String, String)],
+    options: &Options,
+) -> Result<Connected, NotOpened> {
     let uri = Uri::parse(url).map_err(End::usage)?;
 
     // The request borrows its parts, and is written in one piece when the handshake begins.
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let subprotocols: Vec<_> = options.subprotocols.iter().map(String::as_str).collect();
-    let mut request = client::Request::new(uri).headers(&headers).subprotocols(&subprotocols);
+    let mut request = client::Request::new(uri).credentials(credentials).headers(&headers).subprotocols(&subprotocols);
     if let Some(origin) = &options.origin {
         request = request.origin(origin);
     }
@@ -119,10 +125,7 @@ fn connect_to(url: &str, headers: &[(String, String)], options: &Options) -> Res
 
 /// Asks the proxy for a tunnel.
 fn open_tunnel(proxy: &Proxy, uri: Uri<'_>, patience: Duration) -> Result<Socket, End> {
-    let mut request = proxy::Request::new(uri);
-    if let Some((user, password)) = &proxy.credentials {
-        request = request.credentials(Credentials::new(user, password));
-    }
+    let request = proxy::Request::new(uri).credentials(proxy.credentials());
     let socket = open_socket(&*proxy.authority, &format_args!("the proxy {}", proxy.authority), patience)?;
     screen::note(&format_args!("asking the proxy for {}", uri.host_header()));
     let opened = match proxy.kind {
@@ -139,7 +142,7 @@ fn open_tunnel(proxy: &Proxy, uri: Uri<'_>, patience: Duration) -> Result<Socket
         Ok(Ok(())) => Ok(socket),
         Ok(Err(error)) => {
             let advice = match error {
-                TunnelError::Refused { status: 407 } | TunnelError::NoMethod if proxy.credentials.is_none() => {
+                TunnelError::Refused { status: 407 } | TunnelError::NoMethod if proxy.credentials().is_none() => {
                     "; does it want a user name and a password? --proxy http://USER:PASSWORD@…"
                 }
                 TunnelError::Refused { status: 407 } => "; are the user name and the password right?",
@@ -292,7 +295,8 @@ fn refused(error: UpgradeError, response: &Response, uri: Uri<'_>) -> NotOpened 
         };
     }
     refused(match response.status() {
-        401 | 403 => &"; does it want a --header or an --origin?",
+        401 => &"; does it want another user name and password, ws://USER:PASSWORD@…, or a --header?",
+        403 => &"; does it want a --header or an --origin?",
         200 | 404 => &"; is the path right?",
         _ => &"",
     })

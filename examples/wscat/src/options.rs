@@ -11,6 +11,9 @@ A WebSocket client for the terminal and for pipes.
 
 Usage: wscat [OPTIONS] URL
 
+URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH], or wss://… over TLS. In it, a space
+is %20, and other characters that have a meaning there are written in this way, too.
+
 Every line of stdin is sent as a text message. Every received text message is
 printed on stdout. Notices and errors are printed on stderr. The end of stdin
 closes the connection. Messages that arrive before the server answers the Close
@@ -62,7 +65,6 @@ Exit codes:
   5  the server broke the protocol, or sent more than --max-message
 ";
 
-#[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, String)>,
@@ -146,7 +148,8 @@ impl Options {
                 "--help" | "-h" => return Ok(None),
                 option if option.starts_with('-') => return Err(format!("no such option: {option}")),
                 _ if options.url.is_empty() => options.url = argument,
-                _ => return Err(format!("more than one URL: {} and {argument}", options.url)),
+                // They may have passwords.
+                _ => return Err("more than one URL; does one need quotes?".into()),
             }
         }
         if options.url.is_empty() {

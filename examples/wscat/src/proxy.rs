@@ -2,15 +2,15 @@
 
 use std::{env, str::FromStr};
 
-use websocket_proto::Uri;
+use websocket_proto::{Credentials, Uri, UriError};
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) kind: Kind,
     /// `HOST:PORT`, with the brackets of an IPv6 address.
     pub(crate) authority: String,
-    /// User name and password.
-    pub(crate) credentials: Option<(String, String)>,
+    /// With the credentials, and another scheme.
+    address: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,25 +38,33 @@ impl FromStr for Proxy {
             "socks5" | "socks5h" => (Kind::Socks5, 1080),
             _ => return Err(format!("no such kind of proxy: {scheme}:// (only http:// and socks5://)")),
         };
+        let start = text.len() - rest.len();
         let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let (user_info, host) = rest.rsplit_once('@').map_or((None, rest), |(info, host)| (Some(info), host));
-        let address = format!("ws://{host}");
-        // The credentials are not shown.
-        let uri =
-            Uri::parse(&address).map_err(|error| format!("not the address of a proxy: {scheme}://{host}: {error}"))?;
+        let host = rest.rsplit('@').next().unwrap_or_default();
+        let address = format!("ws://{rest}");
+        let (uri, _) = Uri::parse_with_credentials(&address).map_err(|error| {
+            let error = match error {
+                UriError::Character { index, found } => {
+                    UriError::Character { index: index - "ws://".len() + start, found }
+                }
+                error => error,
+            };
+            // The credentials are not shown.
+            format!("not the address of a proxy: {scheme}://{host}: {error}")
+        })?;
         let has_port = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
         let port = if has_port { uri.port() } else { default_port };
         let name = uri.host();
         let authority = if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") };
-        let credentials = user_info.map(|info| {
-            let (user, password) = info.split_once(':').unwrap_or((info, ""));
-            Ok::<_, String>((decode(user)?, decode(password)?))
-        });
-        Ok(Self { kind, authority, credentials: credentials.transpose()? })
+        Ok(Self { kind, authority, address })
     }
 }
 
 impl Proxy {
+    pub(crate) fn credentials(&self) -> Option<Credentials<'_>> {
+        Uri::parse_with_credentials(&self.address).ok()?.1
+    }
+
     /// The proxy that the environment has for a server, as for other programs: `https_proxy` for `wss`, `http_proxy` for
     /// `ws`, `all_proxy` for both, unless `no_proxy` has the host.
     pub(crate) fn of_environment(uri: Uri<'_>) -> Result<Option<Self>, String> {
@@ -89,28 +97,6 @@ fn is_excepted(host: &str, list: &str) -> bool {
     })
 }
 
-/// Decodes `%40` and the like.
-fn decode(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, others @ ..] = rest {
-        rest = others;
-        bytes.push(match (first, rest) {
-            (b'%', [a, b, others @ ..]) => {
-                rest = others;
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let (Some(high), Some(low)) = (digit(*a), digit(*b)) else {
-                    return Err("a % in the proxy's user name or password without two hexadecimal digits".into());
-                };
-                (high << 4 | low) as u8
-            }
-            (b'%', _) => return Err("a % in the proxy's user name or password without two hexadecimal digits".into()),
-            (byte, _) => *byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| "the proxy's user name or password is not UTF-8".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,19 +111,23 @@ mod tests {
             ("socks5h://[::1]", Kind::Socks5, "[::1]:1080", None),
             ("http://[::1]:80", Kind::Http, "[::1]:80", None),
             ("http://ann:s%40:c@proxy:1", Kind::Http, "proxy:1", Some(("ann", "s@:c"))),
-            ("http://a@b@proxy:1", Kind::Http, "proxy:1", Some(("a@b", ""))),
+            ("a%40b@proxy:1", Kind::Http, "proxy:1", Some(("a@b", ""))),
         ] {
             let proxy: Proxy = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-            let found = proxy.credentials.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
-            assert_eq!((proxy.kind, proxy.authority.as_str(), found), (kind, authority, credentials), "{text}");
+            assert_eq!((proxy.kind, proxy.authority.as_str()), (kind, authority), "{text}");
+            assert_eq!(
+                proxy.credentials(),
+                credentials.map(|(user, password)| Credentials::new(user, password)),
+                "{text}"
+            );
             assert!(!format!("{proxy:?}").contains("s@:c"));
         }
         for (text, error) in [
             ("https://proxy", "no such kind of proxy"),
             ("http://", "without a host"),
             ("http://secret:x@ho st", "not the address of a proxy: http://ho st"),
-            ("http://a%2:b@proxy", "hexadecimal"),
-            ("http://a%ff:b@proxy", "not UTF-8"),
+            ("http://secret@secret@proxy:1", "http://proxy:1: address with '@' at byte 13 (write %40)"),
+            ("secret%2:secret@proxy", "'%' at byte 6 (write %25)"),
         ] {
             let found = text.parse::<Proxy>().unwrap_err();
             assert!(found.contains(error) && !found.contains("secret"), "{text}: {found}");

@@ -278,6 +278,29 @@ fn through_an_http_proxy() {
 }
 
 #[test]
+fn credentials_are_sent_to_whom_they_are_for() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    // First the proxy, and then the server behind it.
+    let port = listen(move |mut socket| {
+        for answer in [ESTABLISHED, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"] {
+            seen.lock().unwrap().push(head(&socket));
+            socket.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let proxy = format!("http://ann:cret1@127.0.0.1:{port}");
+    let outcome = wscat(&["--proxy", &proxy, "ws://bob:%63ret2@localhost:1234/path"], &[], "");
+    assert!(outcome.code == Some(3) && outcome.stderr.contains("status 401; does it want another user name"));
+    assert!(!outcome.stderr.contains("cret"), "{}", outcome.stderr);
+    let heads = heads.lock().unwrap();
+    let [to_proxy, to_server] = &heads[..] else { panic!("{heads:?}") };
+    assert!(to_proxy.contains("\r\nProxy-Authorization: Basic YW5uOmNyZXQx\r\n"), "{to_proxy}");
+    assert!(!to_proxy.contains("\r\nAuthorization:"), "{to_proxy}");
+    assert!(to_server.contains("\r\nAuthorization: Basic Ym9iOmNyZXQy\r\n"), "{to_server}");
+    assert!(!to_server.contains("Proxy-Authorization:"), "{to_server}");
+}
+
+#[test]
 fn refusals_of_an_http_proxy() {
     for (answer, with_credentials, code, said) in [
         (

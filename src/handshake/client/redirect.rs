@@ -3,12 +3,12 @@ use core::fmt;
 
 use crate::{
     Uri, UriError,
-    handshake::uri::{split_authority, split_before, split_resource, strip_scheme},
+    handshake::uri::{split_authority, split_before, split_resource, split_scheme},
 };
 
 /// The schemes that a `Location` may have, and whether they mean TLS. Servers that redirect every request, whatever it
 /// asks for, write those of HTTP.
-const SCHEMES: [(&str, bool); 4] = [("ws://", false), ("http://", false), ("wss://", true), ("https://", true)];
+const SCHEMES: [(&str, bool); 4] = [("ws", false), ("http", false), ("wss", true), ("https", true)];
 
 impl Uri<'_> {
     /// Where a redirect of a request for this address leads, by the `Location` of its
@@ -45,7 +45,10 @@ impl Uri<'_> {
     pub fn redirect(&self, location: &str) -> Result<Redirect, RedirectError> {
         // "Fragment identifiers are meaningless in the context of WebSocket URIs" (RFC 6455 §3)
         let (reference, _fragment) = split_before(location, |byte| byte == b'#');
-        let absolute = SCHEMES.iter().find_map(|(scheme, secure)| Some((*secure, strip_scheme(reference, scheme)?)));
+        let absolute = split_scheme(reference).and_then(|(scheme, rest)| {
+            let (_, secure) = SCHEMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(scheme))?;
+            Some((*secure, rest))
+        });
         let (secure, server) = match absolute {
             Some((secure, rest)) => (secure, Some(rest)),
             None if has_scheme(reference) => return Err(RedirectError::Scheme),

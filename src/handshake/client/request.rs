@@ -1,7 +1,7 @@
 use core::fmt;
 
 use crate::{
-    Config, Storage, Uri,
+    Config, Credentials, CredentialsError, Storage, Uri,
     handshake::{
         EXTENSIONS, VERSION,
         http1::{
@@ -14,20 +14,35 @@ use crate::{
 #[cfg(feature = "deflate")]
 use crate::{deflate, storage::OutOfMemory};
 
+const AUTHORIZATION: &str = "Authorization";
+
+/// Checks credentials, and writes their header. Only [`Request::credentials`] refers to it, so a client that never calls
+/// that has no code for credentials.
+type WriteCredentials =
+    fn(&Request<'_>, &Credentials<'_>, name: &str, out: &mut dyn FnMut(&[u8])) -> Result<(), RequestError>;
+
 /// What a client asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[must_use = "give it to a `Handshake`"]
 pub struct Request<'a> {
     uri: Uri<'a>,
     subprotocols: &'a [&'a str],
     origin: Option<&'a str>,
+    credentials: Option<(Credentials<'a>, WriteCredentials)>,
     headers: &'a [(&'a str, &'a str)],
+}
+
+// Without the headers, in which there may be credentials.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({})", self.uri)
+    }
 }
 
 impl<'a> Request<'a> {
     /// A request for a WebSocket at this address, with no more than it needs.
     pub const fn new(uri: Uri<'a>) -> Self {
-        Self { uri, subprotocols: &[], origin: None, headers: &[] }
+        Self { uri, subprotocols: &[], origin: None, credentials: None, headers: &[] }
     }
 
     /// The subprotocols that the client speaks, the preferred one first. The server picks one of them, or none.
@@ -39,6 +54,19 @@ impl<'a> Request<'a> {
     /// The origin of the page that opens the connection, as a browser sends it.
     pub const fn origin(mut self, origin: &'a str) -> Self {
         self.origin = Some(origin);
+        self
+    }
+
+    /// Credentials for the server: `Authorization: Basic` (RFC 7617). Those in an address are read by
+    /// [`Uri::parse_with_credentials`].
+    ///
+    /// With `ws://` everybody on the way can read them.
+    pub fn credentials(mut self, credentials: impl Into<Option<Credentials<'a>>>) -> Self {
+        const WRITE: WriteCredentials = |request, credentials, name, out| {
+            write::check_headers(request.headers, &[AUTHORIZATION]).map_err(RequestError::Header)?;
+            credentials.write_header(name, out).map_err(RequestError::Credentials)
+        };
+        self.credentials = credentials.into().map(|credentials| (credentials, WRITE));
         self
     }
 
@@ -90,16 +118,20 @@ impl<'a> Request<'a> {
     /// letters.
     #[inline]
     fn write_offer<const LIST: bool>(&self, out: &mut dyn FnMut(&[u8]), extensions: Option<&impl AsRef<str>>) {
-        let [version, origin, protocol] = const {
+        let [version, origin, authorization, protocol] = const {
             if LIST {
-                ["sec-websocket-version", "origin", "sec-websocket-protocol"]
+                ["sec-websocket-version", "origin", "authorization", "sec-websocket-protocol"]
             } else {
-                ["Sec-WebSocket-Version", "Origin", "Sec-WebSocket-Protocol"]
+                ["Sec-WebSocket-Version", "Origin", AUTHORIZATION, "Sec-WebSocket-Protocol"]
             }
         };
         write::header(out, version, VERSION.as_bytes());
         if let Some(value) = self.origin {
             write::header(out, origin, value.as_bytes());
+        }
+        if let Some((credentials, write)) = &self.credentials {
+            // They were checked.
+            let _ = write(self, credentials, authorization, out);
         }
         for (index, subprotocol) in self.subprotocols.iter().enumerate() {
             if index == 0 {
@@ -138,6 +170,9 @@ impl<'a> Request<'a> {
         if self.origin.is_some_and(|origin| !is_header_value(origin.as_bytes())) {
             return Err(RequestError::Origin);
         }
+        if let Some((credentials, write)) = &self.credentials {
+            write(self, credentials, "", &mut |_| ())?;
+        }
         write::check_handshake_headers(self.headers).map_err(RequestError::Header)
     }
 }
@@ -169,6 +204,8 @@ pub enum RequestError {
     },
     /// The origin has a control character other than the tab (RFC 9110 §5.5), or space around it in a list of HTTP/2.
     Origin,
+    /// The credentials can't be sent.
+    Credentials(CredentialsError),
     /// A header can't be sent.
     Header(InvalidHeader),
     /// The output store is too small.
@@ -190,6 +227,7 @@ impl fmt::Display for RequestError {
                 write!(f, "subprotocol {index} is the same as one before it (each at most once)")
             }
             Self::Origin => f.write_str("invalid origin (no control character but the tab)"),
+            Self::Credentials(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::StoreTooSmall { needed, capacity } => {
                 write!(f, "output store of {capacity} bytes (at least {needed})")
@@ -201,7 +239,11 @@ impl fmt::Display for RequestError {
 
 impl core::error::Error for RequestError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        if let Self::Header(error) = self { Some(error) } else { None }
+        match self {
+            Self::Credentials(error) => Some(error),
+            Self::Header(error) => Some(error),
+            _ => None,
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Request<'_> {
         let reserved = if self.credentials.is_some() { &reserved[..] } else { &reserved[..3] };
         write::check_headers(self.headers, reserved).map_err(RequestError::Header)?;
         if let Some(credentials) = &self.credentials {
-            credentials.check_basic()?;
+            credentials.write_header("", &mut |_| ())?;
         }
         let mut digits = [0; 20];
         let port = write::decimal(self.uri.port().into(), &mut digits);
@@ -111,9 +111,8 @@ impl Request<'_> {
                 out(part);
             }
             if let Some(credentials) = &self.credentials {
-                out(b"Proxy-Authorization: ");
-                credentials.write_basic(out);
-                out(b"\r\n");
+                // They were checked.
+                let _ = credentials.write_header("Proxy-Authorization", out);
             }
             write::headers(out, self.headers);
             out(b"\r\n");

@@ -66,12 +66,19 @@ use crate::{Uri, handshake::NotWritten};
 /// What a client asks a proxy for: a tunnel to the host and the port of an address.
 ///
 /// The rest of the address is not sent to the proxy.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[must_use = "give it to `Connect` or `Socks5`"]
 pub struct Request<'a> {
     uri: Uri<'a>,
     credentials: Option<Credentials<'a>>,
     headers: &'a [(&'a str, &'a str)],
+}
+
+// Without the headers, in which there may be credentials; and no more of the address than the proxy is told.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({}:{})", self.uri.bracketed_host(), self.uri.port())
+    }
 }
 
 impl<'a> Request<'a> {
@@ -84,8 +91,8 @@ impl<'a> Request<'a> {
     /// only if the proxy wants them.
     ///
     /// The proxy is sent them unencrypted, unless the stream to the proxy is TLS.
-    pub const fn credentials(mut self, credentials: Credentials<'a>) -> Self {
-        self.credentials = Some(credentials);
+    pub fn credentials(mut self, credentials: impl Into<Option<Credentials<'a>>>) -> Self {
+        self.credentials = credentials.into();
         self
     }
 

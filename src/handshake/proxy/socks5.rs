@@ -112,17 +112,23 @@ impl<'a> Socks5<'a> {
     /// The next message. The one before was sent, or the proxy has answered it too early.
     fn send(&mut self, parts: &[&[u8]]) {
         (self.sent, self.len, self.received) = (0, 0, 0);
-        for part in parts {
-            let rest = self.message.get_mut(self.len..).unwrap_or_default();
-            rest.iter_mut().zip(*part).for_each(|(place, byte)| *place = *byte);
-            self.len += part.len().min(rest.len());
+        self.add(parts.iter().flat_map(|part| part.iter().copied()));
+    }
+
+    /// Adds to the message.
+    fn add(&mut self, bytes: impl Iterator<Item = u8>) {
+        for (place, byte) in self.message.iter_mut().skip(self.len).zip(bytes) {
+            *place = byte;
+            self.len += 1;
         }
     }
 
     fn log_in(&mut self, credentials: Credentials<'_>) -> Step {
-        let (user, password) = (credentials.user().as_bytes(), credentials.password().as_bytes());
-        // It was checked that the lengths fit.
-        self.send(&[&[1, user.len() as u8], user, &[password.len() as u8], password]);
+        self.send(&[&[1]]);
+        for text in [credentials.user(), credentials.password()] {
+            // It was checked that the length fits.
+            self.add([text.clone().count() as u8].into_iter().chain(text));
+        }
         Step::Authentication
     }
 
@@ -194,10 +200,9 @@ impl Exchange for Socks5<'_> {
 
 /// "UNAME [...] 1 to 255", "PASSWD [...] 1 to 255" (RFC 1929 §2)
 fn check(credentials: &Credentials<'_>) -> Result<(), CredentialsError> {
-    let fits = |text: &str| (1..=255).contains(&text.len());
-    if !fits(credentials.user()) {
+    if !(1..=255).contains(&credentials.user().count()) {
         Err(CredentialsError::User)
-    } else if !fits(credentials.password()) {
+    } else if !(1..=255).contains(&credentials.password().count()) {
         Err(CredentialsError::Password)
     } else {
         Ok(())

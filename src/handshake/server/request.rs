@@ -15,7 +15,7 @@ use crate::{
         },
         key::{self, AcceptKey, Key},
         parts::Parts,
-        uri::{is_authority, parse_octet, split_before, strip_scheme},
+        uri::{is_authority, parse_octet, split_before, split_scheme},
     },
 };
 
@@ -400,6 +400,7 @@ pub(super) fn is_target(method: &[u8], target: &[u8]) -> bool {
 
 /// The authority of a target in absolute form, and the text after it.
 fn split_absolute(target: &str) -> Option<(&str, &str)> {
-    let rest = ["http://", "https://", "ws://", "wss://"].iter().find_map(|scheme| strip_scheme(target, scheme))?;
+    let (_, rest) = split_scheme(target)
+        .filter(|(scheme, _)| ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme)))?;
     Some(split_before(rest, |byte| matches!(byte, b'/' | b'?')))
 }
