@@ -43,7 +43,8 @@ impl MaskingKey {
     }
 
     /// Copies `from` to `to`, which has the same length, and masks the copy. Returns the key for the bytes that follow.
-    #[inline]
+    // Whether the compiler inlines it otherwise depends on the size of modules that have nothing to do with it.
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn apply_copied(self, from: &[u8], to: &mut [u8]) -> Self {
         xor_copied(from, to, self);
         self.at(from.len())
