@@ -3,6 +3,7 @@
 
 use std::{
     net::IpAddr,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use websocket_proto::{
-    CloseCode, Config, Connection, Event, Input, Outcome, ReadBuffer, ServerConnection, Transport, server,
+    CloseCode, Config, Connection, Input, Outcome, ReadBuffer, ServerConnection, Transport, server,
     time::{Patience, TimedOut, Watch},
 };
 
@@ -53,7 +54,7 @@ pub async fn serve(listener: TcpListener, settings: Settings, stop: impl Future<
     let settings = Arc::new(settings);
     // Every visit holds a receiver: so all learn that the server ends, and the sender learns when all are gone.
     let (ending, alive) = watch::channel(());
-    let mut stop = std::pin::pin!(stop);
+    let mut stop = pin!(stop);
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
@@ -155,20 +156,15 @@ async fn talk(
     let mut buffer = ReadBuffer::new(vec![0; 16 << 10]);
     let opened = Instant::now();
     let now = || opened.elapsed();
-    // Its Pings come in time for proxies that cut a connection after a minute of silence.
+    // It sends Pings, in time for proxies that cut a connection after a minute of silence.
     let mut watch = Watch::new(Patience::new(), now());
     loop {
         while let Some(event) = rx.next_message(&mut input, tx) {
-            match event {
-                Event::Pong(payload) => _ = watch.pong(payload, now()),
-                event => {
-                    if let Some(message) = event.message()
-                        && tx.send(message).is_err()
-                    {
-                        // There is no memory for it. If it is refused because a Close was sent, this changes nothing.
-                        let _ = tx.close(CloseCode::INTERNAL_ERROR, "");
-                    }
-                }
+            if let Some(message) = event.message()
+                && tx.send(message).is_err()
+            {
+                // There is no memory for it. If it is refused because a Close was sent, this changes nothing.
+                let _ = tx.close(CloseCode::INTERNAL_ERROR, "");
             }
         }
         let reads = tx.backlog() < BACKLOG;

@@ -4,7 +4,7 @@
 //! cargo run --release -p behind_proxy -- --trust 127.0.0.1 127.0.0.1:9009
 //! ```
 
-use std::{io, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use arguments::Arguments;
 use behind_proxy::{Settings, serve};
@@ -36,7 +36,7 @@ async fn main() -> io::Result<()> {
     let mut arguments = Arguments::new(HELP);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--trust" => settings.trusted.push(arguments.value("an IP address")),
+            "--trust" => settings.trusted.push(arguments.value::<IpAddr>("an IP address").to_canonical()),
             "--proxy-protocol" => settings.proxy_protocol = true,
             "--origin" => settings.origins.push(arguments.value("an origin")),
             "--patience" => settings.opening = arguments.seconds().unwrap_or(Duration::MAX),
