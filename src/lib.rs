@@ -89,7 +89,7 @@
 //! | [`Error`] | any error of the crate, for functions that end with `?` |
 //! | [`Uri`] | `ws://` and `wss://` addresses |
 //! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where bytes are stored that must outlive a read |
-//! | [`guide`] | pages about what a program on the open internet must do: [pages and WebSockets on one port](guide::pages_and_websockets), [over HTTP/2](guide::over_http2), [with hyper](guide::with_hyper), [with axum](guide::with_axum), [from somebody else's handshake](guide::other_handshakes), [survive a dead peer](guide::survive_a_dead_peer), [close properly](guide::close_properly), [come back](guide::come_back) |
+//! | [`guide`] | pages about what a program on the open internet must do: [pages and WebSockets on one port](guide::pages_and_websockets), [over HTTP/2](guide::over_http2), [with hyper](guide::with_hyper), [with axum](guide::with_axum), [from somebody else's handshake](guide::other_handshakes), [through a proxy](guide::through_a_proxy), [behind a proxy](guide::behind_a_proxy), [survive a dead peer](guide::survive_a_dead_peer), [close properly](guide::close_properly), [come back](guide::come_back) |
 //!
 //! # Example: a client
 //!
@@ -504,6 +504,8 @@ struct Readme;
 /// What a program on the open internet must do beside the protocol, with code.
 #[cfg(any(doc, all(doctest, feature = "std")))]
 pub mod guide {
+    #[doc = include_str!("../docs/behind-a-proxy.md")]
+    pub mod behind_a_proxy {}
     #[doc = include_str!("../docs/close-properly.md")]
     pub mod close_properly {}
     #[doc = include_str!("../docs/come-back.md")]

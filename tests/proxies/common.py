@@ -40,3 +40,30 @@ def build(package, *options):
         if message.get("executable") and message["target"]["name"] == package:
             return message["executable"]
     raise Failure(f"cargo named no executable for {package}")
+
+
+def start(context, command, **options):
+    """Starts a process, which is ended when the context is."""
+    process = subprocess.Popen([str(part) for part in command], **options)
+    context.callback(end, process)
+    return process
+
+
+def end(process):
+    # Politely at first: squid leaves shared memory behind if it is killed.
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def make_certificate(folder, names):
+    """Makes a certificate of these names (as DNS:NAME or IP:ADDRESS), and its key. Returns both files."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "2", "-subj", "/CN=test", "-addext", "basicConstraints=critical,CA:FALSE",
+                    "-addext", f"subjectAltName={','.join(names)}", "-out", certificate, "-keyout", key],
+                   check=True, capture_output=True)
+    return certificate, key

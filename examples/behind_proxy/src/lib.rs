@@ -23,10 +23,6 @@ use websocket_proto::{
 pub mod client_address;
 pub mod visitors;
 
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/behind-a-proxy.md")]
-struct Page;
-
 /// A peer that doesn't take its echoes isn't read while its backlog is this long.
 const BACKLOG: usize = 64 << 10;
 
