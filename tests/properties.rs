@@ -5,8 +5,9 @@ mod common;
 use common::{Mode, Opening, Seen, frame, stores};
 use proptest::prelude::*;
 use websocket_proto::{
-    Config, UncleanEnd,
+    Config, Exchange, Input, UncleanEnd, Uri,
     frame::{FirstByte, Header, MaskingKey, Opcode},
+    proxy,
 };
 
 fn opcode() -> impl Strategy<Value = Opcode> {
@@ -206,5 +207,36 @@ proptest! {
             prop_assert!(trace.seen == seen, "{:?}: {} of {} messages", mode, trace.seen.len(), seen.len());
             prop_assert_eq!(trace.end, Err(UncleanEnd::WithoutClose));
         }
+    }
+}
+
+proptest! {
+    /// Any bytes, percent-encoded where it is necessary and where it is not. The credentials for SOCKS5 show what was
+    /// decoded.
+    #[test]
+    fn user_information_is_decoded_to_what_was_encoded(
+        user in prop::collection::vec((any::<u8>(), any::<bool>()), 1..20),
+        password in prop::collection::vec((any::<u8>(), any::<bool>()), 1..20),
+    ) {
+        let encode = |bytes: &[(u8, bool)]| -> String {
+            let encode = |(byte, escaped): &(u8, bool)| match char::from(*byte) {
+                plain if !escaped && plain.is_ascii_alphanumeric() => plain.to_string(),
+                _ => format!("%{byte:02x}"),
+            };
+            bytes.iter().map(encode).collect()
+        };
+        let address = format!("ws://{}:{}@h/", encode(&user), encode(&password));
+        let (uri, credentials) = Uri::parse_with_credentials(&address).unwrap();
+        prop_assert_eq!(uri.to_string(), "ws://h/");
+
+        let mut tunnel = proxy::Socks5::new(&proxy::Request::new(uri).credentials(credentials)).unwrap();
+        tunnel.consume(usize::MAX);
+        prop_assert!(!tunnel.read(&mut Input::new(&mut [5, 2])));
+        let mut expected = vec![1];
+        for bytes in [user, password] {
+            expected.push(bytes.len() as u8);
+            expected.extend(bytes.into_iter().map(|(byte, _)| byte));
+        }
+        prop_assert_eq!(tunnel.pending(), expected);
     }
 }

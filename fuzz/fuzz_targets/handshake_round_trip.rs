@@ -7,7 +7,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use websocket_proto::{Config, FixedStorage, Input, Uri, client, server};
+use websocket_proto::{Config, FixedStorage, Input, Uri, UriError, client, server};
 use websocket_proto_fuzz::{Keys, http};
 
 /// The bytes behind both heads belong to the connection; no handshake may use them.
@@ -53,7 +53,13 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(case) = Case::parse(bytes) else { return };
     already_parsed(&case);
     other_response(&case);
-    if let Ok(uri) = Uri::parse(case.uri) {
+    let parsed = Uri::parse_with_credentials(case.uri);
+    match Uri::parse(case.uri) {
+        Ok(uri) => assert_eq!(parsed, Ok((uri, None))),
+        Err(UriError::UserInfo) => {}
+        Err(error) => assert_eq!(parsed, Err(error)),
+    }
+    if let Ok((uri, _)) = parsed {
         shown(uri);
         shake_hands(&case, uri);
         by_lists(&case, uri);
