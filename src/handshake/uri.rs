@@ -379,7 +379,7 @@ impl fmt::Display for UriError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("address that does not begin with ws:// or wss://"),
-            Self::Host => f.write_str("address without a host (only a name, or an IPv4 or IPv6 address)"),
+            Self::Host => f.write_str("address without a valid host (only a name, or an IPv4 or IPv6 address)"),
             Self::Port => f.write_str("address with an invalid port (only 1 to 65535)"),
             Self::UserInfo => f.write_str("address with user information (none is allowed here)"),
             Self::Character { index, found: found @ b' '..=b'~' } => {

@@ -124,7 +124,7 @@ mod tests {
         }
         for (text, error) in [
             ("https://proxy", "no such kind of proxy"),
-            ("http://", "without a host"),
+            ("http://", "without a valid host"),
             ("http://secret:x@ho st", "not the address of a proxy: http://ho st"),
             ("http://secret@secret@proxy:1", "http://proxy:1: address with '@' at byte 13 (write %40)"),
             ("secret%2:secret@proxy", "'%' at byte 6 (write %25)"),
