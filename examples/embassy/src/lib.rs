@@ -1,0 +1,6 @@
+//! A WebSocket server for embassy that needs no allocator: `server.rs`, to be copied.
+
+#![no_std]
+#![warn(missing_docs)]
+
+pub mod server;
