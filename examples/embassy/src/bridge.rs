@@ -48,6 +48,8 @@ pub async fn bridge(stack: Stack<'static>, listener: &'static Async<TcpListener>
             inside.abort();
         }
         let _ = with_timeout(PATIENCE, inside.flush()).await;
+        // The stack acknowledges the last bytes up to 10 ms later, unless the socket is dropped.
+        Timer::after_millis(20).await;
     }
 }
 
@@ -82,6 +84,11 @@ async fn up(outside: &Async<TcpStream>, inside: &mut TcpWriter<'_>) -> Result<us
     loop {
         match inside.write_with(|space| counted(outside.get_ref().read(space))).await {
             Ok(Err(error)) if error.kind() == ErrorKind::WouldBlock => outside.readable().await?,
+            Ok(Ok(0)) => {
+                // The stack takes up to a second to close a socket that has something to send and no window.
+                let _ = inside.flush().await;
+                return Ok(0);
+            }
             passed => return passed.unwrap_or(Err(ErrorKind::ConnectionReset.into())),
         }
     }

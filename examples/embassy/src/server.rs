@@ -9,9 +9,9 @@
 use core::{future::Future, time::Duration};
 
 use embassy_net::tcp::{AcceptError, Error as Lost, TcpSocket};
-use embassy_time::{Duration as Ticks, Instant, with_timeout};
+use embassy_time::{Duration as Ticks, Instant, Timer, with_timeout};
 use websocket_proto::{
-    CloseCode, Config, Connection, Ended, Error, Event, FixedStorage, Input, Outcome, Server, Transport, server,
+    CloseCode, Config, Connection, Ended, Error, FixedStorage, Input, Outcome, Server, Transport, server,
     time::{Patience, TimedOut, Watch},
 };
 
@@ -21,6 +21,9 @@ const BESIDE: usize = 256;
 
 /// How long a client may take to answer the packet that accepts it.
 const HALF_OPEN: Ticks = Ticks::from_secs(10);
+
+/// The stack acknowledges the end of the peer's half up to 10 ms later, unless the socket accepts again before.
+const LAST_ACK: Ticks = Ticks::from_millis(20);
 
 /// How long the last packet may take to leave.
 const RESET: Duration = Duration::from_secs(1);
@@ -135,9 +138,7 @@ async fn echo(socket: &mut TcpSocket<'_>, watch: &mut Watch, connection: &mut Op
         watch.heard(now());
         let mut input = Input::new(bytes);
         while let Some(event) = rx.next_message(&mut input, tx) {
-            if let Event::Pong(payload) = event {
-                watch.pong(payload, now());
-            } else if let Some(message) = event.message()
+            if let Some(message) = event.message()
                 && tx.send(message).is_err()
             {
                 // It does not fit. If it is refused because a Close was sent, this changes nothing.
@@ -154,9 +155,10 @@ async fn end(socket: &mut TcpSocket<'_>, watch: &mut Watch) -> Result<(), TimedO
     socket.close();
     let ended = async {
         while socket.read_with(|rest| (rest.len(), ())).await.is_ok() {}
-        socket.flush().await
+        let _ = socket.flush().await;
+        Timer::after(LAST_ACK).await;
     };
-    within(watch.check_end(now())?, ended).await.map(drop).ok_or(TimedOut::End)
+    within(watch.check_end(now())?, ended).await.ok_or(TimedOut::End)
 }
 
 /// What the watch takes for the time.
