@@ -105,7 +105,6 @@ async fn open<'m>(
 async fn talk(socket: &mut TcpSocket<'_>, watch: &mut Watch, connection: &mut Open<'_>) -> Result<(), TimedOut> {
     loop {
         let tx = &mut connection.sender;
-        watch.reading(tx.is_empty(), now());
         let wait = watch.check(tx, now())?;
         if !tx.is_empty() {
             match within(wait, socket.write(tx.pending())).await {

@@ -55,6 +55,22 @@ fn the_first_messages_may_arrive_with_the_request() {
 }
 
 #[test]
+fn the_answers_to_one_read_fit_beside_the_largest_message() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let (begun, small) = (vec![b'x'; LARGEST], b"a message of any size, which is longer than its header");
+    client.write_all(&masked(0x02, &begun)).unwrap();
+    // All of it was read when the Pong arrives.
+    client.write_all(&masked(0x89, b"")).unwrap();
+    expect(&mut client, &frame(0x8A, b""));
+    let frames = [masked(0x80, b""), masked(0x82, small).repeat(4000 / (small.len() + 6)), masked(0x89, &[7; 50])];
+    client.write_all(&frames.concat()).unwrap();
+    let echoes = [frame(0x82, &begun), frame(0x82, small).repeat(4000 / (small.len() + 6)), frame(0x8A, &[7; 50])];
+    expect(&mut client, &echoes.concat());
+    closes(client);
+}
+
+#[test]
 fn many_messages_are_sent_before_any_echo_is_read() {
     let server = Server::start(&[]);
     let mut client = server.client();
@@ -137,6 +153,18 @@ fn a_peer_that_never_reads_is_dropped() {
     let message = masked(0x82, &[0; LARGEST]);
     while client.write_all(&message).is_ok() {}
     assert_eq!(server.log(), "timed out: the peer does not read");
+}
+
+#[test]
+fn a_reset_ends_a_write() {
+    let mut server = Server::start(&[]);
+    let mut client = server.client();
+    client.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let message = masked(0x82, &[0; LARGEST]);
+    while client.write_all(&message).is_ok() {}
+    drop(client);
+    assert_eq!(server.log(), "connection lost in the middle of a message");
+    closes(server.client());
 }
 
 #[test]
