@@ -4,3 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod server;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/with-embassy.md")]
+struct Page;
