@@ -1,4 +1,4 @@
-//! Runs the server on this machine, in a stack of its own. Its network is a wire that leads back to itself.
+//! Runs the server on this machine. Clients reach it through the bridge.
 //!
 //! ```text
 //! cargo run --release --manifest-path examples/embassy/Cargo.toml -- 127.0.0.1:9009
@@ -11,13 +11,8 @@ use std::net::{SocketAddr, TcpListener};
 use arguments::Arguments;
 use async_io::Async;
 use embassy_executor::{Executor, Spawner};
-use embassy_net::{
-    Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4,
-    driver::{HardwareAddress, LinkState},
-    tcp::TcpSocket,
-};
-use embassy_net_driver_channel::{self as channel, Device};
-use embassy_server::server::serve;
+use embassy_net::{Stack, tcp::TcpSocket};
+use embassy_server::{host, server::serve};
 use websocket_proto::time::Patience;
 
 const HELP: &str = "\
@@ -45,11 +40,6 @@ pub(crate) const CLIENTS: usize = 4;
 /// A server needs a moment after its connection has ended, so there are more of them.
 const SERVERS: usize = 2 * CLIENTS;
 
-/// The length of a packet, and how many can be under way: more than fit all windows.
-const PACKET: usize = 1500;
-const PACKETS: usize = 256;
-
-const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
 const PORT: u16 = 80;
 
 fn main() -> std::io::Result<()> {
@@ -76,20 +66,13 @@ fn main() -> std::io::Result<()> {
 }
 
 fn start(spawner: Spawner, listener: &'static Async<TcpListener>, patience: Patience) {
-    let state = Box::leak(Box::new(channel::State::<PACKET, PACKETS, PACKETS>::new()));
-    let (wire_end, device) = channel::new(state, HardwareAddress::Ip);
-    let config = StaticConfigV4 { address: Ipv4Cidr::new(ADDRESS, 24), gateway: None, dns_servers: Default::default() };
-    let resources = Box::leak(Box::new(StackResources::<{ SERVERS + CLIENTS }>::new()));
-    // A device takes the seed from its random numbers. Here, nobody else is on the wire.
-    let (stack, runner) = embassy_net::new(device, Config::ipv4_static(config), resources, 0);
+    let stack = host::stack::<{ SERVERS + CLIENTS }>(spawner);
     let free = "a task of this pool is free";
-    spawner.spawn(wire(wire_end).expect(free));
-    spawner.spawn(network(runner).expect(free));
     for _ in 0..SERVERS {
         spawner.spawn(server(stack, patience).expect(free));
     }
     for _ in 0..CLIENTS {
-        spawner.spawn(bridge::bridge(stack, listener, (ADDRESS, PORT).into()).expect(free));
+        spawner.spawn(bridge::bridge(stack, listener, (host::ADDRESS, PORT).into()).expect(free));
     }
 }
 
@@ -101,26 +84,5 @@ async fn server(stack: Stack<'static>, patience: Patience) {
     let mut socket = TcpSocket::new(stack, &mut receive, &mut send);
     while let Ok(outcome) = serve(&mut socket, PORT, patience, &mut input, &mut output).await {
         eprintln!("{outcome}");
-    }
-}
-
-#[embassy_executor::task]
-async fn network(mut runner: Runner<'static, Device<'static, PACKET>>) -> ! {
-    runner.run().await
-}
-
-/// Whatever the stack sends, it receives. As on any network, a packet is lost if there is no room for it.
-#[embassy_executor::task]
-async fn wire(runner: channel::Runner<'static, PACKET>) -> ! {
-    let (state, mut to_stack, mut from_stack) = runner.split();
-    state.set_link_state(LinkState::Up);
-    loop {
-        let packet = from_stack.tx_buf().await;
-        let len = packet.len();
-        if let Some(room) = to_stack.try_rx_buf() {
-            room[..len].copy_from_slice(packet);
-            to_stack.rx_done(len);
-        }
-        from_stack.tx_done();
     }
 }
