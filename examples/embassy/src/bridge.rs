@@ -1,5 +1,5 @@
-//! A way into the stack for clients of this machine. Each connection to a socket of the operating system is passed on to
-//! the server, through a socket of the stack. Ends, resets and pauses are passed on, too.
+//! A way into the stack for clients of this machine. Each connection to a socket of the operating system is passed on
+//! to the server, through a socket of the stack. Ends, resets and pauses are passed on, too.
 
 use std::{
     future::pending,

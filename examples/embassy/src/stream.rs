@@ -24,7 +24,7 @@ pub fn now() -> Duration {
 }
 
 /// Waits no longer than this. What was received counts before what is due: the future is polled first.
-pub(crate) async fn within<F: Future>(wait: Option<Duration>, future: F) -> Option<F::Output> {
+pub async fn within<F: Future>(wait: Option<Duration>, future: F) -> Option<F::Output> {
     match wait.and_then(|wait| wait.try_into().ok()) {
         Some(wait) => with_timeout(wait, future).await.ok(),
         None => Some(future.await),
@@ -62,8 +62,8 @@ pub(crate) async fn write<R: Role>(
     Ok(())
 }
 
-/// Ends the stream, so that the socket is free again. A peer that is gone, or does not end its half, is reset: the stack
-/// itself would go on to send for ever.
+/// Ends the stream, so that the socket is free again. A peer that is gone, or does not end its half, is reset: the
+/// stack itself would go on to send for ever.
 pub(crate) async fn end(socket: &mut TcpSocket<'_>, watch: &mut Watch, outcome: &Outcome) {
     let is_gone = matches!(outcome.ended(), Ended::TimedOut(_));
     if is_gone || shut_down(socket, watch).await.is_err() {
