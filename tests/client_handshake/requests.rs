@@ -269,7 +269,7 @@ fn c8_credentials_are_for_the_server() {
 
     // Also in a list of HTTP/2, in which no name has a capital letter.
     let request = Request::new(uri).credentials(Credentials::new("ann", "secret")).headers(&[("x", "y")]);
-    let offer = Offer::extended_connect(Config::new(), &request, fixed(NONCE)).unwrap();
+    let offer = Offer::extended_connect_with_storage(Config::new(), &request, fixed(NONCE), store(), store()).unwrap();
     let values: Vec<_> = offer.headers().filter(|(name, _)| *name == "authorization").collect();
     assert_eq!(values, [("authorization", "Basic YW5uOnNlY3JldA==")]);
 }
