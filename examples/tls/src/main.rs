@@ -1,0 +1,65 @@
+//! See `tls_echo --help`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use arguments::Arguments;
+use tls_echo::{
+    tokio_server,
+    trust::{self, Fault},
+};
+use tokio::{net::TcpListener, select, signal};
+use websocket_proto::time::Patience;
+
+const HELP: &str = "\
+An echo server over TLS, on tokio.
+
+Usage: tls_echo [OPTIONS] --cert FILE --key FILE
+
+  --listen ADDR:PORT  where to listen; port 0 is any free one (127.0.0.1:9006)
+  --cert FILE         the certificate, with those that certify it (PEM)
+  --key FILE          its private key (PEM)
+  --client-ca FILE    take only clients with a certificate from one of these
+                      authorities (PEM)
+  --help              show this
+
+SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at once.
+";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode, Fault> {
+    let (mut listen, mut files, mut clients) = (String::from("127.0.0.1:9006"), [None, None], None);
+    let mut arguments = Arguments::new(HELP);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--listen" => listen = arguments.value("ADDR:PORT"),
+            "--cert" => files[0] = Some(arguments.value::<PathBuf>("a file")),
+            "--key" => files[1] = Some(arguments.value::<PathBuf>("a file")),
+            "--client-ca" => clients = Some(arguments.value::<PathBuf>("a file")),
+            _ => arguments.unknown(),
+        }
+    }
+    let [Some(certificate), Some(key)] = files else { arguments.wrong("--cert and --key are needed") };
+    let clients = clients.map(|file| trust::private_roots(&file)).transpose()?;
+    let config = trust::server(trust::identity(&certificate, &key)?, clients)?;
+
+    let listener = TcpListener::bind(listen).await?;
+    println!("listening on wss://{}/", listener.local_addr()?);
+    let serving = tokio_server::run(listener, config, Patience::new(), signal());
+    select! {
+        () = serving => Ok(ExitCode::SUCCESS),
+        () = async { signal().await; signal().await } => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// Waits for Ctrl-C; on Unix for SIGTERM, too.
+async fn signal() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
+        select! {
+            _ = terminate.recv() => {}
+            _ = signal::ctrl_c() => {}
+        }
+        return;
+    }
+    let _ = signal::ctrl_c().await;
+}
