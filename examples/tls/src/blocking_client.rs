@@ -42,20 +42,23 @@ pub fn run(
     let mut watch = Watch::new(patience, now());
     // One deadline for the handshakes of TLS and of the WebSocket.
     stream.sock.allow(watch.check_opening(now())?);
-    let mut connection = open(&mut stream, uri).map_err(|error| match error.kind() {
-        ErrorKind::TimedOut => TimedOut::Opening.into(),
-        _ => error,
-    })?;
-    if let Err(timed_out) = talk(&mut stream, &mut connection, &mut watch, now, questions.into_iter(), on_answer) {
-        return Ok(connection.outcome().or_timed_out(timed_out));
-    }
-    // Our `close_notify`. The server may be gone already.
+    let ran = match open(&mut stream, uri) {
+        Ok(mut connection) => {
+            match talk(&mut stream, &mut connection, &mut watch, now, questions.into_iter(), on_answer) {
+                Ok(()) => Ok(connection.outcome()),
+                Err(timed_out) => return Ok(connection.outcome().or_timed_out(timed_out)),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::TimedOut => return Err(TimedOut::Opening.into()),
+        Err(error) => Err(error),
+    };
+    // The server may be gone already.
     if let Ok(wait) = watch.check_end(now()) {
         stream.sock.allow(wait);
         stream.conn.send_close_notify();
         let _ = stream.flush();
     }
-    Ok(connection.outcome())
+    ran
 }
 
 /// Both handshakes: that of TLS, and that of the WebSocket.

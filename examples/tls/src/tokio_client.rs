@@ -45,22 +45,21 @@ pub async fn run(
     let wait = watch.check_opening(now())?.unwrap_or(Duration::MAX);
     let opening = async {
         let mut stream = TlsConnector::from(config).connect(name, socket).await?;
-        let connection = open(&mut stream, uri).await?;
-        io::Result::Ok((stream, connection))
+        io::Result::Ok((open(&mut stream, uri).await, stream))
     };
-    let (mut stream, mut connection) = timeout(wait, opening).await.map_err(|_| TimedOut::Opening)??;
-    if let Err(timed_out) = talk(&mut stream, &mut connection, &mut watch, now, outgoing, on_message).await {
-        return Ok(connection.outcome().or_timed_out(timed_out));
-    }
+    let (opened, mut stream) = timeout(wait, opening).await.map_err(|_| TimedOut::Opening)??;
+    let ran = match opened {
+        Ok(mut connection) => match talk(&mut stream, &mut connection, &mut watch, now, outgoing, on_message).await {
+            Ok(()) => Ok(connection.outcome()),
+            Err(timed_out) => return Ok(connection.outcome().or_timed_out(timed_out)),
+        },
+        Err(error) => Err(error),
+    };
+    // Our `close_notify`. The server may be gone already.
     if let Ok(wait) = watch.check_end(now()) {
-        let end = async {
-            // The server may have ended only its half of the stream, and wait for our answer to its Close.
-            let _ = stream.write_all(connection.sender.pending()).await;
-            let _ = stream.shutdown().await;
-        };
-        let _ = timeout(wait.unwrap_or(Duration::MAX), end).await;
+        let _ = timeout(wait.unwrap_or(Duration::MAX), stream.shutdown()).await;
     }
-    Ok(connection.outcome())
+    ran
 }
 
 /// The opening handshake of the WebSocket.
@@ -91,23 +90,25 @@ async fn talk(
     mut on_message: impl FnMut(Message<'_>),
 ) -> Result<(), TimedOut> {
     let ((mut reader, mut writer), mut buffer) = (split(stream), ReadBuffer::new(vec![0; RECORD]));
-    let mut is_flushed = true;
+    let (mut is_flushed, mut has_ended) = (true, false);
     loop {
         let wait = watch.check(tx, now())?.unwrap_or(Duration::MAX);
         is_flushed &= tx.is_empty();
-        if is_flushed && tx.transport() == Transport::CloseNow {
+        if is_flushed && (has_ended || tx.transport() == Transport::CloseNow) {
             return Ok(());
         }
         // Each of these futures may be dropped while it waits, and nothing is lost. It is not `biased`, so that neither
         // direction can starve the other.
         let mut input = Input::default();
         select! {
-            read = reader.read(buffer.room_for(rx)) => match read {
+            read = reader.read(buffer.room_for(rx)), if !has_ended => match read {
                 Ok(n @ 1..) => {
                     watch.heard(now());
                     input = buffer.received(n);
                 }
-                // With a `close_notify` or without: whether this is a loss, only a Close of the server can tell.
+                // With a `close_notify` or without: after a Close of the server, our answer is still written. Before it,
+                // the connection is lost.
+                _ if rx.end_of_input().is_ok() => has_ended = true,
                 _ => return Ok(()),
             },
             written = write_async(&mut writer, tx, watch, &now), if !is_flushed => match written {

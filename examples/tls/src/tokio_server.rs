@@ -170,8 +170,8 @@ async fn talk(
                     watch.heard(now());
                     input = buffer.received(n);
                 }
-                // With a `close_notify` or without: what we still have to say is written after a Close of the peer, and
-                // is for nobody without one.
+                // With a `close_notify` or without: after a Close of the peer, our answer is still written. Before it,
+                // the connection is lost.
                 _ if rx.end_of_input().is_ok() => has_ended = true,
                 _ => return Ok(()),
             },
