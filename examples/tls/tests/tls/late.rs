@@ -3,10 +3,12 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
+use rustls::{ClientConfig, ServerConfig};
 use websocket_proto::{
     Config, Ended, Input, Outcome, SystemRandom, Uri, client,
     head::HeadError,
@@ -16,107 +18,130 @@ use websocket_proto::{
 
 use crate::{
     certificates::Authority,
-    ends::{ENDS, LIMIT, Server, send},
+    ends::{ENDS, End, LIMIT, Server, send},
     peer,
 };
 
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(500);
 
-/// Longer than any of the deadlines here, and much shorter than the defaults.
-const SOON: Duration = Duration::from_secs(3);
-
-fn patience() -> Patience {
-    let short = Some(SHORT);
-    Patience::new().opening(short).silence(short).answer(short).closing(short).end(short)
-}
+/// Longer than any of the deadlines here, and shorter than the defaults.
+const SOON: Duration = Duration::from_secs(8);
 
 #[derive(Clone, Copy, Debug)]
 enum Stall {
     BeforeTls,
     InTls,
+    /// Or the response.
     BeforeTheRequest,
     InTheRequest,
     /// A record of an open connection.
     InARecord,
 }
 
+impl Stall {
+    fn patience(self) -> Patience {
+        match self {
+            Self::InARecord => impatient_when_open(),
+            _ => Patience::new().opening(Some(SHORT)),
+        }
+    }
+
+    /// The deadline that is missed.
+    fn ended(self) -> Ended {
+        Ended::TimedOut(if matches!(self, Self::InARecord) { TimedOut::Answer } else { TimedOut::Opening })
+    }
+}
+
+fn impatient_when_open() -> Patience {
+    Patience::new().silence(Some(SHORT / 2)).answer(Some(SHORT / 2))
+}
+
 /// Also a byte now and then does not help: a deadline is for the whole step.
 #[test]
 fn a_client_that_stalls_is_dropped_at_the_deadline() {
     let authority = Authority::new();
-    let (server_config, client_config) = authority.configs();
+    let configs = authority.configs();
     let stalls = [Stall::BeforeTls, Stall::InTls, Stall::BeforeTheRequest, Stall::InTheRequest, Stall::InARecord];
-    for (end, stall) in ENDS.iter().flat_map(|end| stalls.map(|stall| (*end, stall))) {
-        for drips in [false, true] {
-            eprintln!("{end:?} server, {stall:?}, drips: {drips}");
-            let server = Server::start(end, server_config.clone(), patience());
-            let mut client = peer::Client::connect(server.address, client_config.clone());
-            let rest = match stall {
-                Stall::BeforeTls => client.hello(0),
-                Stall::InTls => client.hello(100),
-                Stall::BeforeTheRequest => {
-                    client.stream.conn.complete_io(&mut client.stream.sock).unwrap();
-                    client.part_of_record(peer::REQUEST, 0)
-                }
-                Stall::InTheRequest => {
-                    client.write(&peer::REQUEST[..40]);
-                    client.part_of_record(&peer::REQUEST[40..], 30)
-                }
-                Stall::InARecord => {
-                    client.open();
-                    client.part_of_record(&[&b"\x82\xfe\x01\x00\0\0\0\0"[..], &[7; 256]].concat(), 30)
-                }
-            };
-            let began = Instant::now();
-            let mut dripping = client.stream.sock.try_clone().unwrap();
-            let drip = thread::spawn(move || {
-                let rest = if drips { &rest[..] } else { &[] };
-                rest.iter().take(100).all(|byte| {
-                    thread::sleep(Duration::from_millis(20));
-                    dripping.write_all(&[*byte]).is_ok()
-                })
-            });
-            let outcome = server.ended().unwrap_or_else(Outcome::from);
-            let wanted = if matches!(stall, Stall::InARecord) { TimedOut::Answer } else { TimedOut::Opening };
-            assert_eq!(outcome.ended(), Ended::TimedOut(wanted), "{outcome}");
-            assert!((SHORT / 2..SOON).contains(&began.elapsed()), "{:?}", began.elapsed());
-            // The socket is closed.
-            let mut socket = &client.stream.sock;
-            let end = io::copy(&mut socket, &mut io::sink()).map_err(|error| error.kind());
-            assert!(matches!(end, Ok(_) | Err(ErrorKind::ConnectionReset)), "{end:?}");
-            drip.join().unwrap();
+    thread::scope(|scope| {
+        for (end, stall) in ENDS.iter().flat_map(|end| stalls.map(|stall| (*end, stall))) {
+            for drips in [false, true] {
+                let configs = configs.clone();
+                scope.spawn(move || client_stalls(end, stall, drips, configs));
+            }
         }
-    }
+    });
+}
+
+fn client_stalls(end: End, stall: Stall, drips: bool, (server, client): (Arc<ServerConfig>, Arc<ClientConfig>)) {
+    let what = format!("{end:?} server, {stall:?}, drips: {drips}");
+    let began = Instant::now();
+    let server = Server::start(end, server, stall.patience());
+    let mut client = peer::Client::connect(server.address, client);
+    let rest = match stall {
+        Stall::BeforeTls => client.hello(0),
+        Stall::InTls => client.hello(100),
+        Stall::BeforeTheRequest => {
+            client.stream.conn.complete_io(&mut client.stream.sock).unwrap();
+            client.part_of_record(peer::REQUEST, 0)
+        }
+        Stall::InTheRequest => {
+            client.write(&peer::REQUEST[..40]);
+            client.part_of_record(&peer::REQUEST[40..], 30)
+        }
+        Stall::InARecord => {
+            client.open();
+            client.part_of_record(&[&b"\x82\xfe\x01\x00\0\0\0\0"[..], &[7; 256]].concat(), 30)
+        }
+    };
+    let mut dripping = client.stream.sock.try_clone().unwrap();
+    let drip = thread::spawn(move || {
+        let rest = if drips { &rest[..] } else { &[] };
+        rest.iter().take(100).all(|byte| {
+            thread::sleep(Duration::from_millis(20));
+            dripping.write_all(&[*byte]).is_ok()
+        })
+    });
+    let outcome = server.ended().unwrap_or_else(Outcome::from);
+    assert_eq!(outcome.ended(), stall.ended(), "{what}: {outcome}");
+    assert!((SHORT..SOON).contains(&began.elapsed()), "{what}: {:?}", began.elapsed());
+    // The socket is closed.
+    let end = io::copy(&mut client.stream.sock, &mut io::sink()).map_err(|error| error.kind());
+    assert!(matches!(end, Ok(_) | Err(ErrorKind::ConnectionReset)), "{what}: {end:?}");
+    drip.join().unwrap();
 }
 
 #[test]
 fn a_server_that_stalls_is_given_up_at_the_deadline() {
     let authority = Authority::new();
-    let (server_config, client_config) = authority.configs();
+    let configs = authority.configs();
     let stalls = [Stall::InTls, Stall::BeforeTheRequest, Stall::InTheRequest, Stall::InARecord];
-    for (end, stall) in ENDS.iter().flat_map(|end| stalls.map(|stall| (*end, stall))) {
-        eprintln!("{end:?} client, {stall:?}");
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, client_config) = (listener.local_addr().unwrap(), client_config.clone());
-        let client = thread::spawn(move || {
-            send(end, address, "localhost", client_config, patience(), vec![String::from("hello").into()]).0
-        });
-        let mut server = peer::Server::accept(&listener, server_config.clone());
-        match stall {
-            Stall::BeforeTls | Stall::InTls => {}
-            Stall::BeforeTheRequest => _ = server.stream.conn.complete_io(&mut server.stream.sock).unwrap(),
-            Stall::InTheRequest => server.write(b"HTTP/1.1 101 Switching Protocols\r\n"),
-            Stall::InARecord => {
-                server.open();
-                server.part_of_record(b"\x81\x05hello", 20);
-            }
+    thread::scope(|scope| {
+        for (end, stall) in ENDS.iter().flat_map(|end| stalls.map(|stall| (*end, stall))) {
+            let configs = configs.clone();
+            scope.spawn(move || server_stalls(end, stall, configs));
         }
-        let began = Instant::now();
-        let outcome = client.join().unwrap().unwrap_or_else(Outcome::from);
-        let wanted = if matches!(stall, Stall::InARecord) { TimedOut::Answer } else { TimedOut::Opening };
-        assert_eq!(outcome.ended(), Ended::TimedOut(wanted), "{outcome}");
-        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    });
+}
+
+fn server_stalls(end: End, stall: Stall, (server, client): (Arc<ServerConfig>, Arc<ClientConfig>)) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let messages = vec![String::from("hello").into()];
+    let client = thread::spawn(move || send(end, address, "localhost", client, stall.patience(), messages).0);
+    let mut server = peer::Server::accept(&listener, server);
+    match stall {
+        Stall::BeforeTls | Stall::InTls => {}
+        Stall::BeforeTheRequest => _ = server.stream.conn.complete_io(&mut server.stream.sock).unwrap(),
+        Stall::InTheRequest => server.write(b"HTTP/1.1 101 Switching Protocols\r\n"),
+        Stall::InARecord => {
+            server.open();
+            server.part_of_record(b"\x81\x05hello", 20);
+        }
     }
+    let began = Instant::now();
+    let outcome = client.join().unwrap().unwrap_or_else(Outcome::from);
+    assert_eq!(outcome.ended(), stall.ended(), "{end:?} client, {stall:?}: {outcome}");
+    assert!(began.elapsed() < SOON, "{end:?} client, {stall:?}: {:?}", began.elapsed());
 }
 
 /// Whatever TLS and the socket have taken: the peer does not read, and is given up.
@@ -125,7 +150,7 @@ fn a_client_that_reads_nothing_is_dropped() {
     let authority = Authority::new();
     let (server_config, client_config) = authority.configs();
     for end in ENDS {
-        let server = Server::start(end, server_config.clone(), patience());
+        let server = Server::start(end, server_config.clone(), impatient_when_open());
         let mut client = peer::Client::connect_with_small_buffers(server.address, client_config.clone());
         client.open();
         let frame = [&b"\x82\xff\0\0\0\0\0\x0c\0\0\0\0\0\0"[..], &vec![7; 0xc_0000]].concat();

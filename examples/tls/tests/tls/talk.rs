@@ -71,6 +71,7 @@ fn messages_behind_the_request_in_one_record_are_answered() {
         peer.stream.read_to_end(&mut answers).unwrap_or_else(|error| panic!("{end:?}: {error}"));
         let wanted = [&b"\x81\x01x".repeat(1000)[..], b"\x88\x02\x03\xe8"].concat();
         assert!(answers.ends_with(&wanted), "{end:?}: {} bytes", answers.len());
+        peer.end(true);
         assert_eq!(server.ended().unwrap().to_string(), "closed by the peer: 1000 (normal closure)", "{end:?}");
     }
 }
