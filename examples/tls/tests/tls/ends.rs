@@ -10,7 +10,7 @@ use std::{
 
 use rustls::{ClientConfig, ServerConfig};
 use tls_echo::{blocking_client, blocking_server, tokio_client, tokio_server};
-use tokio::{runtime, sync};
+use tokio::{net::TcpSocket, runtime, sync};
 use tokio_rustls::TlsAcceptor;
 use websocket_proto::{Message, Outcome, OwnedMessage, Uri, time::Patience};
 
@@ -35,7 +35,22 @@ pub struct Server {
 
 impl Server {
     pub fn start(end: End, config: Arc<ServerConfig>, patience: Patience) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), end, config, patience)
+    }
+
+    /// Its socket takes less than a record of TLS.
+    pub fn start_with_small_buffers(end: End, config: Arc<ServerConfig>, patience: Patience) -> Self {
+        let listener = on_tokio(async {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_send_buffer_size(4 << 10).unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            socket.listen(1).unwrap().into_std().unwrap()
+        });
+        listener.set_nonblocking(false).unwrap();
+        Self::start_on(listener, end, config, patience)
+    }
+
+    fn start_on(listener: TcpListener, end: End, config: Arc<ServerConfig>, patience: Patience) -> Self {
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = sync::watch::channel(());
         let (sender, ended) = mpsc::channel();
