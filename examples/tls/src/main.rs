@@ -15,7 +15,7 @@ An echo server over TLS, on tokio.
 
 Usage: tls_echo [OPTIONS] --cert FILE --key FILE
 
-  --listen ADDR:PORT  where to listen; port 0 is any free one (127.0.0.1:9006)
+  --listen ADDR:PORT  where to listen; port 0 is any free one (127.0.0.1:9008)
   --cert FILE         the certificate, with those that certify it (PEM)
   --key FILE          its private key (PEM)
   --client-ca FILE    take only clients with a certificate from one of these
@@ -26,8 +26,15 @@ SIGTERM or Ctrl-C closes all connections with code 1001; a second one ends at on
 ";
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode, Fault> {
-    let (mut listen, mut files, mut clients) = (String::from("127.0.0.1:9006"), [None, None], None);
+async fn main() -> ExitCode {
+    run().await.unwrap_or_else(|fault| {
+        eprintln!("tls_echo: {fault}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run() -> Result<ExitCode, Fault> {
+    let (mut listen, mut files, mut clients) = (String::from("127.0.0.1:9008"), [None, None], None);
     let mut arguments = Arguments::new(HELP);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {

@@ -97,7 +97,7 @@ pub async fn serve(
         Ok(opened) => opened,
         Err((error, mut socket)) => {
             // TLS has told the peer why.
-            linger(&mut socket, watch.check_end(now())?).await;
+            linger(&mut socket, &mut watch, now()).await;
             return Err(error);
         }
     };
@@ -108,9 +108,7 @@ pub async fn serve(
         },
         Err(error) => Err(error),
     };
-    if let Ok(wait) = watch.check_end(now()) {
-        linger(&mut stream, wait).await;
-    }
+    linger(&mut stream, &mut watch, now()).await;
     served
 }
 
@@ -196,7 +194,8 @@ async fn talk(
 
 /// Ends our half of the stream, over TLS with a `close_notify`, and reads to the end of the peer's. Closing a socket with
 /// unread bytes resets it, and the reset overtakes what was written last.
-async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), wait: Option<Duration>) {
+async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), watch: &mut Watch, now: Duration) {
+    let Ok(wait) = watch.check_end(now) else { return };
     let end = async {
         let _ = stream.shutdown().await;
         while stream.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {}

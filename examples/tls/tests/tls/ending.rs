@@ -1,6 +1,10 @@
 //! A `close_notify` says that a stream of TLS has ended, not that the WebSocket has. A Close says that.
 
-use std::{io::ErrorKind, net::TcpListener, thread};
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::TcpListener,
+    thread,
+};
 
 use websocket_proto::{Outcome, time::Patience};
 
@@ -42,6 +46,7 @@ fn each(test: impl Fn(End, Place, bool)) {
 
 const NO_REQUEST: &str = "not opened: the stream ended inside the HTTP head, after 0 bytes";
 const HALF_REQUEST: &str = "not opened: the stream ended inside the HTTP head, after 40 bytes";
+const LOST: &str = "connection lost: the peer left without a closing handshake";
 const IN_MESSAGE: &str = "connection lost in the middle of a message";
 
 #[test]
@@ -155,4 +160,24 @@ fn a_server_leaves_a_client() {
         // With a `close_notify`.
         server.rest();
     });
+}
+
+/// The peer is told so by an alert.
+#[test]
+fn a_record_that_was_changed_on_its_way_is_a_lost_connection() {
+    let authority = Authority::new();
+    let (server_config, client_config) = authority.configs();
+    for end in ENDS {
+        let server = Server::start(end, server_config.clone(), Patience::new());
+        let mut client = peer::Client::connect(server.address, client_config.clone());
+        client.open();
+        let mut record = client.part_of_record(b"\x88\x82\0\0\0\0\x03\xe8", 0);
+        *record.last_mut().unwrap() ^= 1;
+        client.stream.sock.write_all(&record).unwrap();
+        let error = client.stream.read(&mut [0]).unwrap_err();
+        assert!(error.to_string().contains("BadRecordMac"), "{end:?}: {error}");
+        drop(client);
+        let outcome = server.ended().unwrap();
+        assert_eq!(outcome.to_string(), LOST, "{end:?}");
+    }
 }
