@@ -44,6 +44,7 @@ fn a_server_that_is_not_the_right_one_is_not_talked_to() {
         (authority.server("example.com"), "localhost", ["not valid for name \"localhost\"", "BadCertificate"]),
         (authority.server("localhost"), "127.0.0.1", ["not valid for name \"127.0.0.1\"", "BadCertificate"]),
         (authority.expired_server(), "localhost", ["certificate expired", "CertificateExpired"]),
+        (authority.server_that_may_certify(), "localhost", ["CaUsedAsEndEntity", "CertificateUnknown"]),
         (other.server("localhost"), "localhost", ["UnknownIssuer", "UnknownCA"]),
         (authority.client(), "ann", ["does not allow extended key usage for server", "UnsupportedCertificate"]),
     ] {
