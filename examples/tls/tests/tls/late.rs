@@ -162,6 +162,28 @@ fn a_client_that_reads_nothing_is_dropped() {
     }
 }
 
+/// If nothing is pending any more, there may still be bytes in TLS, which nobody will take.
+#[test]
+fn a_client_that_reads_nothing_and_ends_its_half_is_let_go() {
+    let authority = Authority::new();
+    let (server_config, client_config) = authority.configs();
+    thread::scope(|scope| {
+        for (end, len) in ENDS.iter().flat_map(|end| (1000..60_000_u16).step_by(4000).map(|len| (*end, len))) {
+            let (server_config, client_config) = (server_config.clone(), client_config.clone());
+            scope.spawn(move || {
+                let server = Server::start_with_small_buffers(end, server_config, impatient_when_open());
+                let mut client = peer::Client::connect_with_small_buffers(server.address, client_config);
+                client.open();
+                let [high, low] = len.to_be_bytes();
+                client.write(&[&[0x82, 0xfe, high, low, 0, 0, 0, 0], &vec![7; len.into()][..]].concat());
+                client.end(false);
+                let outcome = server.ended().unwrap();
+                assert!(!outcome.is_clean(), "{end:?}, {len} bytes: {outcome}");
+            });
+        }
+    });
+}
+
 /// The alert of TLS arrives, though there are bytes which the server has not read.
 #[test]
 fn plain_http_on_the_port_of_tls() {
