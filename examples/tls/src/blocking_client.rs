@@ -17,7 +17,7 @@ use websocket_proto::{
 };
 
 use crate::{
-    records::{RECORD, write},
+    records::{RECORD, read, write},
     timed::Timed,
 };
 
@@ -93,11 +93,14 @@ fn talk(
     ask(tx, questions.next());
     loop {
         stream.sock.allow(watch.check(tx, now())?);
-        let received = write(stream, tx, watch, &now).and_then(|()| match tx.transport() {
-            Transport::CloseNow => Ok(0),
-            _ => stream.read(buffer.room_for(rx)),
-        });
-        let mut input = match received {
+        match write(stream, tx, watch, &now) {
+            Ok(()) if tx.transport() == Transport::CloseNow => return Ok(()),
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::TimedOut => continue,
+            // A Close that says why may have arrived.
+            Err(_) => tx.transport_lost(),
+        }
+        let mut input = match read(stream, buffer.room_for(rx)) {
             Ok(n @ 1..) => buffer.received(n),
             Err(error) if error.kind() == ErrorKind::TimedOut => continue,
             // With a `close_notify` or without: whether this is a loss, only a Close of the server can tell.

@@ -5,8 +5,8 @@
 //! | server | [`blocking_server`] | [`tokio_server`] |
 //! | client | [`blocking_client`] | [`tokio_client`] |
 //!
-//! Each writes as [`records`] says, the blocking ones have deadlines on a [`timed`] socket, and all have their
-//! configuration from [`trust`].
+//! Each writes and reads as [`records`] says, the blocking ones have deadlines on a [`timed`] socket, and all have
+//! their configuration from [`trust`].
 //!
 //! TLS changes three things in a loop:
 //!

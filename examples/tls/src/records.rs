@@ -4,10 +4,12 @@
 //! in the sender, where a [`Watch`] sees it.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, Read, Write},
+    ops::{Deref, DerefMut},
     time::Duration,
 };
 
+use rustls::{ConnectionCommon, SideData, StreamOwned};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use websocket_proto::{Role, Sender, time::Watch};
 
@@ -38,7 +40,25 @@ pub fn write<R: Role>(
     }
 }
 
-/// The same for a task. It may be dropped while it waits, and called again.
+/// Reads without writing, as the stream on tokio does. A `read` of this stream first writes what TLS has, and fails with
+/// that if the peer is gone, though its last bytes have arrived.
+pub fn read<C, S, T>(stream: &mut StreamOwned<C, T>, buf: &mut [u8]) -> io::Result<usize>
+where
+    C: DerefMut + Deref<Target = ConnectionCommon<S>>,
+    S: SideData,
+    T: Read + Write,
+{
+    loop {
+        match stream.conn.reader().read(buf) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+        stream.conn.read_tls(&mut stream.sock)?;
+        stream.conn.process_new_packets().map_err(io::Error::other)?;
+    }
+}
+
+/// As [`write`], for a task. It may be dropped while it waits, and called again.
 pub async fn write_async<R: Role>(
     stream: &mut (impl AsyncWrite + Unpin),
     tx: &mut Sender<R, Vec<u8>>,

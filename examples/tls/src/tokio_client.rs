@@ -90,11 +90,11 @@ async fn talk(
     mut on_message: impl FnMut(Message<'_>),
 ) -> Result<(), TimedOut> {
     let ((mut reader, mut writer), mut buffer) = (split(stream), ReadBuffer::new(vec![0; RECORD]));
-    let (mut is_flushed, mut has_ended) = (true, false);
+    let (mut is_flushed, mut is_lost, mut has_ended) = (true, false, false);
     loop {
         let wait = watch.check(tx, now())?.unwrap_or(Duration::MAX);
         is_flushed &= tx.is_empty();
-        if is_flushed && (has_ended || tx.transport() == Transport::CloseNow) {
+        if is_flushed && (has_ended || (!is_lost && tx.transport() == Transport::CloseNow)) {
             return Ok(());
         }
         // Each of these futures may be dropped while it waits, and nothing is lost. It is not `biased`, so that neither
@@ -111,10 +111,14 @@ async fn talk(
                 _ if rx.end_of_input().is_ok() => has_ended = true,
                 _ => return Ok(()),
             },
-            written = write_async(&mut writer, tx, watch, &now), if !is_flushed => match written {
-                Ok(()) => is_flushed = true,
-                Err(_) => return Ok(()),
-            },
+            written = write_async(&mut writer, tx, watch, &now), if !is_flushed => {
+                is_flushed = true;
+                if written.is_err() {
+                    // A Close that says why may have arrived.
+                    tx.transport_lost();
+                    is_lost = true;
+                }
+            }
             message = outgoing.recv(), if is_flushed && tx.is_open() => {
                 let sent = match message {
                     Some(message) => tx.send(&message),

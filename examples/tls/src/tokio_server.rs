@@ -145,13 +145,13 @@ async fn talk(
     mut ending: watch::Receiver<()>,
 ) -> Result<(), TimedOut> {
     let ((mut reader, mut writer), mut buffer) = (split(stream), ReadBuffer::new(vec![0; RECORD]));
-    let (mut is_flushed, mut has_ended) = (true, false);
+    let (mut is_flushed, mut is_lost, mut has_ended) = (true, false, false);
     loop {
         let reads = !has_ended && tx.backlog() < BACKLOG;
         watch.reading(reads, now());
         let wait = watch.check(tx, now())?.unwrap_or(Duration::MAX);
         is_flushed &= tx.is_empty();
-        if is_flushed && tx.transport() == Transport::CloseNow {
+        if is_flushed && (has_ended || (!is_lost && tx.transport() == Transport::CloseNow)) {
             return Ok(());
         }
         // Each of these futures may be dropped while it waits, and nothing is lost.
@@ -173,10 +173,14 @@ async fn talk(
                 _ if rx.end_of_input().is_ok() => has_ended = true,
                 _ => return Ok(()),
             },
-            written = write_async(&mut writer, tx, watch, &now), if !is_flushed => match written {
-                Ok(()) => is_flushed = true,
-                Err(_) => return Ok(()),
-            },
+            written = write_async(&mut writer, tx, watch, &now), if !is_flushed => {
+                is_flushed = true;
+                if written.is_err() {
+                    // A Close that says why may have arrived.
+                    tx.transport_lost();
+                    is_lost = true;
+                }
+            }
             () = sleep(wait) => {}
         }
         while let Some(event) = rx.next_message(&mut input, tx) {

@@ -181,3 +181,39 @@ fn a_record_that_was_changed_on_its_way_is_a_lost_connection() {
         assert_eq!(outcome.to_string(), LOST, "{end:?}");
     }
 }
+
+#[cfg(target_os = "linux")]
+const BY_THE_PEER: &str = "closed by the peer: 1001 (going away)";
+
+/// The socket of the peer is reset, and ours takes nothing any more. But the Close has arrived. Some systems drop it in
+/// that case; Linux does not.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_close_counts_though_the_peer_is_gone() {
+    let authority = Authority::new();
+    let (server_config, client_config) = authority.configs();
+    // Which of both is seen first is a matter of luck.
+    for end in [ENDS; 5].concat() {
+        let server = Server::start_with_small_buffers(end, server_config.clone(), Patience::new());
+        let mut client = peer::Client::connect_with_small_buffers(server.address, client_config.clone());
+        client.open();
+        client.write(&[&b"\x82\xfe\xff\xff\0\0\0\0"[..], &[7; 0xffff]].concat());
+        // The server has begun its echo.
+        client.expect(b"\x82\x7e");
+        client.write(b"\x88\x82\0\0\0\0\x03\xe9");
+        drop(client);
+        assert_eq!(server.ended().unwrap().to_string(), BY_THE_PEER, "{end:?} server");
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, client_config) = (listener.local_addr().unwrap(), client_config.clone());
+        // More than all buffers have space for.
+        let messages = vec![vec![7; 16 << 20].into()];
+        let client = thread::spawn(move || send(end, address, "localhost", client_config, Patience::new(), messages).0);
+        let mut server = peer::Server::accept(&listener, server_config.clone());
+        server.open();
+        server.stream.read_exact(&mut [0; 2]).unwrap();
+        server.write(b"\x88\x02\x03\xe9");
+        drop(server);
+        assert_eq!(client.join().unwrap().unwrap().to_string(), BY_THE_PEER, "{end:?} client");
+    }
+}
