@@ -1,4 +1,4 @@
-//! What is pending is written as records of TLS.
+//! What is pending is written as records of TLS, and reading does not write.
 //!
 //! Each record is flushed before the next is written, so TLS never has more than one. What the peer does not read waits
 //! in the sender, where a [`Watch`] sees it.
