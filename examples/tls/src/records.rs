@@ -40,8 +40,8 @@ pub fn write<R: Role>(
     }
 }
 
-/// Reads without writing, as the stream on tokio does. A `read` of this stream first writes what TLS has, and fails with
-/// that if the peer is gone, though its last bytes have arrived.
+/// Reads without writing, as the stream on tokio does. A `read` of this stream first writes what TLS has, and fails
+/// with that if the peer is gone, though its last bytes have arrived.
 pub fn read<C, S, T>(stream: &mut StreamOwned<C, T>, buf: &mut [u8]) -> io::Result<usize>
 where
     C: DerefMut + Deref<Target = ConnectionCommon<S>>,
@@ -58,7 +58,7 @@ where
     }
 }
 
-/// As [`write`], for a task. It may be dropped while it waits, and called again.
+/// As [`write()`], for a task. It may be dropped while it waits, and called again.
 pub async fn write_async<R: Role>(
     stream: &mut (impl AsyncWrite + Unpin),
     tx: &mut Sender<R, Vec<u8>>,

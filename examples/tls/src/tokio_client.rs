@@ -106,8 +106,8 @@ async fn talk(
                     watch.heard(now());
                     input = buffer.received(n);
                 }
-                // With a `close_notify` or without: after a Close of the server, our answer is still written. Before it,
-                // the connection is lost.
+                // With a `close_notify` or without: after a Close of the server, our answer is still written. Before
+                // it, the connection is lost.
                 _ if rx.end_of_input().is_ok() => has_ended = true,
                 _ => return Ok(()),
             },

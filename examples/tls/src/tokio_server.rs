@@ -196,8 +196,8 @@ async fn talk(
     }
 }
 
-/// Ends our half of the stream, over TLS with a `close_notify`, and reads to the end of the peer's. Closing a socket with
-/// unread bytes resets it, and the reset overtakes what was written last.
+/// Ends our half of the stream, over TLS with a `close_notify`, and reads to the end of the peer's. Closing a socket
+/// with unread bytes resets it, and the reset overtakes what was written last.
 async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), watch: &mut Watch, now: Duration) {
     let Ok(wait) = watch.check_end(now) else { return };
     let end = async {

@@ -14,8 +14,8 @@ use rustls::{
 /// A file that can't be used, or a certificate that rustls does not take.
 pub type Fault = Box<dyn Error + Send + Sync>;
 
-/// WebSockets begin with HTTP/1.1. A peer that also speaks HTTP/2 must not choose it, and one that speaks nothing else is
-/// refused in the handshake of TLS.
+/// WebSockets begin with HTTP/1.1. A peer that also speaks HTTP/2 must not choose it, and one that speaks nothing else
+/// is refused in the handshake of TLS.
 const ALPN: &[u8] = b"http/1.1";
 
 /// A certificate, with those that certify it, and its private key.

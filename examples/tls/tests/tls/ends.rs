@@ -75,7 +75,7 @@ impl Server {
 /// How a connection of a client has ended, and what it has received.
 pub type Ended = (io::Result<Outcome>, Vec<OwnedMessage>);
 
-/// Sends these messages to a server, and closes after as many answers. The server is called `localhost` unless it is called otherwise.
+/// Sends these messages to the server of this name and address, and closes after as many answers.
 pub fn send(
     end: End,
     address: SocketAddr,
