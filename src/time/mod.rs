@@ -45,7 +45,7 @@
 //!     let (mut buffer, mut unflushed, mut ended) = (ReadBuffer::new(vec![0; 32 * 1024]), false, false);
 //!     loop {
 //!         let reads = !ended && tx.backlog() < 64 << 10;          // else it reads more slowly than it sends
-//!         watch.reading(reads, now());
+//!         watch.reading(reads || ended, now());                   // the silence after its end is the peer's own
 //!         let wait = watch.check(&mut tx, now())?;                // may send a Ping; an error says who was too slow
 //!         unflushed |= !tx.is_empty();
 //!         if !unflushed && (ended || tx.transport() == Transport::CloseNow) { break Ok(rx.end_of_input()?) }

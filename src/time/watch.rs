@@ -256,8 +256,9 @@ impl Watch {
 
     /// Says whether the caller reads from the transport.
     ///
-    /// While it does not, because the backlog is large or the application is busy, the peer is not found silent. A loop
-    /// that always reads need not call this.
+    /// While it does not, because the backlog is large or the application is busy, the peer is not found silent. But
+    /// after the peer has ended its half of the stream, its silence is its own, so say `true`: it may never take bytes
+    /// that the stream still buffers. A loop that always reads need not call this.
     pub fn reading(&mut self, reading: bool, now: Duration) {
         if reading != self.reading {
             self.excuse(Time::new(now));

@@ -3,7 +3,7 @@
 use std::{env, fs, path::Path};
 
 /// A name for the tests, the file, and a text that is in no other block of code in that file.
-const BLOCKS: [(&str, &str, &str); 7] = [
+const BLOCKS: [(&str, &str, &str); 8] = [
     ("readme", "README.md", "fn echo<S"),
     ("crate_page", "src/lib.rs", "fn echo<S"),
     ("asynchronous", "src/lib.rs", "async fn echo<R"),
@@ -11,6 +11,7 @@ const BLOCKS: [(&str, &str, &str); 7] = [
     ("server", "src/handshake/server/mod.rs", "fn serve<S"),
     ("client", "src/handshake/client/mod.rs", "fn connect<S"),
     ("sender", "src/send/mod.rs", "fn greet("),
+    ("watched", "src/time/mod.rs", "async fn echo("),
 ];
 
 fn main() {

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     select, signal,
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use websocket_proto::{
     CloseCode, Config, Connection, Input, Outcome, ReadBuffer, Role, Sender, ServerConnection, Transport, deflate,
@@ -146,7 +146,8 @@ pub async fn echo(
     let (mut buffer, mut unflushed, mut ended) = (ReadBuffer::new(vec![0; 32 << 10]), false, false);
     loop {
         let reads = !ended && tx.backlog() < 64 << 10;
-        watch.reading(reads, origin.elapsed());
+        // The silence after its end is the peer's own. So a flush that never ends has a deadline.
+        watch.reading(reads || ended, origin.elapsed());
         let wait = match watch.check(tx, origin.elapsed()) {
             Ok(wait) => wait.unwrap_or(Duration::MAX),
             Err(timed_out) => return connection.outcome().or_timed_out(timed_out),

@@ -12,13 +12,14 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, BufWriter, duplex},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
 use websocket_proto::{
-    CloseCode, Config, Connection, Event, Input, Outcome, SystemRandom, Uri,
+    CloseCode, Config, Connection, Ended, Event, Input, Outcome, SystemRandom, Uri,
     client::{self, Offer},
+    time::TimedOut,
 };
 
 type Client = websocket_proto::ClientConnection;
@@ -168,4 +169,18 @@ fn refusals_over_http2() {
         assert_eq!(sender.send_request(request).await?.status(), 501);
         Ok(())
     });
+}
+
+/// The last bytes wait in a buffer of the stream, as they may over TLS.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_ends_its_half_and_reads_nothing_is_given_up() {
+    let (mut peer, stream) = duplex(64);
+    let connection = Connection::server_without_handshake(Config::new(), Vec::new(), Vec::new()).unwrap();
+    let (_running, stopping) = watch::channel(());
+    let served = tokio::spawn(hyper_server::echo(BufWriter::new(stream), connection, stopping));
+    // A message of 1000 bytes, whose echo the peer does not read.
+    peer.write_all(b"\x82\xFE\x03\xE8\0\0\0\0").await.unwrap();
+    peer.write_all(&[0; 1000]).await.unwrap();
+    peer.shutdown().await.unwrap();
+    assert_eq!(served.await.unwrap().ended(), Ended::TimedOut(TimedOut::Answer));
 }

@@ -8,6 +8,7 @@ mod in_memory;
 mod over_tls;
 mod over_tls_async;
 mod tls;
+mod watched;
 
 #[allow(unused, reason = "some imports and variables are for lines that were left out")]
 #[allow(clippy::unit_arg, reason = "short where it is read")]
@@ -17,7 +18,7 @@ mod documented {
             $(pub mod $name { include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs")); })*
         };
     }
-    blocks!(readme asynchronous reading server client sender);
+    blocks!(readme asynchronous reading server client sender watched);
 }
 
 #[test]
