@@ -348,7 +348,18 @@ mod signals {
 
 #[test]
 fn every_example_has_help_and_refuses_unknown_options() {
-    let names = ["echo", "echo_mio", "echo_tokio", "embedded_io", "chat", "wscat", "autobahn_client", "interop_client"];
+    let names = [
+        "echo",
+        "echo_mio",
+        "echo_tokio",
+        "behind_proxy",
+        "tls_echo",
+        "embedded_io",
+        "chat",
+        "wscat",
+        "autobahn_client",
+        "interop_client",
+    ];
     for name in names {
         for flag in ["--help", "-h"] {
             let (code, stdout, stderr) = run(name, &[flag]);

@@ -17,6 +17,7 @@ use tokio::{net::TcpListener, sync::watch};
 use websocket_proto::{
     Config,
     server::{self, Accept},
+    time::Patience,
 };
 
 #[cfg(doctest)]
@@ -57,7 +58,7 @@ async fn open(State(stopping): State<watch::Receiver<()>>, mut request: Request)
     let opened = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match opened.await {
-            Ok(stream) => eprintln!("{}", echo(TokioIo::new(stream), connection, stopping).await),
+            Ok(stream) => eprintln!("{}", echo(TokioIo::new(stream), connection, Patience::new(), stopping).await),
             Err(error) => eprintln!("{error}"),
         }
     });

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     select, signal,
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use websocket_proto::{
     CloseCode, Config, Connection, Input, Outcome, ReadBuffer, Role, Sender, ServerConnection, Transport, deflate,
@@ -117,7 +117,9 @@ async fn respond(
     let line = format!("{client} {} {} {:?}", request.method(), request.uri(), request.version());
     tokio::spawn(async move {
         match opened.await {
-            Ok(stream) => eprintln!("{line}: {}", echo(TokioIo::new(stream), connection, stopping).await),
+            Ok(stream) => {
+                eprintln!("{line}: {}", echo(TokioIo::new(stream), connection, Patience::new(), stopping).await)
+            }
             Err(error) => eprintln!("{line}: {error}"),
         }
     });
@@ -137,11 +139,12 @@ fn from_this_page(upgrade: Upgrade) -> Result<Upgrade, server::Refusal> {
 pub async fn echo(
     stream: impl AsyncRead + AsyncWrite,
     mut connection: ServerConnection,
+    patience: Patience,
     mut stopping: watch::Receiver<()>,
 ) -> Outcome {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let origin = Instant::now();
-    let mut watch = Watch::new(Patience::new(), origin.elapsed());
+    let mut watch = Watch::new(patience, origin.elapsed());
     let Connection { receiver: rx, sender: tx } = &mut connection;
     let (mut buffer, mut unflushed, mut ended) = (ReadBuffer::new(vec![0; 32 << 10]), false, false);
     loop {

@@ -1,6 +1,6 @@
 //! Real HTTP/1.1 and HTTP/2, with hyper at both ends.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -19,7 +19,7 @@ use tokio::{
 use websocket_proto::{
     CloseCode, Config, Connection, Ended, Event, Input, Outcome, SystemRandom, Uri,
     client::{self, Offer},
-    time::TimedOut,
+    time::{Patience, TimedOut},
 };
 
 type Client = websocket_proto::ClientConnection;
@@ -172,12 +172,14 @@ fn refusals_over_http2() {
 }
 
 /// The last bytes wait in a buffer of the stream, as they may over TLS.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_peer_that_ends_its_half_and_reads_nothing_is_given_up() {
     let (mut peer, stream) = duplex(64);
     let connection = Connection::server_without_handshake(Config::new(), Vec::new(), Vec::new()).unwrap();
     let (_running, stopping) = watch::channel(());
-    let served = tokio::spawn(hyper_server::echo(BufWriter::new(stream), connection, stopping));
+    let soon = Some(Duration::from_millis(20));
+    let patience = Patience::new().silence(soon).answer(soon);
+    let served = tokio::spawn(hyper_server::echo(BufWriter::new(stream), connection, patience, stopping));
     // A message of 1000 bytes, whose echo the peer does not read.
     peer.write_all(b"\x82\xFE\x03\xE8\0\0\0\0").await.unwrap();
     peer.write_all(&[0; 1000]).await.unwrap();

@@ -20,7 +20,10 @@ use tokio::{
     sync::{mpsc::unbounded_channel, watch},
     time::sleep,
 };
-use websocket_proto::frame::{Header, MaskingKey, Opcode};
+use websocket_proto::{
+    frame::{Header, MaskingKey, Opcode},
+    time::Patience,
+};
 use wire::{Tap, Wire};
 
 const HELLO: &[u8] = b"\x82\x85\0\0\0\0hello";
@@ -55,7 +58,7 @@ fn with_each<F: Future<Output = ()>>(servers: &[Server], test: impl Fn(Client) -
                     _ = tokio::spawn(h2_server::serve(listener, move |outcome| sender.send(outcome).unwrap()))
                 }
                 Server::Hyper => _ = tokio::spawn(over_hyper::serve_example(listener, stopping)),
-                Server::HyperEcho => _ = tokio::spawn(over_hyper::serve(listener, sender, stopping)),
+                Server::HyperEcho => _ = tokio::spawn(over_hyper::serve(listener, sender, Patience::new(), stopping)),
             }
             let outcomes = (*server != Server::Hyper).then_some(outcomes);
             test(Client::connect(address, outcomes).await).await;
@@ -125,6 +128,38 @@ fn h8_a_peer_that_does_not_end_its_half_is_given_up() {
         client.expect_outcome(CLEAN).await;
         client.expect_page().await;
     });
+}
+
+/// A client that says nothing gets a Ping, and then another if it answers. When it does not, or does not answer the
+/// server's Close, the stream is reset.
+#[test]
+fn h8_a_silent_peer_is_given_up() {
+    let soon = Some(Duration::from_millis(50));
+    let patience = Patience::new().silence(soon).answer(soon).closing(soon);
+    for (stops, outcome) in [
+        (false, (1006, "timed out: no answer to a Ping")),
+        (true, (1006, "timed out: no answer to our Close: 1001 (going away)")),
+    ] {
+        run(async {
+            let (listener, address) = listen().await;
+            let (sender, outcomes) = unbounded_channel();
+            let (stop, stopping) = watch::channel(());
+            tokio::spawn(over_hyper::serve(listener, sender, patience, stopping));
+            let mut client = Client::connect(address, Some(outcomes)).await;
+            let mut stream = client.open().await;
+            stream.expect(b"\x89\x04\0\0\0\x01").await;
+            stream.send(b"\x8A\x84\0\0\0\0\0\0\0\x01", false);
+            stream.expect(b"\x89\x04\0\0\0\x02").await;
+            if stops {
+                stop.send(()).unwrap();
+                stream.expect(b"\x88\x02\x03\xE9").await;
+            }
+            client.expect_outcome(outcome).await;
+            while stream.receive().await.is_some_and(|data| data.is_ok()) {}
+            assert!(stream.frames().concat().contains("RST_STREAM"), "{:?}", stream.frames());
+            client.expect_page().await;
+        });
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tokio::{
 use websocket_proto::{
     Config, Outcome,
     server::{self, Accept, Refusal},
+    time::Patience,
 };
 
 /// The example as it is. It writes the outcomes to its log.
@@ -26,13 +27,14 @@ pub(crate) async fn serve_example(listener: TcpListener, stopping: watch::Receiv
 pub(crate) async fn serve(
     listener: TcpListener,
     outcomes: UnboundedSender<Outcome>,
+    patience: Patience,
     stopping: watch::Receiver<()>,
 ) -> io::Result<()> {
     loop {
         let (socket, _) = listener.accept().await?;
         let (outcomes, stopping) = (outcomes.clone(), stopping.clone());
         let service = service_fn(move |request| {
-            let response = respond(request, outcomes.clone(), stopping.clone());
+            let response = respond(request, outcomes.clone(), patience, stopping.clone());
             async { Ok::<_, Refusal>(response.unwrap_or_else(|refusal| answer(refusal.response()))) }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -45,6 +47,7 @@ pub(crate) async fn serve(
 fn respond(
     mut request: Request<Incoming>,
     outcomes: UnboundedSender<Outcome>,
+    patience: Patience,
     stopping: watch::Receiver<()>,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
     let protocol = request.extensions().get::<Protocol>().map(Protocol::as_str);
@@ -58,7 +61,7 @@ fn respond(
     let stream = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let stream = TokioIo::new(stream.await.unwrap());
-        let _ = outcomes.send(hyper_server::echo(stream, connection, stopping).await);
+        let _ = outcomes.send(hyper_server::echo(stream, connection, patience, stopping).await);
     });
     Ok(response.map(|()| Full::default()))
 }
