@@ -221,6 +221,7 @@ fn a_peer_that_breaks_the_protocol_is_told_why() {
         let (first, close) = read_frame(&mut client);
         assert_eq!((first, &close[..2]), (0x88, code.to_be_bytes().as_slice()));
         assert_eq!(until_the_end(&mut client), b"");
+        drop(client);
         server.log("failed: ");
     }
 }
