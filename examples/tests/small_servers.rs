@@ -180,6 +180,23 @@ fn pings_never_wait_for_a_peer_that_does_not_read() {
 }
 
 #[test]
+fn of_a_burst_of_pings_the_newest_is_answered() {
+    let Some(server) = Server::start() else { return };
+    let mut client = server.connect();
+    // In one read, and more than fit into any queue of replies.
+    let pings = (0..4000_u16).flat_map(|number| frame(0x89, &number.to_be_bytes())).collect::<Vec<_>>();
+    client.write_all(&pings).unwrap();
+    let mut next = 0;
+    while next < 4000 {
+        let (first, number) = read_frame(&mut client);
+        assert_eq!(first, 0x8A);
+        let number = u16::from_be_bytes(number.try_into().unwrap());
+        assert!(number >= next, "{number} after {next}");
+        next = number + 1;
+    }
+}
+
+#[test]
 fn a_busy_peer_does_not_keep_the_others_waiting() {
     let Some(server) = Server::start() else { return };
     let (mut reader, messages) = (server.connect(), frame(0x81, b"busy").repeat(1000));

@@ -23,6 +23,7 @@ mod writer;
 use std::{
     collections::HashMap,
     net::SocketAddr,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -143,25 +144,31 @@ pub async fn talk(
     (to_writer, messages): (Sender<OwnedMessage>, Receiver<OwnedMessage>),
     mut stop: watch::Receiver<()>,
 ) -> Outcome {
-    let (clock, heard, (replies, from_reader)) = (Instant::now(), Arc::new(AtomicU64::new(0)), mpsc::channel(REPLIES));
+    let (clock, heard, (replies, mut from_reader)) =
+        (Instant::now(), Arc::new(AtomicU64::new(0)), mpsc::channel(REPLIES));
     let (over, is_over) = oneshot::channel();
     let to_writer = reader::ToWriter { replies, messages: to_writer, heard: heard.clone(), clock };
-    let mut reader = tokio::spawn(reader::read(stream, receiver, to_writer, is_over));
+    let reader = tokio::spawn(reader::read(stream, receiver, to_writer, is_over));
     let mut watch = Watch::new(patience, Duration::ZERO);
-    let inbox = writer::Inbox { replies: from_reader, messages, heard, clock };
+    let inbox = writer::Inbox { replies: &mut from_reader, messages, heard, clock };
     let timed_out = writer::write(&mut writer, &mut sender, &mut watch, inbox, &mut stop).await.err();
     // The peer finds the end of the stream behind our last byte, and the reader reads until the peer ends its half:
     // closing a socket with unread bytes resets it, and the reset overtakes our last bytes.
-    let _ = writer.shutdown().await;
-    let wait = watch.check_end(clock.elapsed());
-    let end_of_input = select! {
-        end = &mut reader => end,
-        () = sleep(until(wait)) => {
-            drop(over);
-            reader.await
+    let wait = until(watch.check_end(clock.elapsed()));
+    let _ = timeout(wait, writer.shutdown()).await;
+    let (mut late, mut over) = (pin!(sleep(wait)), Some(over));
+    loop {
+        select! {
+            reply = from_reader.recv() => match reply {
+                // Nobody is answered any more, but the outcome has the code of a Close from here.
+                Some(reply) => sender.reply(&reply),
+                None => break,
+            },
+            () = &mut late, if over.is_some() => over = None,
         }
-    };
-    Outcome::new(end_of_input.unwrap_or(Err(UncleanEnd::WithoutClose)), sender.closes()).or_timed_out(timed_out)
+    }
+    let end_of_input = reader.await.unwrap_or(Err(UncleanEnd::WithoutClose));
+    Outcome::new(end_of_input, sender.closes()).or_timed_out(timed_out)
 }
 
 /// How long to sleep until a deadline: not at all if it is over.

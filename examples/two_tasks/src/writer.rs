@@ -24,8 +24,8 @@ use websocket_proto::{
 const BACKLOG: usize = 64 << 10;
 
 /// What the writer learns from others.
-pub(crate) struct Inbox {
-    pub(crate) replies: Receiver<OwnedReply>,
+pub(crate) struct Inbox<'a> {
+    pub(crate) replies: &'a mut Receiver<OwnedReply>,
     pub(crate) messages: Receiver<OwnedMessage>,
     /// When something was read, in nanoseconds since `clock`. A coarser unit could make an answer look older than its Ping.
     pub(crate) heard: Arc<AtomicU64>,
@@ -37,7 +37,7 @@ pub(crate) async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     sender: &mut Sender<Server, Vec<u8>>,
     watch: &mut Watch,
-    Inbox { mut replies, mut messages, heard, clock }: Inbox,
+    Inbox { replies, mut messages, heard, clock }: Inbox<'_>,
     stop: &mut watch::Receiver<()>,
 ) -> Result<(), TimedOut> {
     let (mut ended, mut unflushed) = (false, false);
