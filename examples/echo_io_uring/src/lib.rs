@@ -134,7 +134,7 @@ fn echo(rx: &mut Receiver<Server, Vec<u8>>, tx: &mut Sender<Server, Vec<u8>>, mu
 /// The opening handshake, or the response to a request that is not for a WebSocket. Also returns the buffer, and where
 /// in it the bytes behind the request are.
 async fn open(mut socket: &TcpStream) -> Result<(ServerConnection, Vec<u8>, Range<usize>), Error> {
-    let (mut handshake, mut buffer) = (server::Handshake::new(Config::new()), vec![0; 32 << 10]);
+    let (mut handshake, mut buffer) = (server::Handshake::new(Config::new()), Vec::with_capacity(32 << 10));
     let early = loop {
         let n;
         (n, buffer) = read(socket, buffer).await;

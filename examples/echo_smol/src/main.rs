@@ -22,6 +22,8 @@
 //! - `race` chooses by chance between reading and writing, so that neither starves the other. `or` prefers both to the
 //!   deadline: what was received counts before what is due.
 //! - A peer that does not take its echoes is not read while 64 KiB wait for it.
+//! - Each connection has buffers of 40 KiB. The example `echo_tokio` has one for all: it waits until a socket is ready, and
+//!   only then takes the buffer. `smol::Async` has `readable`, too.
 
 use std::{convert::Infallible, env, net::Shutdown, net::SocketAddr, time::Duration, time::Instant};
 
