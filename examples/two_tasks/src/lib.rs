@@ -9,7 +9,7 @@
 //!
 //! | | |
 //! |-|-|
-//! | replies | Pongs, the answer to a Close, the explanation of a failure. They never wait for messages, and the reader never waits for them |
+//! | replies | Pongs, the answer to a Close, the explanation of a failure. The reader never waits for them, and they never wait for messages |
 //! | messages | who sends waits while the channel is full, the reader, too: then the peer has to read before it is read |
 //! | the end of the stream | the reader drops its end of the replies; the writer writes the rest |
 //! | a lost write | the writer drops what is pending; the reader goes on to the end of the stream, where a Close may wait |

@@ -68,7 +68,12 @@ pub(crate) async fn write(
                 }
             },
             reply = replies.recv(), if !ended => match reply {
-                Some(reply) => send_reply(&reply, &mut messages, sender),
+                Some(reply) => {
+                    if !reply.is_pong() {
+                        send_all(&mut messages, sender);
+                    }
+                    sender.reply(&reply);
+                }
                 // The reader has ended. Perhaps the peer has ended only its half, and waits for what it has asked for.
                 None => {
                     ended = true;
@@ -76,17 +81,14 @@ pub(crate) async fn write(
                 }
             },
             Some(message) = messages.recv(), if sender.backlog() < BACKLOG => {
-                let mut close = None;
-                // The Pings were received before this message. A Close was not.
-                while close.is_none() && let Ok(reply) = replies.try_recv() {
-                    if reply.is_pong() { sender.reply(&reply) } else { close = Some(reply) }
-                }
+                let close = send_pongs(replies, sender);
                 if sender.send(&message).is_err() {
                     // There is no memory for it.
                     let _ = sender.close(CloseCode::INTERNAL_ERROR, "");
                 }
-                if let Some(reply) = close {
-                    send_reply(&reply, &mut messages, sender);
+                if let Some(close) = close {
+                    send_all(&mut messages, sender);
+                    sender.reply(&close);
                 }
             }
             _ = stop.changed(), if sender.is_open() => {
@@ -98,15 +100,19 @@ pub(crate) async fn write(
     }
 }
 
-/// Messages and replies have channels of their own, but a Close must not overtake what was sent before it.
-fn send_reply(reply: &OwnedReply, messages: &mut Receiver<OwnedMessage>, sender: &mut Sender<Server, Vec<u8>>) {
-    if !reply.is_pong() {
-        send_all(messages, sender);
+/// Sends the Pongs to the Pings in front of a message, so that the message does not overtake them. Returns the Close that
+/// is behind it, if there is one.
+fn send_pongs(replies: &mut Receiver<OwnedReply>, sender: &mut Sender<Server, Vec<u8>>) -> Option<OwnedReply> {
+    while let Ok(reply) = replies.try_recv() {
+        if !reply.is_pong() {
+            return Some(reply);
+        }
+        sender.reply(&reply);
     }
-    sender.reply(reply);
+    None
 }
 
-/// Sends what is in the channel. If there is no space for all, the peer does not read, and the rest is lost.
+/// Sends the messages in front of a Close. If there is no space for all, the peer does not read, and the rest is lost.
 fn send_all(messages: &mut Receiver<OwnedMessage>, sender: &mut Sender<Server, Vec<u8>>) {
     while messages.try_recv().is_ok_and(|message| sender.send(&message).is_ok()) {}
 }
