@@ -3,31 +3,14 @@
 //! - The read in flight is kept across the turns of the loop. If it was dropped, what it has read would be lost.
 //! - A write in flight has bytes that the sender no longer counts. The loop counts them.
 
-use std::{
-    mem,
-    net::SocketAddr,
-    ops::Range,
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{mem, net::SocketAddr, ops::Range, pin::pin, time::Duration, time::Instant};
 
-use compio::{
-    BufResult,
-    buf::{IntoInner, IoBuf},
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
-    time::{sleep, timeout},
-};
-use futures_util::{
-    FutureExt,
-    future::{Fuse, FusedFuture},
-    select_biased,
-};
-use websocket_proto::{
-    CloseCode, Config, Connection, Error, Input, Outcome, Receiver, Sender, Server, ServerConnection, Transport,
-    server,
-    time::{Patience, TimedOut, Watch},
-};
+use compio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use compio::{BufResult, buf::IntoInner, buf::IoBuf, net::TcpStream, time::sleep, time::timeout};
+use futures_util::{FutureExt, future::Fuse, future::FusedFuture, select_biased};
+use websocket_proto::time::{Patience, TimedOut, Watch};
+use websocket_proto::{CloseCode, Config, Connection, Error, Input, Outcome, Receiver, Sender, Server, Transport};
+use websocket_proto::{ServerConnection, server};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/on-io-uring.md")]
@@ -104,14 +87,11 @@ async fn talk(socket: &TcpStream, patience: Patience, stop: impl Future<Output =
             (n, bytes) = writing => {
                 in_flight -= n;
                 watch.wrote(n, in_flight + tx.backlog(), clock.elapsed());
-                if n == 0 {
-                    in_flight = 0;
-                    tx.transport_lost();
-                } else if in_flight > 0 {
-                    let from = bytes.len() - in_flight;
-                    writing.set(write(socket, bytes, from).fuse());
-                } else {
-                    written = bytes;
+                let from = bytes.len() - in_flight;
+                match n {
+                    0 => { (in_flight, written) = (0, bytes); tx.transport_lost() }
+                    _ if in_flight == 0 => written = bytes,
+                    _ => writing.set(write(socket, bytes, from).fuse()),
                 }
             }
             // Fails if either end has closed already.

@@ -20,28 +20,14 @@
 mod reader;
 mod writer;
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
-    net::TcpStream,
-    select,
-    sync::{
-        mpsc::{self, Receiver, Sender},
-        oneshot, watch,
-    },
-    time::{Instant, sleep, timeout},
-};
-use websocket_proto::{
-    Config, Connection, Error, Input, Outcome, OwnedMessage, ServerConnection, UncleanEnd, server,
-    time::{Patience, TimedOut, Watch},
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::{net::TcpStream, select, sync::watch, time::Instant, time::sleep, time::timeout};
+use websocket_proto::time::{Patience, TimedOut, Watch};
+use websocket_proto::{Config, Connection, Error, Input, Outcome, OwnedMessage, ServerConnection, UncleanEnd, server};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/two-tasks.md")]
@@ -58,7 +44,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Both ends of the channel of messages to a connection: for all that send, and for its writer.
 pub fn messages() -> (Sender<OwnedMessage>, Receiver<OwnedMessage>) {
-    mpsc::channel(MESSAGES)
+    channel(MESSAGES)
 }
 
 /// The open connections, for tasks that send to them.
@@ -144,29 +130,23 @@ pub async fn talk(
     (to_writer, messages): (Sender<OwnedMessage>, Receiver<OwnedMessage>),
     mut stop: watch::Receiver<()>,
 ) -> Outcome {
-    let (clock, heard, (replies, mut from_reader)) =
-        (Instant::now(), Arc::new(AtomicU64::new(0)), mpsc::channel(REPLIES));
-    let (over, is_over) = oneshot::channel();
-    let to_writer = reader::ToWriter { replies, messages: to_writer, heard: heard.clone(), clock };
-    let reader = tokio::spawn(reader::read(stream, receiver, to_writer, is_over));
+    let (clock, heard, (to_replies, mut replies)) = (Instant::now(), Arc::new(AtomicU64::new(0)), channel(REPLIES));
+    let reader = tokio::spawn(reader::read(stream, receiver, (to_replies, to_writer), (heard.clone(), clock)));
     let mut watch = Watch::new(patience, Duration::ZERO);
-    let inbox = writer::Inbox { replies: &mut from_reader, messages, heard, clock };
-    let timed_out = writer::write(&mut writer, &mut sender, &mut watch, inbox, &mut stop).await.err();
-    // The peer finds the end of the stream behind our last byte, and the reader reads until the peer ends its half:
-    // closing a socket with unread bytes resets it, and the reset overtakes our last bytes.
-    let wait = until(watch.check_end(clock.elapsed()));
-    let _ = timeout(wait, writer.shutdown()).await;
-    let (mut late, mut over) = (pin!(sleep(wait)), Some(over));
-    loop {
-        select! {
-            reply = from_reader.recv() => match reply {
-                // Nobody is answered any more, but the outcome has the code of a Close from here.
-                Some(reply) => sender.reply(&reply),
-                None => break,
-            },
-            () = &mut late, if over.is_some() => over = None,
+    let (channels, time) = ((&mut replies, messages), (&mut watch, &*heard, clock));
+    let timed_out = writer::write(&mut writer, &mut sender, channels, time, &mut stop).await.err();
+    let end = async {
+        // The peer finds the end of the stream behind our last byte, and the reader reads until the peer ends its half:
+        // closing a socket with unread bytes resets it, and the reset overtakes our last bytes.
+        let _ = writer.shutdown().await;
+        // Nobody is answered any more, but the outcome has the code of a Close from here.
+        while let Some(reply) = replies.recv().await {
+            sender.reply(&reply);
         }
-    }
+    };
+    let _ = timeout(until(watch.check_end(clock.elapsed())), end).await;
+    // Ends the reader.
+    drop(replies);
     let end_of_input = reader.await.unwrap_or(Err(UncleanEnd::WithoutClose));
     Outcome::new(end_of_input, sender.closes()).or_timed_out(timed_out)
 }

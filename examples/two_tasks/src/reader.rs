@@ -1,53 +1,29 @@
 //! The task that reads.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
 
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    select,
-    sync::{
-        mpsc::{Sender, error::TrySendError},
-        oneshot,
-    },
-    time::Instant,
-};
+use tokio::sync::mpsc::{Sender, error::TrySendError};
+use tokio::{io::AsyncRead, io::AsyncReadExt, select, time::Instant};
 use websocket_proto::{OwnedMessage, OwnedReply, ReadBuffer, Receiver, Reply, Server, UncleanEnd};
 
-/// The reader's ends of the channels to the writer.
-pub(crate) struct ToWriter {
-    pub(crate) replies: Sender<OwnedReply>,
-    pub(crate) messages: Sender<OwnedMessage>,
-    /// When something was read, in nanoseconds since `clock`. A coarser unit could make an answer look older than its Ping.
-    pub(crate) heard: Arc<AtomicU64>,
-    pub(crate) clock: Instant,
-}
-
-/// Reads and handles messages until the end of the stream, or until the other end of `over` is dropped.
+/// Reads and handles messages until the end of the stream, or until the receiver of the replies is dropped. `heard` has
+/// when something was read, in nanoseconds: in a coarser unit, the answer to a Ping could look older than the Ping.
 pub(crate) async fn read(
     mut stream: impl AsyncRead + Unpin,
     mut receiver: Receiver<Server, Vec<u8>>,
-    ToWriter { replies, messages, heard, clock }: ToWriter,
-    mut over: oneshot::Receiver<()>,
+    (replies, messages): (Sender<OwnedReply>, Sender<OwnedMessage>),
+    (heard, clock): (Arc<AtomicU64>, Instant),
 ) -> Result<(), UncleanEnd> {
     let (mut buffer, mut held) = (ReadBuffer::new(vec![0; 32 << 10]), None);
     loop {
         let n = select! {
-            read = stream.read(buffer.room_for(&mut receiver)) => read.unwrap_or(0),
-            permit = replies.reserve(), if held.is_some() => {
-                // It fails if the writer has ended: then nobody is owed a reply.
-                if let (Ok(permit), Some(reply)) = (permit, held.take()) {
-                    permit.send(reply);
-                }
-                continue;
+            read = stream.read(buffer.room_for(&mut receiver)) => match read { Ok(n @ 1..) => n, _ => break },
+            Ok(permit) = replies.reserve(), if held.is_some() => {
+                if let Some(reply) = held.take() { permit.send(reply) }
+                continue
             }
-            _ = &mut over => 0,
+            () = replies.closed() => break,
         };
-        if n == 0 {
-            break;
-        }
         heard.store(clock.elapsed().as_nanos() as u64, Ordering::Relaxed);
         let mut input = buffer.received(n);
         // What finds the channel full is held: the newest Pong, because the earlier ones are no longer owed (RFC 6455
