@@ -1,5 +1,5 @@
-//! What each of the small servers does, whatever it runs on. A package includes this file in its tests, beside `PROGRAM`,
-//! the path of its program, which takes `ADDR:PORT` and how many seconds a peer may take over each step.
+//! What each of the small servers does, whatever it runs on. A package includes this file in its tests, beside
+//! `PROGRAM`, the path of its program, which takes `ADDR:PORT` and how many seconds a peer may take over each step.
 //!
 //! The clients are sockets that write bytes.
 

@@ -4,8 +4,8 @@
 //! cargo run --release --manifest-path examples/echo_io_uring/Cargo.toml -- [ADDR:PORT [SECONDS]]
 //! ```
 //!
-//! `SECONDS` is how long a peer may take over each step; without it, the defaults of `Patience` hold. Ctrl-C and SIGTERM
-//! close all connections with code 1001. Where the kernel refuses io_uring, the exit code is 69.
+//! `SECONDS` is how long a peer may take over each step; without it, the defaults of `Patience` hold. Ctrl-C and
+//! SIGTERM close all connections with code 1001. Where the kernel refuses io_uring, the exit code is 69.
 
 use std::{convert::Infallible, env, error::Error, pin::pin, process::exit, time::Duration};
 

@@ -1,12 +1,12 @@
-//! An echo server on smol: a deadline for each step, Pings for silent peers, an orderly end, and a line of log that says
-//! how each connection ended. It has 100 lines of code, to be copied and changed.
+//! An echo server on smol: a deadline for each step, Pings for silent peers, an orderly end, and a line of log for each
+//! connection. It has 100 lines of code, to be copied and changed.
 //!
 //! ```text
 //! cargo run --release -p echo_smol -- [ADDR:PORT [SECONDS]]
 //! ```
 //!
-//! `SECONDS` is how long a peer may take over each step; without it, the defaults of `Patience` hold. Ctrl-C and SIGTERM
-//! close all connections with code 1001.
+//! `SECONDS` is how long a peer may take over each step; without it, the defaults of `Patience` hold. Ctrl-C and
+//! SIGTERM close all connections with code 1001.
 //!
 //! A copy needs these dependencies:
 //!
@@ -16,14 +16,14 @@
 //! websocket-proto = "0.1"
 //! ```
 //!
-//! - A turn of the loop waits for whatever comes first: something to read, space to write, a deadline, or the end of the
-//!   server. The other futures are dropped. This loses nothing: a future of smol's sockets that has read or written
+//! - A turn of the loop waits for whatever comes first: something to read, space to write, a deadline, or the end of
+//!   the server. The other futures are dropped. This loses nothing: a future of smol's sockets that has read or written
 //!   something is ready.
 //! - `race` chooses by chance between reading and writing, so that neither starves the other. `or` prefers both to the
 //!   deadline: what was received counts before what is due.
 //! - A peer that does not take its echoes is not read while 64 KiB wait for it.
-//! - Each connection has buffers of 40 KiB. The example `echo_tokio` has one for all: it waits until a socket is ready, and
-//!   only then takes the buffer. `smol::Async` has `readable`, too.
+//! - Each connection has buffers of 40 KiB. The example `echo_tokio` has one for all: it waits until a socket is ready,
+//!   and only then takes the buffer. `smol::Async` has `readable`, too.
 
 use std::{convert::Infallible, env, net::Shutdown, net::SocketAddr, time::Duration, time::Instant};
 

@@ -1,5 +1,5 @@
-//! A connection in two tasks on tokio: one reads and handles messages, the other has the [`Sender`] and writes. Any other
-//! task sends at any time, through a bounded channel.
+//! A connection in two tasks on tokio: one reads and handles messages, the other has the [`Sender`] and writes. Any
+//! other task sends at any time, through a bounded channel.
 //!
 //! ```text
 //!     socket ──▶ reader ──┬── replies ─────▶ writer ──▶ socket

@@ -4,8 +4,8 @@
 //! cargo run --release -p two_tasks -- [ADDR:PORT [SECONDS [TICK]]]
 //! ```
 //!
-//! `SECONDS` is how long a peer may take over each step; without it, the defaults of `Patience` hold. With `TICK`, every
-//! peer gets a message each so many seconds. Ctrl-C and SIGTERM close all connections with code 1001.
+//! `SECONDS` is how long a peer may take over each step; without it, the defaults of `Patience` hold. With `TICK`,
+//! every peer gets a message each so many seconds. Ctrl-C and SIGTERM close all connections with code 1001.
 
 use std::{env, error::Error, sync::Arc, time::Duration};
 

@@ -58,8 +58,8 @@ pub(crate) async fn write(
     }
 }
 
-/// Sends the Pongs to the Pings in front of a message, so that the message does not overtake them. Returns the Close that
-/// is behind it, if there is one.
+/// Sends the Pongs to the Pings in front of a message, so that the message does not overtake them. Returns the Close
+/// that is behind it, if there is one.
 fn send_pongs(replies: &mut Receiver<OwnedReply>, sender: &mut Sender<Server, Vec<u8>>) -> Option<OwnedReply> {
     while let Ok(reply) = replies.try_recv() {
         if !reply.is_pong() {

@@ -127,7 +127,7 @@ async fn serve(socket: TcpStream, peer: SocketAddr, patience: Patience, peers: P
         Ok(Ok(ws)) => {
             let messages = mpsc::channel(MESSAGES);
             peers.lock().insert(peer, messages.0.clone());
-            let outcome = talk(ws, patience, messages, stop).await;
+            let outcome = talk(ws, patience, messages, stop.clone()).await;
             peers.lock().remove(&peer);
             eprintln!("{peer}: {outcome}");
         }
