@@ -51,11 +51,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match listener.accept().await {
                 Ok(accepted) => executor.spawn(serve(accepted, patience, stop.clone())).detach(),
                 // Most likely there are no file descriptors left; some will be closed.
-                Err(_) => _ = Timer::after(Duration::from_millis(100)).await,
+                Err(_) => sleep(Some(Duration::from_millis(100))).await,
             }
         }
     };
-    block_on(executor.run(accept.or(until(&stop, None))));
+    block_on(executor.run(accept.or(stopped(&stop))));
     drop(listener);
     while !executor.is_empty() {
         block_on(executor.tick());
@@ -72,7 +72,7 @@ async fn serve((mut socket, peer): (TcpStream, SocketAddr), patience: Patience, 
     // Closing a socket with unread bytes resets it, and the reset overtakes our last bytes. So the peer ends first.
     let _ = socket.shutdown(Shutdown::Write);
     let end = async { while socket.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {} };
-    end.or(async { _ = Timer::after(Duration::from_secs(2)).await }).await;
+    end.or(sleep(Some(Duration::from_secs(2)))).await;
 }
 
 /// The opening handshake, then messages, until both ends have closed or the peer has ended the stream.
@@ -80,7 +80,7 @@ async fn talk(mut writer: TcpStream, patience: Patience, stop: &Receiver<Infalli
     let (clock, mut watch) = (Instant::now(), Watch::new(patience, Duration::ZERO));
     let (mut reader, mut buffer) = (BufReader::new(writer.clone()), ReadBuffer::new(vec![0; 32 << 10]));
     let late = async {
-        until(stop, watch.check_opening(clock.elapsed())?).await;
+        stopped(stop).or(sleep(watch.check_opening(clock.elapsed())?)).await;
         Err(TimedOut::Opening.into())
     };
     let mut connection = open(&mut reader).or(late).await?;
@@ -96,7 +96,7 @@ async fn talk(mut writer: TcpStream, patience: Patience, stop: &Receiver<Infalli
             is_over = n == 0;
         });
         let write = when(!tx.is_empty(), async { written = writer.write(tx.pending()).await });
-        read.race(write).or(until(stop, wait)).await;
+        read.race(write).or(when(tx.is_open(), stopped(stop))).or(sleep(wait)).await;
         match written {
             Ok(n) => tx.consume(n),
             Err(_) => tx.transport_lost(),
@@ -110,10 +110,8 @@ async fn talk(mut writer: TcpStream, patience: Patience, stop: &Receiver<Infalli
                 let _ = tx.close(CloseCode::INTERNAL_ERROR, "");
             }
         }
-        if stop.is_closed() {
-            // Fails if either end has closed already.
-            let _ = tx.close(CloseCode::GOING_AWAY, "");
-        }
+        // Fails if either end has closed already.
+        let _ = stop.is_closed().then(|| tx.close(CloseCode::GOING_AWAY, ""));
         // A socket that is always ready would keep the thread from the other connections.
         yield_now().await;
     }
@@ -136,10 +134,13 @@ async fn open(stream: &mut BufReader<TcpStream>) -> Result<ServerConnection, Err
     }
 }
 
-/// Waits until a deadline, or until the server stops, unless that is known.
-async fn until(stop: &Receiver<Infallible>, wait: Option<Duration>) {
-    let late = async { _ = Timer::after(wait.unwrap_or(Duration::MAX)).await };
-    when(!stop.is_closed(), async { _ = stop.recv().await }).or(late).await;
+/// Waits until the server stops.
+async fn stopped(stop: &Receiver<Infallible>) {
+    _ = stop.recv().await;
+}
+
+async fn sleep(wait: Option<Duration>) {
+    _ = Timer::after(wait.unwrap_or(Duration::MAX)).await;
 }
 
 async fn when(condition: bool, future: impl Future<Output = ()>) {
