@@ -89,7 +89,7 @@
 //! | [`Error`] | any error of the crate, for functions that end with `?` |
 //! | [`Uri`] | `ws://` and `wss://` addresses |
 //! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where bytes are stored that must outlive a read |
-//! | [`guide`] | pages about what a program on the open internet must do: [pages and WebSockets on one port](guide::pages_and_websockets), [over HTTP/2](guide::over_http2), [with hyper](guide::with_hyper), [with axum](guide::with_axum), [from somebody else's handshake](guide::other_handshakes), [TLS](guide::tls), [through a proxy](guide::through_a_proxy), [behind a proxy](guide::behind_a_proxy), [with embassy](guide::with_embassy), [survive a dead peer](guide::survive_a_dead_peer), [close properly](guide::close_properly), [come back](guide::come_back) |
+//! | [`guide`] | pages about what a program on the open internet must do: [pages and WebSockets on one port](guide::pages_and_websockets), [over HTTP/2](guide::over_http2), [with hyper](guide::with_hyper), [with axum](guide::with_axum), [from somebody else's handshake](guide::other_handshakes), [TLS](guide::tls), [through a proxy](guide::through_a_proxy), [behind a proxy](guide::behind_a_proxy), [two tasks](guide::two_tasks), [on io_uring](guide::on_io_uring), [with embassy](guide::with_embassy), [survive a dead peer](guide::survive_a_dead_peer), [close properly](guide::close_properly), [come back](guide::come_back) |
 //!
 //! # Example: a client
 //!
@@ -522,8 +522,14 @@ pub mod guide {
     pub mod through_a_proxy {}
     // Their code is compiled in the examples, which have what it needs.
     #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/on-io-uring.md")]
+    pub mod on_io_uring {}
+    #[cfg(not(doctest))]
     #[doc = include_str!("../docs/tls.md")]
     pub mod tls {}
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/two-tasks.md")]
+    pub mod two_tasks {}
     #[cfg(not(doctest))]
     #[doc = include_str!("../docs/with-axum.md")]
     pub mod with_axum {}

@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut signal = Some(signal);
     ctrlc::set_handler(move || drop(signal.take()))?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9007")).await?;
+        let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9012")).await?;
         println!("listening on ws://{}/", listener.local_addr()?);
         let mut stopped = pin!(closed(stop.clone()).fuse());
         loop {

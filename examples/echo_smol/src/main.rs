@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Nothing is sent: when it is closed, the server stops.
     let (signal, stop) = bounded(1);
     ctrlc::set_handler(move || _ = signal.close())?;
-    let listener = block_on(TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9006")))?;
+    let listener = block_on(TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9011")))?;
     println!("listening on ws://{}/", listener.local_addr()?);
     let executor = LocalExecutor::new();
     let accept = async {

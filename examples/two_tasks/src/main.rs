@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stop = Arc::new(watch::Sender::new(()));
     let (signal, mut stopped) = (stop.clone(), stop.subscribe());
     ctrlc::set_handler(move || signal.send_replace(()))?;
-    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9008")).await?;
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9013")).await?;
     println!("listening on ws://{}/", listener.local_addr()?);
     let peers = Peers::default();
     if let Some(tick) = tick {
