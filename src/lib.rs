@@ -97,12 +97,12 @@
 //! use std::{error::Error, io::{Read, Write}, net::TcpStream};
 //! use websocket_proto::{CloseCode, Config, Connection, Event, ReadBuffer, SystemRandom, Transport, Uri, client};
 //!
-//! fn ask(address: &str, question: &str) -> Result<String, Box<dyn Error>> {
-//!     let uri = Uri::parse(address)?;
-//!     let mut socket = TcpStream::connect((uri.host(), uri.port()))?;
+//! /// The socket is connected to the host and the port of the address.
+//! fn ask<S: Read + Write>(mut socket: S, uri: Uri<'_>, question: &str) -> Result<String, Box<dyn Error>> {
 //!     let mut buffer = ReadBuffer::new([0; 32 * 1024]);
 //!     let mut handshake = client::Handshake::new(Config::new(), &client::Request::new(uri), SystemRandom::new()?)?;
 //!     socket.write_all(handshake.pending())?;
+//!     socket.flush()?;
 //!     let mut input = loop {
 //!         let n = socket.read(buffer.room())?;
 //!         let mut input = buffer.received(n);
@@ -120,14 +120,23 @@
 //!             }
 //!         }
 //!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
+//!         socket.flush()?;
 //!         if tx.transport() == Transport::CloseNow { rx.end_of_input()?; break }
-//!         let n = socket.read(buffer.room_for(&mut rx))?;         // see "Streams" for what TLS may do here
-//!         if n == 0 { rx.end_of_input()?; break }                 // the server ends the stream
-//!         input = buffer.received(n);
+//!         input = match socket.read(buffer.room_for(&mut rx)) {
+//!             Ok(n @ 1..) => buffer.received(n),
+//!             Err(error) if rx.end_of_input().is_err() => return Err(error.into()),
+//!             _ => { rx.end_of_input()?; break }                  // the server ends the stream; after a Close, anyhow
+//!         };
 //!     }
 //!     Ok(answer)
 //! }
-//! # ask("ws://127.0.0.1:9002/", "hello").unwrap();
+//!
+//! fn main() -> Result<(), Box<dyn Error>> {
+//!     let uri = Uri::parse("ws://127.0.0.1:9002/")?;
+//!     let socket = TcpStream::connect((uri.host(), uri.port()))?;
+//!     println!("{}", ask(socket, uri, "hello")?);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Example: an event loop
