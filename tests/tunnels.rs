@@ -375,6 +375,28 @@ fn p6_replies_of_every_length() {
 // ---- What it means for a client
 
 #[test]
+fn errors_lead_to_what_they_wrap() {
+    let source = |error: &dyn core::error::Error| error.source().map(ToString::to_string);
+    let (user, header, head) = (CredentialsError::User, InvalidHeader::Name { index: 7 }, HeadError::Version);
+    for (error, wrapped) in [
+        (RequestError::Credentials(user), Some(user.to_string())),
+        (RequestError::Header(header), Some(header.to_string())),
+        (RequestError::Host, None),
+    ] {
+        assert_eq!(source(&error), wrapped);
+        assert!(wrapped.is_none_or(|wrapped| error.to_string() == wrapped));
+    }
+    for (error, wrapped) in [
+        (TunnelError::Head(head), Some(head.to_string())),
+        (TunnelError::Reply(Reply::NOT_ALLOWED), Some(Reply::NOT_ALLOWED.to_string())),
+        (TunnelError::Refused { status: 407 }, None),
+        (TunnelError::Credentials, None),
+    ] {
+        assert_eq!(source(&error), wrapped);
+    }
+}
+
+#[test]
 fn what_deserves_another_attempt() {
     for (error, shown, retry) in [
         (TunnelError::Refused { status: 407 }, "refused with status 407", Retry::Never),

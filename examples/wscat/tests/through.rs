@@ -334,6 +334,61 @@ fn refusals_of_an_http_proxy() {
     }
 }
 
+/// Neither a byte now and then nor answers that are none extend the time.
+#[test]
+fn proxies_that_never_come_to_an_end() {
+    // Until the client has left.
+    let drip = |mut socket: TcpStream, first: &[u8], next: &[u8]| {
+        let mut wait = Duration::ZERO;
+        let mut bytes = first;
+        while socket.write_all(bytes).is_ok() {
+            thread::sleep(wait);
+            (bytes, wait) = (next, Duration::from_millis(100));
+        }
+    };
+    let slow = listen(move |socket| {
+        head(&socket);
+        drip(socket, b"HTTP/1.1 200 OK\r\nX: ", b"y");
+    });
+    let slow_socks = listen(move |mut socket| {
+        socket.read_exact(&mut [0; 3]).unwrap();
+        drip(socket, b"\x05\0\x05\0\0\x03\xFF", b"y");
+    });
+    for (proxy, port) in
+        [(format!("http://127.0.0.1:{slow}"), slow), (format!("socks5://127.0.0.1:{slow_socks}"), slow_socks)]
+    {
+        let outcome = wscat(&["--connect-timeout", "0.5", "--proxy", &proxy, "ws://h/"], &[], "");
+        outcome.assert_error(1, &format!("no answer of the proxy 127.0.0.1:{port}: no answer in time"));
+    }
+    for (next, said) in
+        [("HTTP/1.1 100 X\r\n\r\n", "HTTP head over the limit"), ("X: y\r\n", "HTTP head over the limit")]
+    {
+        let endless = listen(move |mut socket| {
+            head(&socket);
+            let first = if next.starts_with('H') { "" } else { "HTTP/1.1 200 OK\r\n" };
+            let _ = socket.write_all(first.as_bytes());
+            while socket.write_all(next.as_bytes()).is_ok() {}
+        });
+        let outcome = wscat(&["--proxy", &format!("127.0.0.1:{endless}"), "ws://h/"], &[], "");
+        outcome.assert_error(3, &format!("no way through the proxy: answer of the proxy: {said}"));
+    }
+}
+
+/// What the proxy sends behind its answer is the server's, and for `wss` it must be TLS.
+#[test]
+fn bytes_behind_the_answer_of_a_proxy() {
+    for (url, said) in [
+        ("ws://h/", "not a WebSocket server: it says 'hello'; is the port right?"),
+        ("wss://h/", "the server does not speak TLS on this port; is it ws://?"),
+    ] {
+        let (port, _) = http_proxy("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhello\r\n", None);
+        let proxy = format!("http://ann:secret@127.0.0.1:{port}");
+        let outcome = wscat(&["--connect-timeout", "0.5", "--proxy", &proxy, url], &[], "");
+        outcome.assert_error(3, said);
+        assert!(!outcome.stderr.contains("secret"), "{}", outcome.stderr);
+    }
+}
+
 #[test]
 fn through_a_socks5_proxy() {
     let seen = Arc::new(Mutex::new(Vec::new()));
