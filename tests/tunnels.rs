@@ -7,10 +7,12 @@ mod common;
 use common::{
     Store,
     cuts::{every_cut, how, pieces},
-    fixed, stores,
+    fixed,
+    heads::stale,
+    stores,
 };
 use websocket_proto::{
-    Config, Credentials, CredentialsError, Exchange, FixedStorage, Input, Outcome, Uri,
+    Config, Credentials, CredentialsError, Exchange, Input, Outcome, Uri,
     head::{HeadError, InvalidHeader, MalformedHead},
     proxy::{Connect, Reply, Request, RequestError, Socks5, TunnelError},
     time::Retry,
@@ -213,8 +215,7 @@ fn stores_of_connect_that_are_too_small() {
         assert_eq!(tunnel.into_tunnel().err(), (capacity < response.len()).then_some(too_small));
     }
     // What is in them is dropped.
-    let (input, output) = (FixedStorage::new([b'x'; 100]), FixedStorage::new([b'x'; 200]));
-    let mut tunnel = Connect::with_storage(Config::new(), &request, input, output).unwrap();
+    let mut tunnel = Connect::with_storage(Config::new(), &request, stale(), stale()).unwrap();
     assert!(run(&mut tunnel, &[response]).0.starts_with(b"CONNECT example.com:80 "));
     assert_eq!(tunnel.into_tunnel(), Ok(()));
 }

@@ -459,7 +459,19 @@ fn proxies_of_the_environment() {
     // `wss` asks for another.
     let refusing = "no way through the proxy: the proxy refused with status 403";
     let (port, _) = http_proxy("HTTP/1.1 403 X\r\n\r\n", None);
-    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy"] {
-        wscat(&["wss://h/"], &[(name, &format!("127.0.0.1:{port}"))], "").assert_error(3, refusing);
+    let refuses = format!("127.0.0.1:{port}");
+    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        wscat(&["wss://h/"], &[(name, &refuses)], "").assert_error(3, refusing);
     }
+    // The first of these counts.
+    for (names, url) in [
+        (&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"][..], "wss://h/"),
+        (&["http_proxy", "all_proxy", "ALL_PROXY"], "ws://h/"),
+    ] {
+        for pair in names.windows(2) {
+            wscat(&[url], &[(pair[0], &refuses), (pair[1], "nonsense://x")], "").assert_error(3, refusing);
+        }
+    }
+    let lists = [("http_proxy", &*refuses), ("no_proxy", "other"), ("NO_PROXY", "h")];
+    wscat(&["ws://h/"], &lists, "").assert_error(3, refusing);
 }
