@@ -97,6 +97,7 @@ fn c8_addresses() {
         ("ws://h/?",                        false, ("h", 80),             "/?",             "h"),
         ("ws://h//a//",                     false, ("h", 80),             "//a//",          "h"),
         ("ws://h/../a;b=c,d@e:f%2F%00",     false, ("h", 80),             "/../a;b=c,d@e:f%2F%00", "h"),
+        ("ws://a!$&'()*+,;=~:1",            false, ("a!$&'()*+,;=~", 1),  "/",              "a!$&'()*+,;=~:1"),
         ("ws://a-b.c_d.xn--nxasmq6b/",      false, ("a-b.c_d.xn--nxasmq6b", 80), "/",       "a-b.c_d.xn--nxasmq6b"),
     ];
     for (text, secure, (name, port), target, host) in rows {

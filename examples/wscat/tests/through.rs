@@ -334,6 +334,50 @@ fn refusals_of_an_http_proxy() {
     }
 }
 
+#[test]
+fn proxies_that_leave_in_the_middle() {
+    let gone = listen(|mut socket| {
+        head(&socket);
+        let _ = socket.write_all(b"HTTP/1.1 2");
+    });
+    let outcome = wscat(&["--proxy", &format!("127.0.0.1:{gone}"), "ws://h/"], &[], "");
+    outcome.assert_error(
+        3,
+        "no way through the proxy: answer of the proxy: the stream ended inside the HTTP head, after 10 bytes",
+    );
+    let gone = listen(|mut socket| {
+        let _ = socket.read_exact(&mut [0; 3]).and_then(|()| socket.write_all(b"\x05\0"));
+        let _ = socket.read_exact(&mut [0; 8]).and_then(|()| socket.write_all(b"\x05\0\0\x03\x04"));
+    });
+    let outcome = wscat(&["--proxy", &format!("socks5://127.0.0.1:{gone}"), "ws://h/"], &[], "");
+    outcome.assert_error(3, "no way through the proxy: the stream ended inside an answer of the SOCKS5 proxy");
+    let unwilling = listen(|mut socket| {
+        let _ = socket.read_exact(&mut [0; 3]).and_then(|()| socket.write_all(b"\x05\xFF"));
+    });
+    let outcome = wscat(&["--proxy", &format!("socks5://127.0.0.1:{unwilling}"), "ws://h/"], &[], "");
+    outcome.assert_error(
+        3,
+        "no way through the proxy: the SOCKS5 proxy wants another authentication; does it want a user name",
+    );
+}
+
+#[test]
+fn a_proxy_is_asked_again_if_its_refusal_may_pass() {
+    let statuses = Mutex::new(vec!["403", "503"]);
+    let port = listen(move |mut socket| {
+        head(&socket);
+        let status = statuses.lock().unwrap().pop().unwrap();
+        let _ = socket.write_all(format!("HTTP/1.1 {status} X\r\n\r\n").as_bytes());
+    });
+    let proxy = format!("http://ann:secret@127.0.0.1:{port}");
+    let outcome = wscat(&["--reconnect", "--backoff-first", "0.01", "--proxy", &proxy, "ws://bob:secret@h/"], &[], "");
+    let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.starts_with("! ")).collect();
+    let [again, last] = errors[..] else { panic!("{}", outcome.stderr) };
+    assert!(again.starts_with("! no way through the proxy: the proxy refused with status 503; again in "), "{again}");
+    assert_eq!((last, outcome.code), ("! no way through the proxy: the proxy refused with status 403", Some(3)));
+    assert!(!outcome.stderr.contains("secret"), "{}", outcome.stderr);
+}
+
 /// Neither a byte now and then nor answers that are none extend the time.
 #[test]
 fn proxies_that_never_come_to_an_end() {
