@@ -441,3 +441,16 @@ fn what_deserves_another_attempt() {
         assert_eq!(outcome.to_string(), shown);
     }
 }
+
+/// Each code of SOCKS5: the server is asked again if the way to it may be there soon.
+#[test]
+fn which_replies_deserve_another_attempt() {
+    for code in 1..=u8::MAX {
+        let mut tunnel = Socks5::new(&request("ws://h")).unwrap();
+        run(&mut tunnel, &[NO_AUTHENTICATION, &[5, code]]);
+        let error = tunnel.into_tunnel().unwrap_err();
+        assert!(matches!(error, TunnelError::Reply(reply) if reply.code() == code), "{code}: {error}");
+        let expected = if matches!(code, 1 | 3 | 4 | 5 | 6) { Retry::Soon } else { Retry::Never };
+        assert_eq!(Outcome::from(error).retry(), expected, "{code}");
+    }
+}
