@@ -89,7 +89,7 @@
 //! | [`Error`] | any error of the crate, for functions that end with `?` |
 //! | [`Uri`] | `ws://` and `wss://` addresses |
 //! | [`Vec<u8>`](alloc::vec::Vec) or [`FixedStorage`] | where bytes are stored that must outlive a read |
-//! | [`guide`] | pages about what a program on the open internet must do: [pages and WebSockets on one port](guide::pages_and_websockets), [over HTTP/2](guide::over_http2), [with hyper](guide::with_hyper), [with axum](guide::with_axum), [from somebody else's handshake](guide::other_handshakes), [TLS](guide::tls), [through a proxy](guide::through_a_proxy), [behind a proxy](guide::behind_a_proxy), [with embassy](guide::with_embassy), [survive a dead peer](guide::survive_a_dead_peer), [close properly](guide::close_properly), [come back](guide::come_back) |
+//! | [`guide`] | pages about what a program on the open internet must do: [pages and WebSockets on one port](guide::pages_and_websockets), [over HTTP/2](guide::over_http2), [with hyper](guide::with_hyper), [with axum](guide::with_axum), [from somebody else's handshake](guide::other_handshakes), [TLS](guide::tls), [through a proxy](guide::through_a_proxy), [behind a proxy](guide::behind_a_proxy), [two tasks](guide::two_tasks), [on io_uring](guide::on_io_uring), [with embassy](guide::with_embassy), [survive a dead peer](guide::survive_a_dead_peer), [close properly](guide::close_properly), [come back](guide::come_back) |
 //!
 //! # Example: a client
 //!
@@ -97,12 +97,12 @@
 //! use std::{error::Error, io::{Read, Write}, net::TcpStream};
 //! use websocket_proto::{CloseCode, Config, Connection, Event, ReadBuffer, SystemRandom, Transport, Uri, client};
 //!
-//! fn ask(address: &str, question: &str) -> Result<String, Box<dyn Error>> {
-//!     let uri = Uri::parse(address)?;
-//!     let mut socket = TcpStream::connect((uri.host(), uri.port()))?;
+//! /// The socket is connected to the host and the port of the address.
+//! fn ask<S: Read + Write>(mut socket: S, uri: Uri<'_>, question: &str) -> Result<String, Box<dyn Error>> {
 //!     let mut buffer = ReadBuffer::new([0; 32 * 1024]);
 //!     let mut handshake = client::Handshake::new(Config::new(), &client::Request::new(uri), SystemRandom::new()?)?;
 //!     socket.write_all(handshake.pending())?;
+//!     socket.flush()?;
 //!     let mut input = loop {
 //!         let n = socket.read(buffer.room())?;
 //!         let mut input = buffer.received(n);
@@ -120,14 +120,23 @@
 //!             }
 //!         }
 //!         while !tx.is_empty() { socket.write_all(tx.pending())?; tx.consume(tx.pending().len()) }
+//!         socket.flush()?;
 //!         if tx.transport() == Transport::CloseNow { rx.end_of_input()?; break }
-//!         let n = socket.read(buffer.room_for(&mut rx))?;         // see "Streams" for what TLS may do here
-//!         if n == 0 { rx.end_of_input()?; break }                 // the server ends the stream
-//!         input = buffer.received(n);
+//!         input = match socket.read(buffer.room_for(&mut rx)) {
+//!             Ok(n @ 1..) => buffer.received(n),
+//!             Err(error) if rx.end_of_input().is_err() => return Err(error.into()),
+//!             _ => { rx.end_of_input()?; break }                  // the server ends the stream; after a Close, anyhow
+//!         };
 //!     }
 //!     Ok(answer)
 //! }
-//! # ask("ws://127.0.0.1:9002/", "hello").unwrap();
+//!
+//! fn main() -> Result<(), Box<dyn Error>> {
+//!     let uri = Uri::parse("ws://127.0.0.1:9002/")?;
+//!     let socket = TcpStream::connect((uri.host(), uri.port()))?;
+//!     println!("{}", ask(socket, uri, "hello")?);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Example: an event loop
@@ -522,8 +531,14 @@ pub mod guide {
     pub mod through_a_proxy {}
     // Their code is compiled in the examples, which have what it needs.
     #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/on-io-uring.md")]
+    pub mod on_io_uring {}
+    #[cfg(not(doctest))]
     #[doc = include_str!("../docs/tls.md")]
     pub mod tls {}
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/two-tasks.md")]
+    pub mod two_tasks {}
     #[cfg(not(doctest))]
     #[doc = include_str!("../docs/with-axum.md")]
     pub mod with_axum {}

@@ -210,7 +210,7 @@ impl Watch {
     /// Says that bytes were received from the peer at `now`.
     ///
     /// A call with an earlier time, or with the same time again, does no harm. So a task that reads can store the
-    /// time for the task that checks.
+    /// time for the task that checks; but not rounded down, or the answer to a Ping may look older than the Ping.
     pub fn heard(&mut self, now: Duration) {
         self.excuse(Time::new(now));
     }

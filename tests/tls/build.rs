@@ -3,9 +3,10 @@
 use std::{env, fs, path::Path};
 
 /// A name for the tests, the file, and a text that is in no other block of code in that file.
-const BLOCKS: [(&str, &str, &str); 8] = [
+const BLOCKS: [(&str, &str, &str); 9] = [
     ("readme", "README.md", "fn echo<S"),
     ("crate_page", "src/lib.rs", "fn echo<S"),
+    ("asking", "src/lib.rs", "fn ask<S"),
     ("asynchronous", "src/lib.rs", "async fn echo<R"),
     ("reading", "src/lib.rs", "fn read<R"),
     ("server", "src/handshake/server/mod.rs", "fn serve<S"),

@@ -8,7 +8,7 @@ use std::{io, net::IpAddr, time::Duration};
 
 use arguments::Arguments;
 use behind_proxy::{Settings, serve};
-use tokio::{net::TcpListener, select, signal};
+use tokio::net::TcpListener;
 
 const HELP: &str = "\
 An echo server behind a proxy. The log has the addresses of the clients.
@@ -50,19 +50,7 @@ async fn main() -> io::Result<()> {
 
     let listener = TcpListener::bind(listen).await?;
     println!("listening on ws://{}/", listener.local_addr()?);
-    serve(listener, settings, stopped()).await;
+    // It ends as well if there are no signals to wait for.
+    serve(listener, settings, async { signals::stop().await.unwrap_or_default() }).await;
     Ok(())
-}
-
-/// Waits for Ctrl-C; on Unix for SIGTERM, too.
-async fn stopped() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
-        select! {
-            _ = terminate.recv() => {}
-            _ = signal::ctrl_c() => {}
-        }
-        return;
-    }
-    let _ = signal::ctrl_c().await;
 }

@@ -54,12 +54,13 @@ struct Application {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_default();
-    let usage = |error| format!("{error}; usage: client_tokio ws://HOST[:PORT][/PATH]");
+    let uri = Uri::parse(&address).map_err(|error| format!("{error}; usage: client_tokio ws://HOST[:PORT][/PATH]"))?;
+    (cfg!(feature = "tls") || !uri.is_secure()).then_some(()).ok_or("for wss:// build with --features tls")?;
     let ((sender, outgoing), (incoming, received)) = (channel(64), channel(16 << 10));
     // A thread, because the end of a program waits for a read of tokio's stdin.
     thread::spawn(move || stdin().lines().map_while(Result::ok).all(|line| sender.blocking_send(line.into()).is_ok()));
     let application = async { select!(() = on_messages(received) => {}, _ = ctrl_c() => {}) };
-    join!(run(Uri::parse(&address).map_err(usage)?, Application { outgoing, incoming }), application).0
+    join!(run(uri, Application { outgoing, incoming }), application).0
 }
 
 /// Your application. It may wait as long as it likes. To answer, give it a clone of the sender.
@@ -92,7 +93,6 @@ async fn run(uri: Uri<'_>, mut app: Application) -> Result<(), Box<dyn Error>> {
 
 /// Returns an open connection. After a refusal, `retry` says whether to ask again.
 async fn open(uri: Uri<'_>, retry: &mut Retry) -> io::Result<(impl Pipe + use<>, ClientConnection)> {
-    assert!(cfg!(feature = "tls") || !uri.is_secure(), "wss:// needs the feature tls");
     let tcp = TcpStream::connect((uri.host(), uri.port())).await?;
     tcp.set_nodelay(true)?;
     #[cfg(feature = "tls")]

@@ -27,7 +27,7 @@ use arguments::Arguments;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    select, signal,
+    select,
     sync::watch,
     time::{Instant, sleep, timeout},
 };
@@ -85,7 +85,7 @@ async fn main() -> io::Result<ExitCode> {
     }
 
     let listener = TcpListener::bind(listen).await?;
-    let mut signaled = pin!(signal());
+    let mut signaled = pin!(signals::stop());
     // Every connection holds a receiver: so all learn that the server ends, and the sender learns when all are gone.
     let (ending, alive) = watch::channel(());
     println!("listening on ws://{}/", listener.local_addr()?);
@@ -111,22 +111,8 @@ async fn main() -> io::Result<ExitCode> {
     let _ = ending.send(());
     select! {
         _ = timeout(ENDING_PATIENCE, ending.closed()) => Ok(ExitCode::SUCCESS),
-        _ = signal() => Ok(ExitCode::FAILURE),
+        _ = signals::stop() => Ok(ExitCode::FAILURE),
     }
-}
-
-/// Waits for Ctrl-C; on Unix for SIGTERM, too.
-async fn signal() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-        select! {
-            _ = terminate.recv() => Ok(()),
-            result = signal::ctrl_c() => result,
-        }
-    }
-    #[cfg(not(unix))]
-    signal::ctrl_c().await
 }
 
 struct Peer {

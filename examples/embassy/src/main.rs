@@ -1,7 +1,7 @@
 //! Runs the server on this machine. Clients reach it through the bridge.
 //!
 //! ```text
-//! cargo run --release --manifest-path examples/embassy/Cargo.toml -- 127.0.0.1:9009
+//! cargo run --release --manifest-path examples/embassy/Cargo.toml -- 127.0.0.1:9010
 //! ```
 
 mod bridge;
@@ -20,7 +20,7 @@ An echo server on embassy, whose network stack runs in this process.
 
 Usage: embassy_server [OPTIONS] [ADDR:PORT]
 
-  ADDR:PORT           where to listen; port 0 is any free one (127.0.0.1:9009)
+  ADDR:PORT           where to listen; port 0 is any free one (127.0.0.1:9010)
   --patience SECONDS  how long a peer may take over its request (10), over its answer
                       to our Close (10), and to end the stream after that (2)
   --silence SECONDS   how long a peer may be silent before it gets a Ping, and then
@@ -43,7 +43,7 @@ const SERVERS: usize = 2 * CLIENTS;
 const PORT: u16 = 80;
 
 fn main() -> std::io::Result<()> {
-    let (mut listen, mut patience) = (SocketAddr::from(([127, 0, 0, 1], 9009)), Patience::new());
+    let (mut listen, mut patience) = (SocketAddr::from(([127, 0, 0, 1], 9010)), Patience::new());
     let mut arguments = Arguments::new(HELP);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {

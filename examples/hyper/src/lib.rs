@@ -21,7 +21,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    select, signal,
+    select,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -214,18 +214,4 @@ async fn write<R: Role>(
         }
     }
     stream.flush().await
-}
-
-/// Waits for Ctrl-C; on Unix for SIGTERM, too.
-pub async fn signal() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-        select! {
-            _ = terminate.recv() => Ok(()),
-            result = signal::ctrl_c() => result,
-        }
-    }
-    #[cfg(not(unix))]
-    signal::ctrl_c().await
 }

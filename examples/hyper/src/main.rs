@@ -3,7 +3,6 @@
 use std::{error::Error, io, pin::pin, process::ExitCode, time::Duration};
 
 use arguments::Arguments;
-use hyper_server::signal;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -69,7 +68,7 @@ where
 {
     // Every WebSocket holds a receiver: so all learn that the server stops, and the sender learns when all are gone.
     let (stop, stopping) = watch::channel(());
-    let mut signaled = pin!(signal());
+    let mut signaled = pin!(signals::stop());
     loop {
         let (socket, client) = select! {
             accepted = listener.accept() => match accepted {
@@ -98,6 +97,6 @@ where
     let _ = stop.send(());
     select! {
         _ = timeout(ENDING, stop.closed()) => Ok(ExitCode::SUCCESS),
-        _ = signal() => Ok(ExitCode::FAILURE),
+        _ = signals::stop() => Ok(ExitCode::FAILURE),
     }
 }

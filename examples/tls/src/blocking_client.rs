@@ -17,7 +17,7 @@ use websocket_proto::{
 };
 
 use crate::{
-    records::{RECORD, read, write},
+    blocking_records::{RECORD, read, write},
     timed::Timed,
 };
 

@@ -4,9 +4,10 @@
 //! |-|-|-|
 //! | server | [`blocking_server`] | [`tokio_server`] |
 //! | client | [`blocking_client`] | [`tokio_client`] |
+//! | how they write | [`blocking_records`] | [`tokio_records`] |
+//! | deadlines | of the socket: [`timed`] | of tokio |
 //!
-//! Each writes and reads as [`records`] says, the blocking ones have deadlines on a [`timed`] socket, and all have
-//! their configuration from [`trust`].
+//! All have their configuration from [`trust`].
 //!
 //! TLS changes three things in a loop:
 //!
@@ -17,10 +18,11 @@
 //!   case, with a `close_notify` and without.
 
 pub mod blocking_client;
+pub mod blocking_records;
 pub mod blocking_server;
-pub mod records;
 pub mod timed;
 pub mod tokio_client;
+pub mod tokio_records;
 pub mod tokio_server;
 pub mod trust;
 

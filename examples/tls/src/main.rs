@@ -7,7 +7,7 @@ use tls_echo::{
     tokio_server,
     trust::{self, Fault},
 };
-use tokio::{net::TcpListener, select, signal};
+use tokio::{net::TcpListener, select};
 use websocket_proto::time::Patience;
 
 const HELP: &str = "\
@@ -51,22 +51,11 @@ async fn run() -> Result<ExitCode, Fault> {
 
     let listener = TcpListener::bind(listen).await?;
     println!("listening on wss://{}/", listener.local_addr()?);
-    let serving = tokio_server::run(listener, config, Patience::new(), signal());
+    // It ends as well if there are no signals to wait for.
+    let stop = async || signals::stop().await.unwrap_or_default();
+    let serving = tokio_server::run(listener, config, Patience::new(), stop());
     select! {
         () = serving => Ok(ExitCode::SUCCESS),
-        () = async { signal().await; signal().await } => Ok(ExitCode::FAILURE),
+        () = async { stop().await; stop().await } => Ok(ExitCode::FAILURE),
     }
-}
-
-/// Waits for Ctrl-C; on Unix for SIGTERM, too.
-async fn signal() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
-        select! {
-            _ = terminate.recv() => {}
-            _ = signal::ctrl_c() => {}
-        }
-        return;
-    }
-    let _ = signal::ctrl_c().await;
 }

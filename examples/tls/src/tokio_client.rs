@@ -23,7 +23,7 @@ use websocket_proto::{
     time::{Patience, TimedOut, Watch},
 };
 
-use crate::records::{RECORD, write_async};
+use crate::tokio_records::{RECORD, write};
 
 /// A connection from its first byte to its last. Returns how it ended; an error if it was never open.
 ///
@@ -111,7 +111,7 @@ async fn talk(
                 _ if rx.end_of_input().is_ok() => has_ended = true,
                 _ => return Ok(()),
             },
-            written = write_async(&mut writer, tx, watch, &now), if !is_flushed => {
+            written = write(&mut writer, tx, watch, &now), if !is_flushed => {
                 is_flushed = true;
                 if written.is_err() {
                     // A Close that says why may have arrived.

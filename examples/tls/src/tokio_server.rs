@@ -23,7 +23,7 @@ use websocket_proto::{
     time::{Patience, TimedOut, Watch},
 };
 
-use crate::records::{RECORD, write_async};
+use crate::tokio_records::{RECORD, write};
 
 /// A peer that doesn't take its echoes isn't read while its backlog is this long.
 const BACKLOG: usize = 64 << 10;
@@ -173,7 +173,7 @@ async fn talk(
                 _ if rx.end_of_input().is_ok() => has_ended = true,
                 _ => return Ok(()),
             },
-            written = write_async(&mut writer, tx, watch, &now), if !is_flushed => {
+            written = write(&mut writer, tx, watch, &now), if !is_flushed => {
                 is_flushed = true;
                 if written.is_err() {
                     // A Close that says why may have arrived.

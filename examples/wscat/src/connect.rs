@@ -5,16 +5,17 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     str,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, pki_types::ServerName};
 use websocket_proto::{
     Client, Config, Connection, Credentials, Exchange, Input, Outcome, SystemRandom, Uri,
     client::{self, Redirect, UpgradeError},
     deflate,
     head::{HeadError, Headers},
-    proxy::{self, TunnelError},
+    proxy,
     time::{Retry, Watch},
 };
 
@@ -110,6 +111,8 @@ fn connect_to(
     }
     let random = SystemRandom::new().map_err(End::local)?;
     let handshake = client::Handshake::new(config, &request, random).map_err(End::usage)?;
+    let tls = uri.is_secure().then(|| tls::config(options.cacert.as_deref(), options.insecure));
+    let tls = tls.transpose().map_err(End::usage)?;
 
     let proxy = match &options.proxy {
         Some(proxy) => proxy.clone(),
@@ -119,14 +122,17 @@ fn connect_to(
         None => open_socket((uri.host(), uri.port()), &uri.host_header(), options.connect_timeout)?,
         Some(proxy) => open_tunnel(&proxy, uri, options.connect_timeout)?,
     };
-    let socket = if uri.is_secure() { secure(socket, uri, options)? } else { socket };
+    let socket = match tls {
+        Some(config) => secure(socket, config, uri, options)?,
+        None => socket,
+    };
     shake_hands(socket, handshake, uri, options)
 }
 
 /// Asks the proxy for a tunnel.
 fn open_tunnel(proxy: &Proxy, uri: Uri<'_>, patience: Duration) -> Result<Socket, End> {
     let request = proxy::Request::new(uri).credentials(proxy.credentials());
-    let socket = open_socket(&*proxy.authority, &format_args!("the proxy {}", proxy.authority), patience)?;
+    let socket = open_socket(&*proxy.authority, proxy, patience)?;
     screen::note(&format_args!("asking the proxy for {}", uri.host_header()));
     let opened = match proxy.kind {
         Kind::Http => {
@@ -141,17 +147,14 @@ fn open_tunnel(proxy: &Proxy, uri: Uri<'_>, patience: Duration) -> Result<Socket
     match opened {
         Ok(Ok(())) => Ok(socket),
         Ok(Err(error)) => {
-            let advice = match error {
-                TunnelError::Refused { status: 407 } | TunnelError::NoMethod if proxy.credentials().is_none() => {
-                    "; does it want a user name and a password? --proxy http://USER:PASSWORD@…"
-                }
-                TunnelError::Refused { status: 407 } => "; are the user name and the password right?",
-                TunnelError::Version { found: b'H' } => "; is it an http:// proxy?",
-                _ => "",
-            };
-            Err(End::refused(format!("no way through the proxy: {error}{advice}"), Outcome::from(error).retry()))
+            let advice = proxy.advice(&error);
+            Err(End::refused(format!("no way through {proxy}: {error}{advice}"), Outcome::from(error).retry()))
         }
-        Err(error) => Err(End::lost(format!("no answer of the proxy {}: {error}", proxy.authority))),
+        // To SOCKS5, an HTTP proxy says nothing: it waits for a line.
+        Err(error) if proxy.kind == Kind::Socks5 && is_no_error(&error) => {
+            Err(End::lost(format!("no answer of {proxy} in time; is it an http:// proxy?")))
+        }
+        Err(error) => Err(End::lost(format!("no answer of {proxy}: {error}"))),
     }
 }
 
@@ -171,21 +174,18 @@ fn exchange(exchange: &mut impl Exchange, mut socket: &Socket, patience: Duratio
 }
 
 /// Makes the handshake of TLS.
-fn secure(socket: Socket, uri: Uri<'_>, options: &Options) -> Result<Socket, End> {
+fn secure(socket: Socket, config: Arc<ClientConfig>, uri: Uri<'_>, options: &Options) -> Result<Socket, End> {
     if options.insecure {
         screen::error(&"warning: the server's certificate is not checked (--insecure)");
     }
-    let config = tls::config(options.cacert.as_deref(), options.insecure).map_err(End::usage)?;
     let name = ServerName::try_from(uri.host().to_owned()).map_err(End::usage)?;
-    let timeout = Some(options.connect_timeout);
-    socket.set_read_timeout(timeout).and_then(|()| socket.set_write_timeout(timeout)).map_err(End::local)?;
-    socket.secure(config, name).map_err(|error| {
+    socket.secure(config, name, Instant::now() + options.connect_timeout).map_err(|error| {
         if is_no_error(&error) {
             return End::lost(format!("no answer to the handshake of TLS within {:?}", options.connect_timeout));
         }
-        match error.kind() {
-            ErrorKind::InvalidData | ErrorKind::Other => End::refused(tls::advice(&error), Retry::Never),
-            _ => End::lost(format!("connection lost in the handshake of TLS: {error}")),
+        match tls::advice(&error) {
+            Some(words) => End::refused(words, Retry::Never),
+            None => End::lost(format!("connection lost in the handshake of TLS: {error}")),
         }
     })
 }
@@ -210,7 +210,7 @@ fn open_socket(host: impl ToSocketAddrs, name: &dyn Display, patience: Duration)
     Err(cannot(match problem {
         None => "the host has no address".into(),
         Some(error) => match error.kind() {
-            ErrorKind::ConnectionRefused => "connection refused; is the server running, and the port right?".into(),
+            ErrorKind::ConnectionRefused => "connection refused; is it running, and the port right?".into(),
             ErrorKind::TimedOut => {
                 format!("no answer within {patience:?}; is the address right, or a firewall in the way?")
             }
@@ -227,8 +227,10 @@ fn shake_hands(
 ) -> Result<Connected, NotOpened> {
     let patience = options.connect_timeout;
     let late = || End::lost(format!("no response to the handshake within {patience:?}; is it a WebSocket server?"));
-    let lost = |error: io::Error| {
-        if is_no_error(&error) { late() } else { End::lost(format!("connection lost in the handshake: {error}")) }
+    let lost = |error: io::Error| match tls::advice(&error) {
+        Some(words) => End::refused(words, Retry::Never),
+        None if is_no_error(&error) => late(),
+        None => End::lost(format!("connection lost in the handshake: {error}")),
     };
     let mut watch = Watch::new(options.patience(), now());
     // A server that doesn't read must not hold us up. The request is small, so one time-out is enough.

@@ -1,8 +1,8 @@
 //! Which proxy is in between: of the command line, or of the environment.
 
-use std::{env, str::FromStr};
+use std::{env, fmt, str::FromStr};
 
-use websocket_proto::{Credentials, Uri, UriError};
+use websocket_proto::{Credentials, Uri, UriError, head::HeadError, proxy::TunnelError};
 
 #[derive(Clone)]
 pub(crate) struct Proxy {
@@ -11,6 +11,8 @@ pub(crate) struct Proxy {
     pub(crate) authority: String,
     /// With the credentials, and another scheme.
     address: String,
+    /// The variable of the environment that has named it.
+    variable: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +22,16 @@ pub(crate) enum Kind {
 }
 
 // Without the credentials.
-impl std::fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Proxy({:?}, {})", self.kind, self.authority)
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the proxy {}", self.authority)?;
+        self.variable.map_or(Ok(()), |name| write!(f, " ({name})"))
     }
 }
 
@@ -39,7 +48,17 @@ impl FromStr for Proxy {
             _ => return Err(format!("no such kind of proxy: {scheme}:// (only http:// and socks5://)")),
         };
         let start = text.len() - rest.len();
-        let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        // The credentials are not shown.
+        let shown = match rest.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://…@{host}"),
+            None => format!("{scheme}://{rest}"),
+        };
+        let (rest, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if path.contains('@') {
+            return Err(format!(
+                "not the address of a proxy: {shown}: in a user name or a password write / as %2F, ? as %3F, # as %23"
+            ));
+        }
         let host = rest.rsplit('@').next().unwrap_or_default();
         let address = format!("ws://{rest}");
         let (uri, _) = Uri::parse_with_credentials(&address).map_err(|error| {
@@ -49,14 +68,13 @@ impl FromStr for Proxy {
                 }
                 error => error,
             };
-            // The credentials are not shown.
-            format!("not the address of a proxy: {scheme}://{host}: {error}")
+            format!("not the address of a proxy: {shown}: {error}")
         })?;
         let has_port = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
         let port = if has_port { uri.port() } else { default_port };
         let name = uri.host();
         let authority = if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") };
-        Ok(Self { kind, authority, address })
+        Ok(Self { kind, authority, address, variable: None })
     }
 }
 
@@ -68,13 +86,13 @@ impl Proxy {
     /// The proxy that the environment has for a server, as for other programs: `https_proxy` for `wss`, `http_proxy` for
     /// `ws`, `all_proxy` for both, unless `no_proxy` has the host.
     pub(crate) fn of_environment(uri: Uri<'_>) -> Result<Option<Self>, String> {
-        let variable = |names: &[&str]| {
-            names.iter().find_map(|name| {
-                env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name.to_string(), value))
-            })
+        let variable = |names: &[&'static str]| {
+            names
+                .iter()
+                .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (*name, value)))
         };
         // `HTTP_PROXY` in capitals may be a header of a request to a server that runs this program.
-        let names: &[&str] = match uri.is_secure() {
+        let names: &[&'static str] = match uri.is_secure() {
             true => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
             false => &["http_proxy", "all_proxy", "ALL_PROXY"],
         };
@@ -82,7 +100,29 @@ impl Proxy {
         if variable(&["no_proxy", "NO_PROXY"]).is_some_and(|(_, list)| is_excepted(uri.host(), &list)) {
             return Ok(None);
         }
-        value.parse().map(Some).map_err(|error| format!("{name}: {error}"))
+        let proxy: Self = value.parse().map_err(|error| format!("{name}: {error}"))?;
+        Ok(Some(Self { variable: Some(name), ..proxy }))
+    }
+
+    /// What an error of a tunnel probably means, for the end of a line.
+    pub(crate) fn advice(&self, error: &TunnelError) -> String {
+        let (scheme, other) = match self.kind {
+            Kind::Http => ("http", "a socks5"),
+            Kind::Socks5 => ("socks5", "an http"),
+        };
+        match error {
+            // 401 is wrong, but some proxies send it.
+            TunnelError::Refused { status: 401 | 407 } | TunnelError::NoMethod if self.credentials().is_none() => {
+                format!("; does it want a user name and a password? --proxy {scheme}://USER:PASSWORD@…")
+            }
+            TunnelError::Refused { status: 401 | 407 } => "; are the user name and the password right?".into(),
+            TunnelError::Refused { status: 403 } => "; it forbids this, and many allow nothing but port 443".into(),
+            TunnelError::Refused { status: 500..=599 } => "; it does not reach the server".into(),
+            TunnelError::Version { found: b'H' } | TunnelError::Head(HeadError::Version | HeadError::Malformed(_)) => {
+                format!("; is it {other}:// proxy?")
+            }
+            _ => String::new(),
+        }
     }
 }
 
@@ -112,9 +152,9 @@ mod tests {
             ("http://[::1]:80", Kind::Http, "[::1]:80", None),
             ("http://ann:s%40:c@proxy:1", Kind::Http, "proxy:1", Some(("ann", "s@:c"))),
             ("a%40b@proxy:1", Kind::Http, "proxy:1", Some(("a@b", ""))),
-            ("http://ann:x@proxy:1/@p", Kind::Http, "proxy:1", Some(("ann", "x"))),
-            ("http://proxy:1?q@h:2", Kind::Http, "proxy:1", None),
-            ("http://proxy#f@h:2", Kind::Http, "proxy:80", None),
+            ("http://ann:x@proxy:1/p", Kind::Http, "proxy:1", Some(("ann", "x"))),
+            ("http://proxy:1?q:2", Kind::Http, "proxy:1", None),
+            ("http://proxy#f:2", Kind::Http, "proxy:80", None),
         ] {
             let proxy: Proxy = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!((proxy.kind, proxy.authority.as_str()), (kind, authority), "{text}");
@@ -129,8 +169,10 @@ mod tests {
         for (text, error) in [
             ("https://proxy", "no such kind of proxy"),
             ("http://", "without a valid host"),
-            ("http://secret:x@ho st", "not the address of a proxy: http://ho st"),
-            ("http://secret@secret@proxy:1", "http://proxy:1: address with '@' at byte 13 (write %40)"),
+            ("http://secret:x@ho st", "not the address of a proxy: http://…@ho st"),
+            ("http://secret@secret@proxy:1", "http://…@proxy:1: address with '@' at byte 13 (write %40)"),
+            ("http://ann:secret/secret@proxy:1", "http://…@proxy:1: in a user name or a password write / as %2F"),
+            ("ann:1?secret@proxy", "http://…@proxy: in a user name"),
             ("secret%2:secret@proxy", "'%' at byte 6 (write %25)"),
         ] {
             let found = text.parse::<Proxy>().unwrap_err();

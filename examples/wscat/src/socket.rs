@@ -2,10 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
@@ -32,15 +32,20 @@ impl Socket {
         Self { tcp, tls: None }
     }
 
-    /// Makes the handshake of TLS.
-    pub(crate) fn secure(self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Self> {
-        let mut tcp = self.tcp;
+    /// Makes the handshake of TLS, which fails with a time-out at the deadline.
+    pub(crate) fn secure(
+        self,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        deadline: Instant,
+    ) -> io::Result<Self> {
         let mut connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        let mut tcp = Timed { tcp: &self.tcp, deadline };
         while connection.is_handshaking() {
             connection.complete_io(&mut tcp)?;
         }
         let tls = Tls { connection: Mutex::new(connection), received: Mutex::default(), sending: Mutex::default() };
-        Ok(Self { tcp, tls: Some(tls) })
+        Ok(Self { tls: Some(tls), ..self })
     }
 
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -61,6 +66,37 @@ impl Socket {
             }
         }
         self.tcp.shutdown(how)
+    }
+}
+
+/// One deadline for many reads and writes. The time-out of a socket begins anew with each.
+struct Timed<'a> {
+    tcp: &'a TcpStream,
+    deadline: Instant,
+}
+
+impl Timed<'_> {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.tcp.set_read_timeout(self.left()?)?;
+        self.tcp.read(buf)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.set_write_timeout(self.left()?)?;
+        self.tcp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

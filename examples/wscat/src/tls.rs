@@ -3,7 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
@@ -17,8 +17,12 @@ pub(crate) fn config(more_roots: Option<&Path>, insecure: bool) -> Result<Arc<Cl
     if let Some(file) = more_roots {
         let cannot =
             |error: &dyn std::fmt::Display| format!("cannot read certificates from {}: {error}", file.display());
+        let before = roots.len();
         for certificate in CertificateDer::pem_file_iter(file).map_err(|error| cannot(&error))? {
             roots.add(certificate.map_err(|error| cannot(&error))?).map_err(|error| cannot(&error))?;
+        }
+        if roots.len() == before {
+            return Err(cannot(&"there are none in it"));
         }
     }
     let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
@@ -30,11 +34,10 @@ pub(crate) fn config(more_roots: Option<&Path>, insecure: bool) -> Result<Arc<Cl
     Ok(Arc::new(config))
 }
 
-/// What an error of the handshake means, in one line.
-pub(crate) fn advice(error: &io::Error) -> String {
-    let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
-    let advice = match tls {
-        Some(Error::InvalidCertificate(error)) => match error {
+/// What an error of TLS means, in one line. `None` if it is one of the socket.
+pub(crate) fn advice(error: &io::Error) -> Option<String> {
+    let advice = match error.get_ref()?.downcast_ref::<Error>()? {
+        Error::InvalidCertificate(error) => match error {
             CertificateError::UnknownIssuer => "nobody here vouches for it; name its authority with --cacert FILE",
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 "it has expired, or this clock is wrong"
@@ -49,12 +52,15 @@ pub(crate) fn advice(error: &io::Error) -> String {
             error if format!("{error:?}").contains("CaUsedAsEndEntity") => {
                 "it is that of an authority and no server's; make one with -addext basicConstraints=critical,CA:FALSE"
             }
-            _ => return format!("the server's certificate is not accepted: {error}"),
+            error => &format!("{error}; if you trust it, name its authority with --cacert FILE"),
         },
-        Some(Error::InvalidMessage(_)) => return "the server does not speak TLS on this port; is it ws://?".into(),
-        _ => return format!("no TLS connection: {error}"),
+        Error::InvalidMessage(_) => return Some("the server does not speak TLS on this port; is it ws://?".into()),
+        Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
+            return Some(format!("no TLS connection: {error}; does the server want a certificate? wscat has none"));
+        }
+        error => return Some(format!("no TLS connection: {error}")),
     };
-    format!("the server's certificate is not accepted: {advice}")
+    Some(format!("the server's certificate is not accepted: {advice}"))
 }
 
 /// Accepts every certificate.

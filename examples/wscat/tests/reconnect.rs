@@ -37,8 +37,7 @@ fn a_server_that_dies_and_comes_back_is_found_again() {
     // These lines are read while there is no connection.
     wscat.say("two");
     wscat.say("three");
-    let refused =
-        format!("! cannot connect to {address}: connection refused; is the server running, and the port right?");
+    let refused = format!("! cannot connect to {address}: connection refused; is it running, and the port right?");
     let mut waits = Vec::new();
     for _ in 0..3 {
         waits.push(seconds(&wscat.wait_said(&refused)));

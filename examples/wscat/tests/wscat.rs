@@ -268,7 +268,7 @@ fn a_failed_connection_prints_one_line() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let port = closed.port();
     for (url, said) in [
-        (format!("ws://{closed}/"), format!("cannot connect to {closed}: connection refused; is the server running")),
+        (format!("ws://{closed}/"), format!("cannot connect to {closed}: connection refused; is it running")),
         // This name may have two addresses.
         (format!("ws://localhost:{port}/"), format!("cannot connect to localhost:{port}: connection refused;")),
         ("ws://host.invalid/".into(), "cannot connect to host.invalid: no such host; is it spelled right?".into()),

@@ -18,17 +18,16 @@
 //!     }
 //! }
 //!
-//! /// `proxy` is connected to the proxy.
-//! fn connect<S: Read + Write>(proxy: S, address: &str) -> Result<ClientConnection, Box<dyn Error>> {
+//! /// `stream` is connected to the proxy.
+//! fn connect<S: Read + Write>(stream: &mut BufReader<S>, address: &str) -> Result<ClientConnection, Box<dyn Error>> {
 //!     let uri = Uri::parse(address)?;
-//!     let mut stream = BufReader::new(proxy);
 //!     let request = proxy::Request::new(uri).credentials(Credentials::new("ann", "secret"));
 //!     let mut tunnel = proxy::Connect::new(Config::new(), &request)?;     // or proxy::Socks5::new(&request)?
-//!     run(&mut tunnel, &mut stream)?;
+//!     run(&mut tunnel, stream)?;
 //!     tunnel.into_tunnel()?;                                              // Err: 407, or another refusal
 //!     // For wss:// the handshake of TLS comes here.
 //!     let mut handshake = client::Handshake::new(Config::new(), &client::Request::new(uri), SystemRandom::new()?)?;
-//!     run(&mut handshake, &mut stream)?;
+//!     run(&mut handshake, stream)?;
 //!     Ok(handshake.into_response()?.upgrade()?)
 //! }
 //! # struct Script(io::Cursor<&'static [u8]>, Vec<u8>);
@@ -37,10 +36,10 @@
 //! #     fn write(&mut self, buf: &[u8]) -> io::Result<usize> { self.1.write(buf) }
 //! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
 //! # }
-//! # let mut script = Script(io::Cursor::new(b"HTTP/1.1 407 No\r\n\r\n"), Vec::new());
-//! # assert!(connect(script, "ws://example.com/").unwrap_err().to_string().contains("407"));
+//! # let script = Script(io::Cursor::new(b"HTTP/1.1 407 No\r\n\r\n"), Vec::new());
+//! # assert!(connect(&mut BufReader::new(script), "ws://example.com/").unwrap_err().to_string().contains("407"));
 //! # let script = Script(io::Cursor::new(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 404 No\r\n\r\n"), Vec::new());
-//! # assert!(connect(script, "ws://example.com/").unwrap_err().to_string().contains("404"));
+//! # assert!(connect(&mut BufReader::new(script), "ws://example.com/").unwrap_err().to_string().contains("404"));
 //! ```
 //!
 //! The proxy looks up the server's name, which need not have an address here. Credentials for the proxy are sent to the

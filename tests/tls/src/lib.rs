@@ -18,7 +18,7 @@ mod documented {
             $(pub mod $name { include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs")); })*
         };
     }
-    blocks!(readme asynchronous reading server client sender watched);
+    blocks!(readme asking asynchronous reading server client sender watched);
 }
 
 #[test]

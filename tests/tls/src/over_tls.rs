@@ -1,8 +1,7 @@
 //! The blocking loops, over rustls' `StreamOwned`.
 
 use std::{
-    error::Error,
-    io::{Read, Write},
+    io::Write,
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::mpsc,
     thread,
@@ -10,10 +9,10 @@ use std::{
 };
 
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
-use websocket_proto::{Config, Connection, Event, ReadBuffer, SystemRandom, Transport, Uri, client, frame::CloseCode};
+use websocket_proto::Uri;
 
 use crate::{
-    documented::{client::connect, reading::read, readme::echo},
+    documented::{asking::ask, client::connect, readme::echo},
     tls::{configs, name},
 };
 
@@ -39,47 +38,6 @@ fn streams() -> (ServerStream, ClientStream) {
     )
 }
 
-/// A client's loop: the handshake as in the module `client`, then the README's loop, which reads with the crate page's
-/// `read`. Sends a message, waits for its echo and closes.
-fn converse<S: Read + Write>(mut socket: S, message: &[u8]) -> Result<(), Box<dyn Error>> {
-    let request = client::Request::new(Uri::parse("wss://localhost/")?);
-    let mut handshake = client::Handshake::new(Config::new(), &request, SystemRandom::new()?)?;
-    socket.write_all(handshake.pending())?;
-    socket.flush()?;
-    let mut buffer = ReadBuffer::new(vec![0; 16 * 1024]);
-    let mut input = loop {
-        let n = socket.read(buffer.room())?;
-        let mut input = buffer.received(n);
-        if handshake.read(&mut input) || n == 0 {
-            break input;
-        }
-    };
-    let Connection { receiver: mut rx, sender: mut tx } = handshake.into_response()?.upgrade()?;
-    tx.send_binary(message)?;
-    loop {
-        while let Some(event) = rx.next_message(&mut input, &mut tx) {
-            match event {
-                Event::Binary(bytes) if bytes == message => tx.close(CloseCode::NORMAL, "")?,
-                Event::Close { .. } => {}
-                _ => return Err("not what was sent".into()),
-            }
-        }
-        while !tx.is_empty() {
-            socket.write_all(tx.pending())?;
-            tx.consume(tx.pending().len());
-        }
-        socket.flush()?;
-        if tx.transport() == Transport::CloseNow {
-            return Ok(rx.end_of_input()?);
-        }
-        let n = read(&mut socket, &mut buffer, &mut rx)?;
-        if n == 0 {
-            return Ok(rx.end_of_input()?);
-        }
-        input = buffer.received(n);
-    }
-}
-
 #[test]
 fn a_client_and_a_server_talk_and_part_with_and_without_close_notify() {
     for close_notify in [true, false] {
@@ -92,7 +50,8 @@ fn a_client_and_a_server_talk_and_part_with_and_without_close_notify() {
                     server_stream.flush().unwrap();
                 }
             });
-            converse(client_stream, &vec![7; len]).unwrap();
+            let question = "x".repeat(len);
+            assert!(ask(client_stream, Uri::parse("wss://localhost/").unwrap(), &question).unwrap() == question);
             server.join().unwrap();
         }
     }

@@ -1,4 +1,4 @@
-//! What is pending is written as records of TLS, and reading does not write.
+//! What is pending is written as records of TLS, and reading does not write: for ends that block.
 //!
 //! Each record is flushed before the next is written, so TLS never has more than one. What the peer does not read waits
 //! in the sender, where a [`Watch`] sees it.
@@ -10,7 +10,6 @@ use std::{
 };
 
 use rustls::{ConnectionCommon, SideData, StreamOwned};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 use websocket_proto::{Role, Sender, time::Watch};
 
 /// The most plaintext in a record of TLS (RFC 8446 §5.1).
@@ -55,28 +54,5 @@ where
         }
         stream.conn.read_tls(&mut stream.sock)?;
         stream.conn.process_new_packets().map_err(io::Error::other)?;
-    }
-}
-
-/// As [`write()`], for a task. It may be dropped while it waits, and called again.
-pub async fn write_async<R: Role>(
-    stream: &mut (impl AsyncWrite + Unpin),
-    tx: &mut Sender<R, Vec<u8>>,
-    watch: &mut Watch,
-    now: impl Fn() -> Duration,
-) -> io::Result<()> {
-    loop {
-        stream.flush().await?;
-        if tx.is_empty() {
-            return Ok(());
-        }
-        let len = tx.pending().len().min(RECORD);
-        match stream.write(&tx.pending()[..len]).await? {
-            0 => return Err(ErrorKind::WriteZero.into()),
-            n => {
-                tx.consume(n);
-                watch.wrote(n, tx.backlog(), now());
-            }
-        }
     }
 }
