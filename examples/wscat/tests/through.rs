@@ -240,6 +240,47 @@ fn what_is_no_tls() {
     none.assert_error(2, "cannot read certificates from /dev/null: there are none in it");
 }
 
+#[test]
+fn the_roots_of_the_system_and_http_1_1() {
+    let certificate = Certificate::new("system", |_| {});
+    let mut config = ServerConfig::clone(&certificate.config);
+    // A server that would rather speak HTTP/2.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let config = Arc::new(config);
+    let port = listen(move |socket| {
+        let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), socket);
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+        if stream.conn.alpn_protocol() == Some(b"http/1.1") {
+            let _ = echo(&mut stream);
+        }
+    });
+    let outcome = wscat(&[&format!("wss://localhost:{port}/")], &[("SSL_CERT_FILE", certificate.file())], "hello\n");
+    assert_eq!((outcome.code, &*outcome.stdout), (Some(0), "hello\n"), "{}", outcome.stderr);
+}
+
+/// Bytes of TLS in which there is no data, for two seconds.
+fn drip(mut socket: &TcpStream, first: &[u8]) {
+    let mut bytes = first;
+    for _ in 0..20 {
+        if socket.write_all(bytes).is_err() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+        bytes = b"x";
+    }
+}
+
+#[test]
+fn bytes_of_tls_extend_no_deadline_of_the_handshake() {
+    let slow = listen(|mut socket| {
+        let _ = socket.read(&mut [0; 1000]);
+        // The length of the ServerHello is also the first of its bytes that are not there.
+        drip(&socket, b"\x16\x03\x03\x40\0\x02\0\x3F\xFC\x03\x03");
+    });
+    let late = "no answer to the handshake of TLS within 500ms";
+    wscat(&["--connect-timeout", "0.5", &format!("wss://localhost:{slow}/")], &[], "").assert_error(1, late);
+}
+
 // ---- Proxies
 
 /// What a proxy has read up to the end of a head.

@@ -200,6 +200,15 @@ fn a_refusal_is_shown() {
 }
 
 #[test]
+fn no_more_of_a_refusal_is_shown_than_its_length_says() {
+    let outcome = run(&["--quiet"], None, |mut server| {
+        server.write(b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\nnothing");
+        server.wait_for_end();
+    });
+    assert_eq!(outcome.errors(), ["Content-Length: 2", "", "no", "the server refused with status 500"]);
+}
+
+#[test]
 fn exit_codes() {
     type Script = fn(Server);
     #[rustfmt::skip]
