@@ -97,10 +97,10 @@ fn sending_does_not_block_receiving() {
     let path = scratch("duplex");
     fs::File::create(&path).unwrap().set_len(LEN).unwrap();
     // The deadline of the handshake is over after it.
-    let arguments = ["--connect-timeout", "1"];
+    let arguments = ["--connect-timeout", "0.7"];
     let outcome = run(&arguments, Some(&format!("/file {}\n/close\n", path.display())), |mut server| {
         server.accept();
-        thread::sleep(Duration::from_millis(1500));
+        thread::sleep(Duration::from_millis(2500));
         for _ in 0..1000 {
             server.send(BINARY, &[0; 1 << 16], true);
             server.send(PING, b"?", true);
