@@ -149,6 +149,7 @@ mod tests {
             ("http://proxy", Kind::Http, "proxy:80", None),
             ("SOCKS5://proxy", Kind::Socks5, "proxy:1080", None),
             ("socks5h://[::1]", Kind::Socks5, "[::1]:1080", None),
+            ("socks5://proxy:", Kind::Socks5, "proxy:1080", None),
             ("http://[::1]:80", Kind::Http, "[::1]:80", None),
             ("http://ann:s%40:c@proxy:1", Kind::Http, "proxy:1", Some(("ann", "s@:c"))),
             ("a%40b@proxy:1", Kind::Http, "proxy:1", Some(("a@b", ""))),

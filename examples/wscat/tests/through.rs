@@ -281,7 +281,92 @@ fn bytes_of_tls_extend_no_deadline_of_the_handshake() {
     wscat(&["--connect-timeout", "0.5", &format!("wss://localhost:{slow}/")], &[], "").assert_error(1, late);
 }
 
+/// A record of 16 KiB that never comes to its end.
+const RECORD: &[u8] = b"\x17\x03\x03\x40\0";
+
+/// Reads the request of a WebSocket, and answers.
+fn accept(stream: &mut (impl Read + Write)) {
+    let mut handshake = server::Handshake::new(Config::new());
+    let mut byte = [0];
+    loop {
+        stream.read_exact(&mut byte).unwrap();
+        if handshake.read(&mut Input::new(&mut byte)) {
+            break;
+        }
+    }
+    let accepted = handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
+    stream.write_all(accepted.sender.pending()).and_then(|()| stream.flush()).unwrap();
+}
+
+#[test]
+fn bytes_of_tls_extend_no_other_deadline() {
+    for (is_accepted, option, said) in [
+        (false, "--connect-timeout", "no response to the handshake within 500ms"),
+        (true, "--close-timeout", "timed out: no answer to our Close"),
+    ] {
+        // In a record that is incomplete, and in records that are for TLS itself.
+        for is_whole in [false, true] {
+            let certificate = Certificate::new(&format!("drip-{is_accepted}-{is_whole}"), |_| {});
+            let port = listen(move |socket| {
+                let mut stream = certificate.stream(socket);
+                if is_accepted {
+                    accept(&mut stream);
+                } else {
+                    let _ = stream.read(&mut [0; 1000]).unwrap();
+                }
+                if !is_whole {
+                    return drip(&stream.sock, RECORD);
+                }
+                for _ in 0..20 {
+                    if stream.conn.refresh_traffic_keys().is_err() || stream.flush().is_err() {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(100));
+                }
+            });
+            let arguments = ["--insecure", "--quiet", option, "0.5", &format!("wss://localhost:{port}/")];
+            let outcome = wscat(&arguments, &[], "");
+            assert!(outcome.stderr.contains(said), "{is_accepted} {is_whole}: {}", outcome.stderr);
+            assert_eq!(outcome.code, Some(1));
+        }
+    }
+}
+
 // ---- Proxies
+
+/// Whatever is wrong, no part of a password is shown.
+#[test]
+fn wrong_options_show_no_secrets() {
+    let mut shown = Vec::new();
+    for arguments in [
+        &["--proxy", "ann:s3cret@http://127.0.0.1:1", "ws://h/"][..],
+        &["--proxy", "ann:p://s3cret@127.0.0.1:1", "ws://h/"],
+        &["--proxy", "http://ann:s3cret/x@127.0.0.1:1", "ws://h/"],
+        &["--proxy", "http://ann:s3cret#x@127.0.0.1:1", "ws://h/"],
+        &["--proxy", "ann:s3cret", "ws://h/"],
+        &["--proxy=http://ann:s3cret@127.0.0.1:1", "ws://h/"],
+        &["--header=Authorization: s3cret", "ws://h/"],
+        &["--header", "Authorization s3cret", "ws://h/"],
+        &["--max-message", "ws://ann:s3cret@h/"],
+    ] {
+        let outcome = wscat(arguments, &[], "");
+        assert_eq!(outcome.code, Some(2));
+        if outcome.stderr.contains("s3cret") {
+            shown.push(outcome.stderr);
+        }
+    }
+    assert_eq!(shown, [""; 0]);
+}
+
+#[test]
+fn a_time_out_of_ages_is_none() {
+    let (port, _) = http_proxy("HTTP/1.1 403 X\r\n\r\n", None);
+    let outcome = wscat(&["--connect-timeout", "1e19", "--proxy", &format!("127.0.0.1:{port}"), "ws://h/"], &[], "");
+    outcome.assert_error(3, "the proxy refused with status 403");
+    let gone = listen(drop);
+    let outcome = wscat(&["--connect-timeout", "1e19", &format!("wss://localhost:{gone}/")], &[], "");
+    outcome.assert_error(1, "connection lost in the handshake of TLS");
+}
 
 /// What a proxy has read up to the end of a head.
 fn head(socket: &TcpStream) -> String {
