@@ -7,10 +7,12 @@ mod common;
 use common::{
     Store,
     cuts::{every_cut, how, pieces},
-    fixed, stores,
+    fixed,
+    heads::stale,
+    stores,
 };
 use websocket_proto::{
-    Config, Credentials, CredentialsError, Exchange, FixedStorage, Input, Outcome, Uri,
+    Config, Credentials, CredentialsError, Exchange, Input, Outcome, Uri,
     head::{HeadError, InvalidHeader, MalformedHead},
     proxy::{Connect, Reply, Request, RequestError, Socks5, TunnelError},
     time::Retry,
@@ -213,20 +215,33 @@ fn stores_of_connect_that_are_too_small() {
         assert_eq!(tunnel.into_tunnel().err(), (capacity < response.len()).then_some(too_small));
     }
     // What is in them is dropped.
-    let (input, output) = (FixedStorage::new([b'x'; 100]), FixedStorage::new([b'x'; 200]));
-    let mut tunnel = Connect::with_storage(Config::new(), &request, input, output).unwrap();
+    let mut tunnel = Connect::with_storage(Config::new(), &request, stale(), stale()).unwrap();
     assert!(run(&mut tunnel, &[response]).0.starts_with(b"CONNECT example.com:80 "));
     assert_eq!(tunnel.into_tunnel(), Ok(()));
 }
 
-/// Nobody finds them in a log.
+/// Nobody finds them in a log, whatever was sent. To the byte, because bytes may be shown as numbers.
 #[test]
 fn p4_credentials_are_not_shown() {
-    let request = request("ws://h").credentials(Credentials::new("ann", "secret"));
-    let [connect, socks] =
-        [format!("{:?}", connect(Config::new(), &request).unwrap()), format!("{:?}", Socks5::new(&request).unwrap())];
-    for shown in [format!("{request:?}"), connect, socks, format!("{:?}", Credentials::new("ann", "secret"))] {
-        assert!(!shown.contains("ann") && !shown.contains("secret") && !shown.contains("YW5u"), "{shown}");
+    let request = request("ws://h/path?token").credentials(Credentials::new("ann", "secret"));
+    assert_eq!(format!("{request:?}"), "Request(h:80)");
+    assert_eq!(format!("{:?}", Credentials::new("ann", "secret")), "Credentials");
+    let mut tunnel = connect(Config::new(), &request).unwrap();
+    assert_eq!(format!("{tunnel:?}"), "Connect(0 bytes sent, Head(0 bytes, Collecting))");
+    run(&mut tunnel, &[b"HTTP/1.1 407 ann\r\nSet-Cookie: secret\r\n"]);
+    let sent = connect(Config::new(), &request).unwrap().pending().len();
+    assert_eq!(format!("{tunnel:?}"), format!("Connect({sent} bytes sent, Head(38 bytes, Collecting))"));
+    let mut tunnel = Socks5::new(&request).unwrap();
+    for (answer, shown) in [
+        (&[][..], "Socks5(Method)"),
+        (LOG_IN, "Socks5(Authentication)"),
+        (LOGGED_IN, "Socks5(Reply)"),
+        (&[5, 0, 0, 3], "Socks5(AddressLength)"),
+        (b"\x06secret\0", "Socks5(Address { left: 1 })"),
+        (&[0], "Socks5(Open)"),
+    ] {
+        let _ = tunnel.read(&mut Input::new(&mut answer.to_vec()));
+        assert_eq!(format!("{tunnel:?}"), shown);
     }
 }
 
@@ -265,6 +280,8 @@ fn p5_requests_of_socks5() {
     for (request, answers, expected) in [
         (request("ws://example.com/chat"), vec![NO_AUTHENTICATION], vec![&[5, 1, 0][..], &name]),
         (request("ws://192.0.2.1:9000"), vec![NO_AUTHENTICATION], vec![&[5, 1, 0], &v4]),
+        // What only some take for an address is a name.
+        (request("ws://127.1"), vec![NO_AUTHENTICATION], vec![&[5, 1, 0], b"\x05\x01\0\x03\x05127.1\0\x50"]),
         (request("wss://[2001:db8::7]"), vec![NO_AUTHENTICATION], vec![&[5, 1, 0], &v6]),
         // Credentials are sent only if the proxy wants them.
         (request("ws://example.com").credentials(ann), vec![NO_AUTHENTICATION], vec![&[5, 2, 0, 2], &name]),
@@ -375,6 +392,28 @@ fn p6_replies_of_every_length() {
 // ---- What it means for a client
 
 #[test]
+fn errors_lead_to_what_they_wrap() {
+    let source = |error: &dyn core::error::Error| error.source().map(ToString::to_string);
+    let (user, header, head) = (CredentialsError::User, InvalidHeader::Name { index: 7 }, HeadError::Version);
+    for (error, wrapped) in [
+        (RequestError::Credentials(user), Some(user.to_string())),
+        (RequestError::Header(header), Some(header.to_string())),
+        (RequestError::Host, None),
+    ] {
+        assert_eq!(source(&error), wrapped);
+        assert!(wrapped.is_none_or(|wrapped| error.to_string() == wrapped));
+    }
+    for (error, wrapped) in [
+        (TunnelError::Head(head), Some(head.to_string())),
+        (TunnelError::Reply(Reply::NOT_ALLOWED), Some(Reply::NOT_ALLOWED.to_string())),
+        (TunnelError::Refused { status: 407 }, None),
+        (TunnelError::Credentials, None),
+    ] {
+        assert_eq!(source(&error), wrapped);
+    }
+}
+
+#[test]
 fn what_deserves_another_attempt() {
     for (error, shown, retry) in [
         (TunnelError::Refused { status: 407 }, "refused with status 407", Retry::Never),
@@ -400,5 +439,18 @@ fn what_deserves_another_attempt() {
         let outcome = Outcome::from(error);
         assert_eq!((outcome.retry(), outcome.code()), (retry, 1006), "{error}");
         assert_eq!(outcome.to_string(), shown);
+    }
+}
+
+/// Each code of SOCKS5: the server is asked again if the way to it may be there soon.
+#[test]
+fn which_replies_deserve_another_attempt() {
+    for code in 1..=u8::MAX {
+        let mut tunnel = Socks5::new(&request("ws://h")).unwrap();
+        run(&mut tunnel, &[NO_AUTHENTICATION, &[5, code]]);
+        let error = tunnel.into_tunnel().unwrap_err();
+        assert!(matches!(error, TunnelError::Reply(reply) if reply.code() == code), "{code}: {error}");
+        let expected = if matches!(code, 1 | 3 | 4 | 5 | 6) { Retry::Soon } else { Retry::Never };
+        assert_eq!(Outcome::from(error).retry(), expected, "{code}");
     }
 }

@@ -175,4 +175,16 @@ mod tests {
             assert_eq!(written, Err(error), "{user:?} {password:?}");
         }
     }
+    #[test]
+    fn both_parts_are_compared() {
+        let credentials = Credentials::new("ann", "secret");
+        assert_eq!(credentials, Credentials::of_user_info("a%6en:secret"));
+        for (user, password) in
+            [("bob", "secret"), ("ann", "other"), ("ann", "secre"), ("", "secret"), ("secret", "ann")]
+        {
+            assert_ne!(credentials, Credentials::new(user, password));
+        }
+        // What is encoded only in an address.
+        assert_ne!(Credentials::new("%41", ""), Credentials::of_user_info("%41"));
+    }
 }

@@ -74,6 +74,23 @@ fn h1_requests_that_cannot_be_sent() {
     assert_eq!(error, Some(RequestError::StoreTooSmall { needed: 262, capacity: 261 }));
 }
 
+/// It needs a line for each header, and one before and one behind them.
+#[test]
+fn h1_a_list_that_just_fits() {
+    let long = "x".repeat(500);
+    let headers = [("cookie", &*long)];
+    let request = chat().headers(&headers);
+    let lines = connect(Config::new(), &request).unwrap();
+    let needed = lines.headers().fold(4, |len, (name, value)| len + name.len() + value.len() + 4);
+    for capacity in [needed - 1, needed] {
+        let output = FixedStorage::new(vec![0; capacity]);
+        let keys = crate::common::keys as fn() -> [u8; 4];
+        let input = FixedStorage::new(vec![0; capacity]);
+        let error = Offer::extended_connect_with_storage(Config::new(), &request, keys, input, output).err();
+        assert_eq!(error, (capacity < needed).then_some(RequestError::StoreTooSmall { needed, capacity }));
+    }
+}
+
 #[test]
 fn h5_accepted() {
     #[rustfmt::skip]

@@ -11,7 +11,7 @@ use crate::{
 };
 use proptest::prelude::*;
 use websocket_proto::{
-    Config, FixedStorage, Input, Uri,
+    Config, FixedStorage, Input, Uri, UriError,
     client::{Handshake, Request},
     server,
 };
@@ -205,6 +205,30 @@ proptest! {
             prop_assert_eq!(sent, expected);
         } else {
             prop_assert_eq!(out, vec![0xaa; 2048]);
+        }
+    }
+
+    /// A plain reader, such as other programs have, finds the same server: so what is true for one is true for both.
+    #[test]
+    fn c8_a_plain_reader_finds_the_same_server(
+        text in prop_oneof![
+            r"wss?://[a-z0-9.:@/?#%\[\]\\;]{0,12}",
+            r"wss?://([a-z;]{0,2}(:[a-z:@]{0,2})?@)?([a-z.]{1,3}|127\.1|\[::1\])(:0{0,2}[0-9]{0,5})?([/?#\\][a-z@:?/]{0,4})?",
+        ],
+    ) {
+        if let Ok((uri, credentials)) = Uri::parse_with_credentials(&text) {
+            let (scheme, rest) = text.split_once("://").unwrap();
+            let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+            let (authority, resource) = rest.split_at(end);
+            let server = authority.rsplit('@').next().unwrap();
+            let (host, digits) = server.rsplit_once(':').filter(|(_, port)| !port.contains(']')).unwrap_or((server, ""));
+            let default_port = if scheme == "wss" { 443 } else { 80 };
+            let port = if digits.is_empty() { default_port } else { digits.parse().unwrap() };
+            prop_assert_eq!((uri.host(), uri.port()), (host.trim_matches(['[', ']']), port));
+            prop_assert_eq!(credentials.is_some(), authority.contains('@'));
+            prop_assert!(uri.resource().to_string().ends_with(resource));
+            // And without them it is an address for everybody.
+            prop_assert_eq!(Uri::parse(&text), if credentials.is_some() { Err(UriError::UserInfo) } else { Ok(uri) });
         }
     }
 

@@ -97,6 +97,7 @@ fn c8_addresses() {
         ("ws://h/?",                        false, ("h", 80),             "/?",             "h"),
         ("ws://h//a//",                     false, ("h", 80),             "//a//",          "h"),
         ("ws://h/../a;b=c,d@e:f%2F%00",     false, ("h", 80),             "/../a;b=c,d@e:f%2F%00", "h"),
+        ("ws://a!$&'()*+,;=~:1",            false, ("a!$&'()*+,;=~", 1),  "/",              "a!$&'()*+,;=~:1"),
         ("ws://a-b.c_d.xn--nxasmq6b/",      false, ("a-b.c_d.xn--nxasmq6b", 80), "/",       "a-b.c_d.xn--nxasmq6b"),
     ];
     for (text, secure, (name, port), target, host) in rows {
@@ -258,7 +259,9 @@ fn c8_credentials_are_for_the_server() {
     let request = Request::new(uri).headers(&[("X", "y")]);
     let sent = |request: &Request<'_>| {
         let handshake = new_client(Config::new(), request, fixed(NONCE)).unwrap();
-        assert!(!format!("{handshake:?}{request:?}").contains("Basic"), "{handshake:?}");
+        // To the byte, because bytes may be shown as numbers.
+        let shown = format!("{handshake:?} {request:?}");
+        assert_eq!(shown, "Handshake(0 bytes sent, Head(0 bytes, Collecting)) Request(ws://h/chat)");
         String::from_utf8(handshake.pending().to_vec()).unwrap()
     };
     let without = sent(&request);
@@ -270,6 +273,7 @@ fn c8_credentials_are_for_the_server() {
     // Also in a list of HTTP/2, in which no name has a capital letter.
     let request = Request::new(uri).credentials(Credentials::new("ann", "secret")).headers(&[("x", "y")]);
     let offer = Offer::extended_connect_with_storage(Config::new(), &request, fixed(NONCE), store(), store()).unwrap();
+    assert_eq!(format!("{offer:?}"), "Offer(extended CONNECT)");
     let values: Vec<_> = offer.headers().filter(|(name, _)| *name == "authorization").collect();
     assert_eq!(values, [("authorization", "Basic YW5uOnNlY3JldA==")]);
 }

@@ -240,7 +240,133 @@ fn what_is_no_tls() {
     none.assert_error(2, "cannot read certificates from /dev/null: there are none in it");
 }
 
+#[test]
+fn the_roots_of_the_system_and_http_1_1() {
+    let certificate = Certificate::new("system", |_| {});
+    let mut config = ServerConfig::clone(&certificate.config);
+    // A server that would rather speak HTTP/2.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let config = Arc::new(config);
+    let port = listen(move |socket| {
+        let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), socket);
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+        if stream.conn.alpn_protocol() == Some(b"http/1.1") {
+            let _ = echo(&mut stream);
+        }
+    });
+    let outcome = wscat(&[&format!("wss://localhost:{port}/")], &[("SSL_CERT_FILE", certificate.file())], "hello\n");
+    assert_eq!((outcome.code, &*outcome.stdout), (Some(0), "hello\n"), "{}", outcome.stderr);
+}
+
+/// Bytes of TLS in which there is no data, for two seconds.
+fn drip(mut socket: &TcpStream, first: &[u8]) {
+    let mut bytes = first;
+    for _ in 0..20 {
+        if socket.write_all(bytes).is_err() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+        bytes = b"x";
+    }
+}
+
+#[test]
+fn bytes_of_tls_extend_no_deadline_of_the_handshake() {
+    let slow = listen(|mut socket| {
+        let _ = socket.read(&mut [0; 1000]);
+        // The length of the ServerHello is also the first of its bytes that are not there.
+        drip(&socket, b"\x16\x03\x03\x40\0\x02\0\x3F\xFC\x03\x03");
+    });
+    let late = "no answer to the handshake of TLS within 500ms";
+    wscat(&["--connect-timeout", "0.5", &format!("wss://localhost:{slow}/")], &[], "").assert_error(1, late);
+}
+
+/// A record of 16 KiB that never comes to its end.
+const RECORD: &[u8] = b"\x17\x03\x03\x40\0";
+
+/// Reads the request of a WebSocket, and answers.
+fn accept(stream: &mut (impl Read + Write)) {
+    let mut handshake = server::Handshake::new(Config::new());
+    let mut byte = [0];
+    loop {
+        stream.read_exact(&mut byte).unwrap();
+        if handshake.read(&mut Input::new(&mut byte)) {
+            break;
+        }
+    }
+    let accepted = handshake.into_request().unwrap().upgrade().unwrap().accept(&server::Accept::new()).unwrap();
+    stream.write_all(accepted.sender.pending()).and_then(|()| stream.flush()).unwrap();
+}
+
+#[test]
+fn bytes_of_tls_extend_no_other_deadline() {
+    for (is_accepted, option, said) in [
+        (false, "--connect-timeout", "no response to the handshake within 500ms"),
+        (true, "--close-timeout", "timed out: no answer to our Close"),
+    ] {
+        // In a record that is incomplete, and in records that are for TLS itself.
+        for is_whole in [false, true] {
+            let certificate = Certificate::new(&format!("drip-{is_accepted}-{is_whole}"), |_| {});
+            let port = listen(move |socket| {
+                let mut stream = certificate.stream(socket);
+                if is_accepted {
+                    accept(&mut stream);
+                } else {
+                    let _ = stream.read(&mut [0; 1000]).unwrap();
+                }
+                if !is_whole {
+                    return drip(&stream.sock, RECORD);
+                }
+                for _ in 0..20 {
+                    if stream.conn.refresh_traffic_keys().is_err() || stream.flush().is_err() {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(100));
+                }
+            });
+            let arguments = ["--insecure", "--quiet", option, "0.5", &format!("wss://localhost:{port}/")];
+            let outcome = wscat(&arguments, &[], "");
+            assert!(outcome.stderr.contains(said), "{is_accepted} {is_whole}: {}", outcome.stderr);
+            assert_eq!(outcome.code, Some(1));
+        }
+    }
+}
+
 // ---- Proxies
+
+/// Whatever is wrong, no part of a password is shown.
+#[test]
+fn wrong_options_show_no_secrets() {
+    let mut shown = Vec::new();
+    for arguments in [
+        &["--proxy", "ann:s3cret@http://127.0.0.1:1", "ws://h/"][..],
+        &["--proxy", "ann:p://s3cret@127.0.0.1:1", "ws://h/"],
+        &["--proxy", "http://ann:s3cret/x@127.0.0.1:1", "ws://h/"],
+        &["--proxy", "http://ann:s3cret#x@127.0.0.1:1", "ws://h/"],
+        &["--proxy", "ann:s3cret", "ws://h/"],
+        &["--proxy=http://ann:s3cret@127.0.0.1:1", "ws://h/"],
+        &["--header=Authorization: s3cret", "ws://h/"],
+        &["--header", "Authorization s3cret", "ws://h/"],
+        &["--max-message", "ws://ann:s3cret@h/"],
+    ] {
+        let outcome = wscat(arguments, &[], "");
+        assert_eq!(outcome.code, Some(2));
+        if outcome.stderr.contains("s3cret") {
+            shown.push(outcome.stderr);
+        }
+    }
+    assert_eq!(shown, [""; 0]);
+}
+
+#[test]
+fn a_time_out_of_ages_is_none() {
+    let (port, _) = http_proxy("HTTP/1.1 403 X\r\n\r\n", None);
+    let outcome = wscat(&["--connect-timeout", "1e19", "--proxy", &format!("127.0.0.1:{port}"), "ws://h/"], &[], "");
+    outcome.assert_error(3, "the proxy refused with status 403");
+    let gone = listen(drop);
+    let outcome = wscat(&["--connect-timeout", "1e19", &format!("wss://localhost:{gone}/")], &[], "");
+    outcome.assert_error(1, "connection lost in the handshake of TLS");
+}
 
 /// What a proxy has read up to the end of a head.
 fn head(socket: &TcpStream) -> String {
@@ -347,6 +473,99 @@ fn refusals_of_an_http_proxy() {
 }
 
 #[test]
+fn proxies_that_leave_in_the_middle() {
+    let gone = listen(|mut socket| {
+        head(&socket);
+        let _ = socket.write_all(b"HTTP/1.1 2");
+    });
+    let outcome = wscat(&["--proxy", &format!("127.0.0.1:{gone}"), "ws://h/"], &[], "");
+    outcome.assert_error(3, "answer of the proxy: the stream ended inside the HTTP head, after 10 bytes");
+    let gone = listen(|mut socket| {
+        let _ = socket.read_exact(&mut [0; 3]).and_then(|()| socket.write_all(b"\x05\0"));
+        let _ = socket.read_exact(&mut [0; 8]).and_then(|()| socket.write_all(b"\x05\0\0\x03\x04"));
+    });
+    let outcome = wscat(&["--proxy", &format!("socks5://127.0.0.1:{gone}"), "ws://h/"], &[], "");
+    outcome.assert_error(3, ": the stream ended inside an answer of the SOCKS5 proxy");
+    let unwilling = listen(|mut socket| {
+        let _ = socket.read_exact(&mut [0; 3]).and_then(|()| socket.write_all(b"\x05\xFF"));
+    });
+    let outcome = wscat(&["--proxy", &format!("socks5://127.0.0.1:{unwilling}"), "ws://h/"], &[], "");
+    outcome.assert_error(3, "the SOCKS5 proxy wants another authentication; does it want a user name");
+}
+
+#[test]
+fn a_proxy_is_asked_again_if_its_refusal_may_pass() {
+    let statuses = Mutex::new(vec!["403", "503"]);
+    let port = listen(move |mut socket| {
+        head(&socket);
+        let status = statuses.lock().unwrap().pop().unwrap();
+        let _ = socket.write_all(format!("HTTP/1.1 {status} X\r\n\r\n").as_bytes());
+    });
+    let proxy = format!("http://ann:secret@127.0.0.1:{port}");
+    let outcome = wscat(&["--reconnect", "--backoff-first", "0.01", "--proxy", &proxy, "ws://bob:secret@h/"], &[], "");
+    let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.starts_with("! ")).collect();
+    let [again, last] = errors[..] else { panic!("{}", outcome.stderr) };
+    assert!(again.contains("the proxy refused with status 503; ") && again.contains("; again in "), "{again}");
+    assert!(last.contains("the proxy refused with status 403") && outcome.code == Some(3), "{last}");
+    assert!(!outcome.stderr.contains("secret"), "{}", outcome.stderr);
+}
+
+/// Neither a byte now and then nor answers that are none extend the time.
+#[test]
+fn proxies_that_never_come_to_an_end() {
+    // Until the client has left.
+    let drip = |mut socket: TcpStream, first: &[u8], next: &[u8]| {
+        let mut wait = Duration::ZERO;
+        let mut bytes = first;
+        while socket.write_all(bytes).is_ok() {
+            thread::sleep(wait);
+            (bytes, wait) = (next, Duration::from_millis(100));
+        }
+    };
+    let slow = listen(move |socket| {
+        head(&socket);
+        drip(socket, b"HTTP/1.1 200 OK\r\nX: ", b"y");
+    });
+    let slow_socks = listen(move |mut socket| {
+        socket.read_exact(&mut [0; 3]).unwrap();
+        drip(socket, b"\x05\0\x05\0\0\x03\xFF", b"y");
+    });
+    for (proxy, port) in
+        [(format!("http://127.0.0.1:{slow}"), slow), (format!("socks5://127.0.0.1:{slow_socks}"), slow_socks)]
+    {
+        let outcome = wscat(&["--connect-timeout", "0.5", "--proxy", &proxy, "ws://h/"], &[], "");
+        outcome.assert_error(1, &format!("no answer of the proxy 127.0.0.1:{port}"));
+    }
+    for (next, said) in
+        [("HTTP/1.1 100 X\r\n\r\n", "HTTP head over the limit"), ("X: y\r\n", "HTTP head over the limit")]
+    {
+        let endless = listen(move |mut socket| {
+            head(&socket);
+            let first = if next.starts_with('H') { "" } else { "HTTP/1.1 200 OK\r\n" };
+            let _ = socket.write_all(first.as_bytes());
+            while socket.write_all(next.as_bytes()).is_ok() {}
+        });
+        let outcome = wscat(&["--proxy", &format!("127.0.0.1:{endless}"), "ws://h/"], &[], "");
+        outcome.assert_error(3, &format!("answer of the proxy: {said}"));
+    }
+}
+
+/// What the proxy sends behind its answer is the server's, and for `wss` it must be TLS.
+#[test]
+fn bytes_behind_the_answer_of_a_proxy() {
+    for (url, said) in [
+        ("ws://h/", "not a WebSocket server: it says 'hello'; is the port right?"),
+        ("wss://h/", "the server does not speak TLS on this port; is it ws://?"),
+    ] {
+        let (port, _) = http_proxy("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhello\r\n", None);
+        let proxy = format!("http://ann:secret@127.0.0.1:{port}");
+        let outcome = wscat(&["--connect-timeout", "0.5", "--proxy", &proxy, url], &[], "");
+        outcome.assert_error(3, said);
+        assert!(!outcome.stderr.contains("secret"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn through_a_socks5_proxy() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let asked = Arc::clone(&seen);
@@ -425,9 +644,21 @@ fn proxies_of_the_environment() {
     // `wss` asks for another.
     let refusing = "the proxy refused with status 403";
     let (port, _) = http_proxy("HTTP/1.1 403 X\r\n\r\n", None);
-    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy"] {
-        let refused = wscat(&["wss://h/"], &[(name, &format!("127.0.0.1:{port}"))], "");
+    let refuses = format!("127.0.0.1:{port}");
+    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        let refused = wscat(&["wss://h/"], &[(name, &refuses)], "");
         refused.assert_error(3, refusing);
-        refused.assert_error(3, &format!("no way through the proxy 127.0.0.1:{port} ({name}): "));
+        refused.assert_error(3, &format!("no way through the proxy {refuses} ({name}): "));
     }
+    // The first of these counts.
+    for (names, url) in [
+        (&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"][..], "wss://h/"),
+        (&["http_proxy", "all_proxy", "ALL_PROXY"], "ws://h/"),
+    ] {
+        for pair in names.windows(2) {
+            wscat(&[url], &[(pair[0], &refuses), (pair[1], "nonsense://x")], "").assert_error(3, refusing);
+        }
+    }
+    let lists = [("http_proxy", &*refuses), ("no_proxy", "other"), ("NO_PROXY", "h")];
+    wscat(&["ws://h/"], &lists, "").assert_error(3, refusing);
 }

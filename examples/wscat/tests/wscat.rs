@@ -96,9 +96,11 @@ fn sending_does_not_block_receiving() {
     const LEN: u64 = 64 << 20;
     let path = scratch("duplex");
     fs::File::create(&path).unwrap().set_len(LEN).unwrap();
-    let outcome = run(&[], Some(&format!("/file {}\n/close\n", path.display())), |mut server| {
+    // The deadline of the handshake is over after it.
+    let arguments = ["--connect-timeout", "0.7"];
+    let outcome = run(&arguments, Some(&format!("/file {}\n/close\n", path.display())), |mut server| {
         server.accept();
-        thread::sleep(Duration::from_millis(500));
+        thread::sleep(Duration::from_millis(2500));
         for _ in 0..1000 {
             server.send(BINARY, &[0; 1 << 16], true);
             server.send(PING, b"?", true);
@@ -195,6 +197,15 @@ fn a_refusal_is_shown() {
             "the server refused with status 404; is the path right?",
         ]
     );
+}
+
+#[test]
+fn no_more_of_a_refusal_is_shown_than_its_length_says() {
+    let outcome = run(&["--quiet"], None, |mut server| {
+        server.write(b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\nnothing");
+        server.wait_for_end();
+    });
+    assert_eq!(outcome.errors(), ["Content-Length: 2", "", "no", "the server refused with status 500"]);
 }
 
 #[test]
