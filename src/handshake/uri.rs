@@ -65,15 +65,10 @@ impl<'a> Uri<'a> {
     /// Those of [`parse`](Self::parse), but for the user information.
     pub fn parse_with_credentials(text: &'a str) -> Result<(Self, Option<Credentials<'a>>), UriError> {
         let (secure, authority, resource) = split(text)?;
-        let (user_info, server) = match authority.rsplit_once('@') {
-            Some((user_info, server)) => (Some(user_info), server),
-            None => (None, authority),
-        };
-        if let Some(user_info) = user_info {
-            check_escapes(user_info.as_bytes(), text.len() - resource.len() - authority.len(), b":")?;
-        }
+        let (user_info, server) = authority.rsplit_once('@').unwrap_or(("", authority));
+        check_escapes(user_info.as_bytes(), text.len() - resource.len() - authority.len(), b":")?;
         let uri = Self::of_parts(text, secure, server, resource)?;
-        Ok((uri, user_info.map(Credentials::of_user_info)))
+        Ok((uri, (!user_info.is_empty()).then(|| Credentials::of_user_info(user_info))))
     }
 
     /// The address whose resource is at the end of `text`.
@@ -514,7 +509,8 @@ mod tests {
         #[rustfmt::skip]
         let table = [
             ("ws://h/@p",                     None,                "ws://h/@p"),
-            ("ws://@h/",                      Some(("", "")),      "ws://h/"),
+            ("ws://@h/",                      None,                "ws://h/"),
+            ("ws://:@h/",                     Some(("", "")),      "ws://h/"),
             ("ws://u@h",                      Some(("u", "")),     "ws://h/"),
             ("ws://u:@h",                     Some(("u", "")),     "ws://h/"),
             ("ws://:p@h",                     Some(("", "p")),     "ws://h/"),

@@ -68,19 +68,23 @@ impl From<End> for NotOpened {
 }
 
 pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
-    let (uri, mut credentials) = Uri::parse_with_credentials(&options.url).map_err(End::usage)?;
+    let (uri, credentials) = Uri::parse_with_credentials(&options.url).map_err(End::usage)?;
     let mut url = uri.to_string();
-    let mut headers = &options.headers[..];
+    let mut extras = Extras {
+        credentials,
+        headers: &options.headers,
+        subprotocols: &options.subprotocols,
+        origin: options.origin.as_deref(),
+    };
     let mut redirects = 0;
     loop {
-        match connect_to(&url, credentials, headers, options) {
+        match connect_to(&url, extras, options) {
             Ok(connected) => return Ok(connected),
             Err(NotOpened::Redirect(redirect, _)) if options.follow && redirects < MAX_REDIRECTS => {
                 screen::note(&format_args!("redirected to {}", redirect.address()));
                 redirects += 1;
                 if !redirect.is_same_origin() {
-                    // They may have a secret that is for the first server only.
-                    (credentials, headers) = (None, &[]);
+                    extras = Extras::default();
                 }
                 url = redirect.into_address();
             }
@@ -89,19 +93,25 @@ pub(crate) fn connect(options: &Options) -> Result<Connected, End> {
     }
 }
 
-fn connect_to(
-    url: &str,
-    credentials: Option<Credentials<'_>>,
-    headers: &[(String, String)],
-    options: &Options,
-) -> Result<Connected, NotOpened> {
+/// What the command line adds to the request. It may have a secret, so only the first server gets it: a subprotocol or
+/// an origin may be a token, too.
+#[derive(Clone, Copy, Default)]
+struct Extras<'a> {
+    credentials: Option<Credentials<'a>>,
+    headers: &'a [(String, String)],
+    subprotocols: &'a [String],
+    origin: Option<&'a str>,
+}
+
+fn connect_to(url: &str, extras: Extras<'_>, options: &Options) -> Result<Connected, NotOpened> {
     let uri = Uri::parse(url).map_err(End::usage)?;
 
     // The request borrows its parts, and is written in one piece when the handshake begins.
-    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let subprotocols: Vec<_> = options.subprotocols.iter().map(String::as_str).collect();
-    let mut request = client::Request::new(uri).credentials(credentials).headers(&headers).subprotocols(&subprotocols);
-    if let Some(origin) = &options.origin {
+    let headers: Vec<_> = extras.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let subprotocols: Vec<_> = extras.subprotocols.iter().map(String::as_str).collect();
+    let mut request = client::Request::new(uri).credentials(extras.credentials);
+    request = request.headers(&headers).subprotocols(&subprotocols);
+    if let Some(origin) = extras.origin {
         request = request.origin(origin);
     }
     // Messages are never assembled here, so they may have any length and any number of fragments.

@@ -36,7 +36,8 @@ Options:
                           not ready (status 408, 425, 429 or 5xx). The first delay is
                           up to 5 seconds, and later ones up to a minute, or as long
                           as the server asks for. Lines that were not sent are kept
-  --follow                follow redirects, at most 5
+  --follow                follow redirects, at most 5; to another server without the
+                          credentials, headers, subprotocols and origin given here
   --cacert FILE           trust the certificates in this PEM file, too
   --insecure              trust every server: anybody in between can read and change
                           what is sent
@@ -117,8 +118,7 @@ impl Options {
             match argument.as_str() {
                 "--header" => {
                     let header = text(value()?)?;
-                    let (name, value) =
-                        header.split_once(':').ok_or_else(|| format!("no colon in header '{header}'"))?;
+                    let (name, value) = header.split_once(':').ok_or("no colon in a header: --header 'NAME: VALUE'")?;
                     options.headers.push((name.into(), value.trim().into()));
                 }
                 "--subprotocol" => options.subprotocols.push(text(value()?)?),
@@ -127,13 +127,13 @@ impl Options {
                 "--output" => options.output = Some(value()?.into()),
                 "--max-message" => {
                     let value = text(value()?)?;
-                    options.max_message = value.parse().map_err(|_| format!("not a number of bytes: {value}"))?;
+                    options.max_message = value.parse().map_err(|_| "--max-message needs a number of bytes")?;
                 }
-                "--wait" => options.wait = seconds(value()?)?,
+                "--wait" => options.wait = seconds(&argument, value()?)?,
                 "--reconnect" => reconnect = true,
                 // Not in the help: for tests, and for servers of one's own.
-                "--backoff-first" => backoff = backoff.first(seconds(value()?)?),
-                "--backoff-max" => backoff = backoff.max(seconds(value()?)?),
+                "--backoff-first" => backoff = backoff.first(seconds(&argument, value()?)?),
+                "--backoff-max" => backoff = backoff.max(seconds(&argument, value()?)?),
                 "--follow" => options.follow = true,
                 "--cacert" => options.cacert = Some(value()?.into()),
                 "--insecure" => options.insecure = true,
@@ -141,12 +141,16 @@ impl Options {
                     let value = text(value()?)?;
                     options.proxy = Some(if value.is_empty() { None } else { Some(value.parse()?) });
                 }
-                "--connect-timeout" => options.connect_timeout = seconds(value()?)?,
-                "--close-timeout" => options.close_timeout = seconds(value()?)?,
-                "--silence" => options.silence = seconds(value()?)?,
+                "--connect-timeout" => options.connect_timeout = seconds(&argument, value()?)?,
+                "--close-timeout" => options.close_timeout = seconds(&argument, value()?)?,
+                "--silence" => options.silence = seconds(&argument, value()?)?,
                 "--quiet" => options.quiet = true,
                 "--help" | "-h" => return Ok(None),
-                option if option.starts_with('-') => return Err(format!("no such option: {option}")),
+                // What is behind a `=` may be a secret.
+                option if option.starts_with('-') => {
+                    let name = option.split_inclusive('=').next().unwrap_or_default();
+                    return Err(format!("no such option: {name}"));
+                }
                 _ if options.url.is_empty() => options.url = argument,
                 // They may have passwords.
                 _ => return Err("more than one URL; does one need quotes?".into()),
@@ -154,6 +158,9 @@ impl Options {
         }
         if options.url.is_empty() {
             return Err("no URL".into());
+        }
+        if options.connect_timeout.is_zero() {
+            return Err("--connect-timeout needs more than 0 seconds".into());
         }
         options.backoff = reconnect.then_some(backoff);
         Ok(Some(options))
@@ -171,11 +178,16 @@ impl Options {
 }
 
 fn text(argument: OsString) -> Result<String, String> {
-    argument.into_string().map_err(|argument| format!("not Unicode: {}", argument.to_string_lossy()))
+    argument.into_string().map_err(|_| "an argument is not Unicode".into())
 }
 
-fn seconds(value: OsString) -> Result<Duration, String> {
-    let value = text(value)?;
-    let seconds = value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or_else(|| format!("not a number of seconds: {value}"))
+/// As good as for ever, and no sum with it is too large.
+const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+fn seconds(option: &str, value: OsString) -> Result<Duration, String> {
+    let seconds = text(value)?.parse().ok().and_then(|seconds: f64| {
+        // Infinite, or over all limits.
+        if seconds > AGES.as_secs_f64() { Some(AGES) } else { Duration::try_from_secs_f64(seconds).ok() }
+    });
+    seconds.ok_or_else(|| format!("{option} needs a number of seconds"))
 }

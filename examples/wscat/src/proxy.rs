@@ -1,6 +1,6 @@
 //! Which proxy is in between: of the command line, or of the environment.
 
-use std::{env, fmt, str::FromStr};
+use std::{env, fmt, net::IpAddr, str::FromStr};
 
 use websocket_proto::{Credentials, Uri, UriError, head::HeadError, proxy::TunnelError};
 
@@ -45,19 +45,15 @@ impl FromStr for Proxy {
             "http" => (Kind::Http, 80),
             // Both look up the server's name.
             "socks5" | "socks5h" => (Kind::Socks5, 1080),
-            _ => return Err(format!("no such kind of proxy: {scheme}:// (only http:// and socks5://)")),
+            name if name.chars().all(|char| char.is_ascii_alphanumeric()) => {
+                return Err(format!("no such kind of proxy: {name}:// (only http:// and socks5://)"));
+            }
+            _ => return Err("not the address of a proxy, http://[USER:PASSWORD@]HOST[:PORT] or socks5://…".into()),
         };
         let start = text.len() - rest.len();
-        // The credentials are not shown.
-        let shown = match rest.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://…@{host}"),
-            None => format!("{scheme}://{rest}"),
-        };
         let (rest, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if path.contains('@') {
-            return Err(format!(
-                "not the address of a proxy: {shown}: in a user name or a password write / as %2F, ? as %3F, # as %23"
-            ));
+            return Err("not the address of a proxy: in USER and PASSWORD write / as %2F, ? as %3F, # as %23".into());
         }
         let host = rest.rsplit('@').next().unwrap_or_default();
         let address = format!("ws://{rest}");
@@ -68,9 +64,10 @@ impl FromStr for Proxy {
                 }
                 error => error,
             };
-            format!("not the address of a proxy: {shown}: {error}")
+            // The address is not shown: whatever is wrong with it, it may have a password.
+            format!("not the address of a proxy: {error}")
         })?;
-        let has_port = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+        let has_port = host.rsplit(']').next().is_some_and(|rest| rest.contains(':') && !rest.ends_with(':'));
         let port = if has_port { uri.port() } else { default_port };
         let name = uri.host();
         let authority = if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") };
@@ -128,8 +125,12 @@ impl Proxy {
 
 /// Whether the host is in a list such as `localhost,.example.com,192.0.2.1`, or in a domain of it.
 fn is_excepted(host: &str, list: &str) -> bool {
+    let is_address = host.parse::<IpAddr>().is_ok();
     list.split([',', ' ']).filter(|entry| !entry.is_empty()).any(|entry| {
-        let domain = entry.trim_start_matches("*.").trim_start_matches('.');
+        let domain = entry.trim_start_matches("*.").trim_start_matches('.').trim_end_matches('.');
+        if is_address {
+            return entry == "*" || domain.trim_matches(['[', ']']) == host;
+        }
         let split = host.len().checked_sub(domain.len()).and_then(|at| host.split_at_checked(at));
         let is_in =
             |(rest, end): (&str, &str)| end.eq_ignore_ascii_case(domain) && (rest.is_empty() || rest.ends_with('.'));
@@ -170,10 +171,12 @@ mod tests {
         for (text, error) in [
             ("https://proxy", "no such kind of proxy"),
             ("http://", "without a valid host"),
-            ("http://secret:x@ho st", "not the address of a proxy: http://…@ho st"),
-            ("http://secret@secret@proxy:1", "http://…@proxy:1: address with '@' at byte 13 (write %40)"),
-            ("http://ann:secret/secret@proxy:1", "http://…@proxy:1: in a user name or a password write / as %2F"),
-            ("ann:1?secret@proxy", "http://…@proxy: in a user name"),
+            ("http://secret:x@ho st", "not the address of a proxy: address without a valid host"),
+            ("http://secret@secret@proxy:1", "not the address of a proxy: address with '@' at byte 13 (write %40)"),
+            ("http://ann:secret/secret@proxy:1", "in USER and PASSWORD write / as %2F"),
+            ("ann:1?secret@proxy", "in USER and PASSWORD"),
+            ("ann:secret@http://proxy", "not the address of a proxy, http://[USER:PASSWORD@]HOST[:PORT]"),
+            ("ann:secret", "an invalid port"),
             ("secret%2:secret@proxy", "'%' at byte 6 (write %25)"),
         ] {
             let found = text.parse::<Proxy>().unwrap_err();
@@ -193,6 +196,10 @@ mod tests {
             ("anything", "*", true),
             ("192.0.2.1", "192.0.2.1", true),
             ("::1", "::1", true),
+            ("::1", "[::1]", true),
+            ("192.0.2.1", "2.1", false),
+            ("192.0.2.1", "*", true),
+            ("example.com", "example.com.", true),
             ("h", "", false),
             ("h.", ",, ", false),
             ("äb", "b", false),

@@ -178,7 +178,9 @@ impl Display for Harmless<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for char in chunk.valid().chars() {
-                if char.is_control() { write!(f, "{}", char.escape_unicode()) } else { write!(f, "{char}") }?;
+                // Those that reverse what is around them are as bad as those of the terminal.
+                let is_harmful = char.is_control() || matches!(char, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+                if is_harmful { write!(f, "{}", char.escape_unicode()) } else { write!(f, "{char}") }?;
             }
             if !chunk.invalid().is_empty() {
                 write!(f, "{}", char::REPLACEMENT_CHARACTER)?;

@@ -118,13 +118,19 @@ impl Read for &Socket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(tls) = &self.tls else { return (&self.tcp).read(buf) };
         let mut received = lock(&tls.received);
+        let mut has_waited = false;
         loop {
             match lock(&tls.connection).reader().read(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 // 0 after a `close_notify`, and an error at an end without one.
                 result => return result,
             }
             if received.is_empty() {
+                // Only the caller knows the deadlines, and bytes that are not a record yet extend none.
+                if has_waited {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                has_waited = true;
                 let mut bytes = [0; READ];
                 let n = (&self.tcp).read(&mut bytes)?;
                 received.extend(&bytes[..n]);

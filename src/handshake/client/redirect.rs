@@ -37,7 +37,8 @@ impl Uri<'_> {
     /// ```
     ///
     /// Follow only a few redirects, because they may form a circle. If this machine reaches servers that the peer must
-    /// not reach through it, check the host before you connect.
+    /// not reach through it, check the address that you connect to, and not the host: a name may lead to any address,
+    /// and `127.1` or `2130706433` are names here, but addresses for many resolvers.
     ///
     /// # Errors
     ///
@@ -140,8 +141,8 @@ impl Redirect {
 
     /// Whether the address has the scheme, the host and the port of the address before (RFC 6454 §5).
     ///
-    /// If not, it may be the server of somebody else: leave out headers that are for the server before, such as
-    /// `Authorization` and `Cookie` (RFC 9110 §15.4). `false` is also the answer from `ws` to `wss`, and for hosts
+    /// If not, it may be the server of somebody else: leave out what is for the server before, such as `Authorization`,
+    /// `Cookie` (RFC 9110 §15.4), and a subprotocol that is a token. `false` is also the answer from `ws` to `wss`, and for hosts
     /// that differ in more than upper and lower case, such as two forms of one IPv6 address.
     pub const fn is_same_origin(&self) -> bool {
         self.is_same_origin
