@@ -1,6 +1,9 @@
 use core::{fmt, str};
 
-use super::{key::base64, uri::hex_digit};
+use super::{
+    key::base64,
+    uri::{hex_digit, split_before},
+};
 
 /// A user name and a password. `Debug` shows neither.
 ///
@@ -34,8 +37,8 @@ impl<'a> Credentials<'a> {
 
     /// The credentials in the user information of an address, which was checked.
     pub(super) fn of_user_info(user_info: &'a str) -> Self {
-        let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-        Self { user, password, is_encoded: true }
+        let (user, rest) = split_before(user_info, |byte| byte == b':');
+        Self { user, password: rest.get(1..).unwrap_or_default(), is_encoded: true }
     }
 
     pub(super) fn user(&self) -> Bytes<'a> {

@@ -33,7 +33,8 @@ pub struct Uri<'a> {
 }
 
 impl<'a> Uri<'a> {
-    /// Parses `text`.
+    /// Parses `text`. If it may have a user name and a password, take
+    /// [`parse_with_credentials`](Self::parse_with_credentials).
     ///
     /// # Errors
     ///
@@ -46,8 +47,9 @@ impl<'a> Uri<'a> {
 
     /// Parses `text`, which may have user information: `ws://USER:PASSWORD@HOST/` (RFC 3986 §3.2.1).
     ///
-    /// The credentials are not in the address, which is as without them: so they are sent to no proxy and shown in no
-    /// log. They are sent to the server if the request has them. Without a colon the password is empty.
+    /// The credentials are returned beside the address, which does not have them. So no proxy is sent them, and no log
+    /// shows them. The server is sent them if [its request](crate::client::Request::credentials) has them. Without a
+    /// colon the password is empty.
     ///
     /// ```
     /// use websocket_proto::{Credentials, Uri, client::Request};
@@ -65,7 +67,10 @@ impl<'a> Uri<'a> {
     /// Those of [`parse`](Self::parse), but for the user information.
     pub fn parse_with_credentials(text: &'a str) -> Result<(Self, Option<Credentials<'a>>), UriError> {
         let (secure, authority, resource) = split(text)?;
-        let (user_info, server) = authority.rsplit_once('@').unwrap_or(("", authority));
+        // `rsplit_once` has a panic that the compiler keeps.
+        let at = authority.bytes().rposition(|byte| byte == b'@');
+        let parts = at.and_then(|at| Some((authority.get(..at)?, authority.get(at + 1..)?)));
+        let (user_info, server) = parts.unwrap_or(("", authority));
         check_escapes(user_info.as_bytes(), text.len() - resource.len() - authority.len(), b":")?;
         let uri = Self::of_parts(text, secure, server, resource)?;
         Ok((uri, (!user_info.is_empty()).then(|| Credentials::of_user_info(user_info))))

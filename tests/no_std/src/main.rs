@@ -213,7 +213,11 @@ fn lists() -> Option<()> {
 
 /// Both kinds of proxy, with credentials.
 fn tunnels() -> Option<()> {
-    let uri = Uri::parse(black_box("ws://example.com/")).ok()?;
+    let (uri, credentials) = Uri::parse_with_credentials(black_box("ws://b%6Fb:secret@example.com/")).ok()?;
+    let request = client::Request::new(uri).credentials(credentials);
+    let keys: Keys = || [1, 2, 3, 4];
+    let handshake = client::Handshake::with_storage(Config::new(), &request, keys, store(), store()).ok()?;
+    let told = handshake.pending().ends_with(b"\r\nAuthorization: Basic Ym9iOnNlY3JldA==\r\n\r\n");
     let request = proxy::Request::new(uri).credentials(Credentials::new(black_box("ann"), black_box("secret")));
     let mut connect = proxy::Connect::with_storage(Config::new(), &request, store(), store()).ok()?;
     let asked = connect.pending().ends_with(b"\r\nProxy-Authorization: Basic YW5uOnNlY3JldA==\r\n\r\n");
@@ -229,7 +233,7 @@ fn tunnels() -> Option<()> {
         let _ = socks.read(&mut on_the_wire(&mut wire, answer)?);
     }
     socks.into_tunnel().ok()?;
-    asked.then_some(())
+    (told && asked).then_some(())
 }
 
 /// A frame in pieces, and what a clock and a log need.
