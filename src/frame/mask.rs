@@ -45,6 +45,7 @@ impl MaskingKey {
     /// Copies `from` to `to`, which has the same length, and masks the copy. Returns the key for the bytes that follow.
     // Whether the compiler inlines it otherwise depends on the size of modules that have nothing to do with it.
     #[cfg_attr(feature = "std", inline(always))]
+    #[cfg_attr(not(feature = "std"), inline)]
     pub(crate) fn apply_copied(self, from: &[u8], to: &mut [u8]) -> Self {
         xor_copied(from, to, self);
         self.at(from.len())

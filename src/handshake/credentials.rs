@@ -178,6 +178,7 @@ mod tests {
             assert_eq!(written, Err(error), "{user:?} {password:?}");
         }
     }
+
     #[test]
     fn both_parts_are_compared() {
         let credentials = Credentials::new("ann", "secret");
