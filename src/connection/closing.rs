@@ -174,8 +174,8 @@ fn code(payload: &[u8]) -> u16 {
 /// | `AwaitEnd` | until the end | no | yes: the server should close first, but may not |
 /// | `CloseNow` | until the end, and discard it | no | yes: the peer may not end the stream |
 ///
-/// A stream of HTTP/2 or HTTP/3 is treated as a socket is: END_STREAM ends our half, and a stream that is dropped before
-/// the peer has ended its half is reset (RFC 8441 §5). The page [over HTTP/2](crate::guide::over_http2) has a table.
+/// A stream of HTTP/2 or HTTP/3 is treated as a socket is: END_STREAM ends our half, and a stream that is dropped
+/// before the peer has ended its half is reset (RFC 8441 §5). The page [over HTTP/2](crate::guide::over_http2) has a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a caller must handle all of them")]
 pub enum Transport {

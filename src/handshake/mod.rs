@@ -54,7 +54,8 @@ pub trait Exchange {
     /// Says that the transport took the first `count` bytes of [`pending`](Self::pending).
     fn consume(&mut self, count: usize);
 
-    /// Uses the bytes of the answer. Returns `true` if it needs no more: the answer is complete, or cannot become valid.
+    /// Uses the bytes of the answer. Returns `true` if it needs no more: the answer is complete, or cannot become
+    /// valid.
     ///
     /// After `false` the input is used up. After `true` the rest of it belongs to what follows.
     #[must_use = "`true` ends the loop"]

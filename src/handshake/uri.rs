@@ -361,8 +361,8 @@ pub enum UriError {
     Host,
     /// The port is not a number from 1 to 65535.
     Port,
-    /// It has user information, which only [`Uri::parse_with_credentials`] accepts. In an address from somebody else "it
-    /// is likely being used to obscure the authority for the sake of phishing attacks" (RFC 9110 §4.2.4).
+    /// It has user information, which only [`Uri::parse_with_credentials`] accepts. In an address from somebody else
+    /// "it is likely being used to obscure the authority for the sake of phishing attacks" (RFC 9110 §4.2.4).
     UserInfo,
     /// The user information, the path or the query has a character that must be percent-encoded, or a `%` without two
     /// hexadecimal digits. A `#` begins a fragment, which these addresses must not have, or it "MUST be escaped as %23"

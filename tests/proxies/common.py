@@ -59,11 +59,15 @@ def end(process):
         process.wait()
 
 
-def make_certificate(folder, names):
-    """Makes a certificate of these names (as DNS:NAME or IP:ADDRESS), and its key. Returns both files."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
+def make_certificate(folder, name, *options):
+    """Makes NAME.pem, and NAME.key with its key. Returns both files."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-days", "2", "-subj", "/CN=test", "-addext", "basicConstraints=critical,CA:FALSE",
-                    "-addext", f"subjectAltName={','.join(names)}", "-out", certificate, "-keyout", key],
+                    "-days", "2", "-subj", f"/CN={name}", *options, "-out", certificate, "-keyout", key],
                    check=True, capture_output=True)
     return certificate, key
+
+
+def of(*names):
+    """The options for a certificate of no authority, but of these names, such as DNS:NAME or IP:ADDRESS."""
+    return "-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"subjectAltName={','.join(names)}"

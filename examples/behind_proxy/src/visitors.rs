@@ -34,7 +34,7 @@ pub fn answer(
     let head_only = request.method() == "HEAD";
     let (response, log) = match (request.method(), request.path()) {
         ("GET" | "HEAD", "/healthz") => (Response::new(200).body(b"ok\n"), None),
-        // What haproxy asks for, unless it is told otherwise: in HTTP/1.0, and without a `Host`.
+        // The check that haproxy sends by default. It is HTTP/1.0 without a `Host`.
         ("OPTIONS", "/" | "*") => (Response::new(200).headers(&[("Allow", "GET")]), None),
         (_, "/") => return open(request, origins),
         _ => (Response::new(404).body(b"nothing here\n"), Some(Outcome::refused(404))),

@@ -142,8 +142,8 @@ impl Redirect {
     /// Whether the address has the scheme, the host and the port of the address before (RFC 6454 §5).
     ///
     /// If not, it may be the server of somebody else: leave out what is for the server before, such as `Authorization`,
-    /// `Cookie` (RFC 9110 §15.4), and a subprotocol that is a token. `false` is also the answer from `ws` to `wss`, and for hosts
-    /// that differ in more than upper and lower case, such as two forms of one IPv6 address.
+    /// `Cookie` (RFC 9110 §15.4), and a subprotocol that is a token. `false` is also the answer from `ws` to `wss`, and
+    /// for hosts that differ in more than upper and lower case, such as two forms of one IPv6 address.
     pub const fn is_same_origin(&self) -> bool {
         self.is_same_origin
     }

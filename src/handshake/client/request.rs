@@ -16,8 +16,8 @@ use crate::{deflate, storage::OutOfMemory};
 
 const AUTHORIZATION: &str = "Authorization";
 
-/// Checks credentials, and writes their header. Only [`Request::credentials`] refers to it, so a client that never calls
-/// that has no code for credentials.
+/// Checks credentials, and writes their header. Only [`Request::credentials`] refers to it, so a client that never
+/// calls that has no code for credentials.
 type WriteCredentials =
     fn(&Request<'_>, &Credentials<'_>, name: &str, out: &mut dyn FnMut(&[u8])) -> Result<(), RequestError>;
 

@@ -86,8 +86,8 @@ impl<'a> Request<'a> {
         Self { uri, credentials: None, headers: &[] }
     }
 
-    /// Credentials for the proxy: `Proxy-Authorization: Basic` (RFC 7617), or those of SOCKS5 (RFC 1929), which are sent
-    /// only if the proxy wants them.
+    /// Credentials for the proxy: `Proxy-Authorization: Basic` (RFC 7617), or those of SOCKS5 (RFC 1929), which are
+    /// sent only if the proxy wants them.
     ///
     /// The proxy is sent them unencrypted, unless the stream to the proxy is TLS.
     pub fn credentials(mut self, credentials: impl Into<Option<Credentials<'a>>>) -> Self {
@@ -178,8 +178,8 @@ pub enum TunnelError {
         /// The byte in its place.
         found: u8,
     },
-    /// The SOCKS5 proxy accepts none of the methods of authentication (RFC 1928 §3). If none of them was a user name and
-    /// a password, it probably wants these.
+    /// The SOCKS5 proxy accepts none of the methods of authentication (RFC 1928 §3). If none of them was a user name
+    /// and a password, it probably wants these.
     NoMethod,
     /// The SOCKS5 proxy chose a method that was not offered.
     Method {

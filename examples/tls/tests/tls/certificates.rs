@@ -56,7 +56,7 @@ impl Authority {
         self.certifies("expired", "localhost", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1))
     }
 
-    /// As openssl makes one, unless it is told that this is no authority.
+    /// The kind that openssl makes by default: that of an authority.
     pub fn server_that_may_certify(&self) -> Identity {
         self.certifies("authority", "localhost", |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained))
     }
