@@ -1,6 +1,8 @@
 //! The example servers as processes, each against the same clients: blocking, on an event loop, on tokio, and the chat.
 //! Also the command lines of all examples.
 
+mod process;
+
 use std::{
     env,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
@@ -206,7 +208,7 @@ fn a_peer_that_was_stopped_is_given_up_in_time() {
     each_with(&WATCHED, &["--silence", "0.9"], |server| {
         let mut client = Wscat::start(server);
         client.is_alive();
-        signal("STOP", &client.process);
+        process::signal("STOP", &client.process);
         let stopped = Instant::now();
         let line = server.log();
         let after = stopped.elapsed().as_secs_f64();
@@ -494,7 +496,7 @@ impl Server {
 
     #[cfg(unix)]
     fn signal(&self, name: &str) {
-        signal(name, &self.process);
+        process::signal(name, &self.process);
     }
 
     /// The next line of the log.
@@ -505,14 +507,7 @@ impl Server {
     /// The exit code, if the process ended by itself.
     #[cfg(unix)]
     fn wait(&mut self) -> Option<i32> {
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(20) {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status.code();
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        panic!("{} does not end", self.name);
+        process::exit_code(&mut self.process, Duration::from_secs(20))
     }
 
     fn socket(&self) -> TcpStream {
@@ -550,12 +545,6 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-#[cfg(unix)]
-fn signal(name: &str, process: &Child) {
-    let kill = format!("kill -{name} {}", process.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }
 
 /// A client in a process of its own.

@@ -3,6 +3,9 @@
 //!
 //! The clients are sockets that write bytes.
 
+#[path = "process.rs"]
+mod process;
+
 use std::{
     fs,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
@@ -395,20 +398,12 @@ impl Server {
 
     #[cfg(unix)]
     fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.process.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        process::signal(name, &self.process);
     }
 
     /// The exit code, if it ends by itself.
     fn code(&mut self) -> i32 {
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status.code().expect("a signal has ended it");
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        panic!("it does not end");
+        process::exit_code(&mut self.process, PATIENCE).expect("a signal has ended it")
     }
 }
 
